@@ -1,1 +1,145 @@
-//! x
+//! `deliver`: a chunk becomes notifications.
+//!
+//! Per recipient one update, per device one send, many in flight; then one result row, and what is left over goes back into the queue
+//! under the chunk's next attempt. A record whose result row cannot be written fails alone, and comes again.
+
+mod backoff;
+mod chunk;
+mod recipient;
+
+use std::time::{Duration, Instant};
+
+use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
+use futures_util::future::join_all;
+use pushbell::app::{AppError, SecretDocuments, SettingsDocuments, Vendors};
+use pushbell::delivery::fcm::Fcm;
+use pushbell::delivery::sns::Sns;
+use pushbell::env::{EnvError, Environment};
+use pushbell::queue::{Refused, Work};
+use pushbell::recipient::Recipients;
+use pushbell::registry::Registry;
+use pushbell::task::{Results, ResultsError};
+use pushbell::time::Timestamp;
+use tokio::sync::Semaphore;
+
+/// Updates in flight of one environment. More of them make the SDK open more connections and take more memory, and are not faster.
+const UPDATES_IN_FLIGHT: usize = 100;
+/// With less than this share of the invocation left, recipients that were not begun become leftovers.
+const SPARE: u32 = 5;
+
+/// What one environment keeps between invocations.
+pub struct State {
+    recipients: Recipients,
+    registry: Registry,
+    results: Results,
+    work: Work,
+    vendors: SecretDocuments<Vendors>,
+    settings: SettingsDocuments,
+    fcm: Fcm,
+    sns: Sns,
+    updates: Semaphore,
+}
+
+impl State {
+    /// The clients that `env` describes.
+    ///
+    /// # Errors
+    /// When a variable is missing.
+    pub fn new(env: &Environment) -> Result<Self, EnvError> {
+        Ok(Self {
+            recipients: Recipients::new(env)?,
+            registry: Registry::new(env)?,
+            results: Results::new(env)?,
+            work: Work::new(env)?,
+            vendors: SecretDocuments::vendors(env),
+            settings: SettingsDocuments::new(env)?,
+            fcm: Fcm::new(),
+            sns: Sns::new(env),
+            updates: Semaphore::new(UPDATES_IN_FLIGHT),
+        })
+    }
+
+    /// Has DynamoDB report the units of every recipient. A benchmark's switch.
+    #[must_use]
+    pub fn measured(mut self) -> Self {
+        self.recipients = self.recipients.measured();
+        self
+    }
+
+    /// The recipients table, with its units when it is [`State::measured`].
+    #[must_use]
+    pub fn recipients(&self) -> &Recipients {
+        &self.recipients
+    }
+}
+
+/// Why a record fails and comes again, until the queue gives it up.
+#[derive(Debug, thiserror::Error)]
+enum RecordError {
+    /// It is no chunk of ours: it ends in the dead-letter queue.
+    #[error("the record is not a chunk (line {line}, column {column})")]
+    Malformed { line: usize, column: usize },
+    #[error("an app document could not be read")]
+    App(#[source] AppError),
+    #[error("the result row could not be read or written")]
+    Results(#[source] ResultsError),
+    #[error("the leftovers could not be queued")]
+    Leftovers(#[source] Refused),
+}
+
+/// Time as the queue tells it: the latest time on the batch's records, and what passed since they were taken up. A worker's own clock may
+/// be wrong, and what it decides (which tokens are dead, which marks are old) must hold among all workers.
+#[derive(Debug, Clone, Copy)]
+struct Clock {
+    base: Timestamp,
+    taken_up: Instant,
+}
+
+impl Clock {
+    fn of(records: &[SqsMessage]) -> Self {
+        let times = records.iter().flat_map(|record| {
+            ["SentTimestamp", "ApproximateFirstReceiveTimestamp"].map(|name| attribute(record, name))
+        });
+        let latest = times.flatten().max().map(Timestamp::from_millis);
+        Self { base: latest.unwrap_or_else(Timestamp::now), taken_up: Instant::now() }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.base.plus(self.taken_up.elapsed())
+    }
+}
+
+fn attribute(record: &SqsMessage, name: &str) -> Option<u64> {
+    record.attributes.get(name)?.parse().ok()
+}
+
+/// How often a record was received, this time included.
+fn receive_count(record: &SqsMessage) -> u64 {
+    attribute(record, "ApproximateReceiveCount").unwrap_or(1)
+}
+
+/// Delivers the chunks of `event`. The answer names the records that are to come again.
+pub async fn handle(state: &State, event: SqsEvent, deadline: Instant) -> SqsBatchResponse {
+    let clock = Clock::of(&event.records);
+    let left = deadline.saturating_duration_since(clock.taken_up);
+    let soft_deadline = deadline.checked_sub(left / SPARE).unwrap_or(deadline);
+    // A record that comes again has the time of its first receipt; only a fresh one in the batch tells the time of now.
+    let fresh = event.records.iter().any(|record| receive_count(record) == 1);
+    let batch = chunk::Batch { state, clock, soft_deadline, fresh };
+    let ends = join_all(event.records.iter().map(|record| batch.run(record))).await;
+    let mut response = SqsBatchResponse::default();
+    for (record, end) in event.records.iter().zip(ends) {
+        if let Err(error) = end {
+            let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+            let received = receive_count(record);
+            tracing::error!(error = %error, source, received, metric = "record_failed", "the record comes again");
+            let mut failure = BatchItemFailure::default();
+            failure.item_identifier = record.message_id.clone().unwrap_or_default();
+            response.batch_item_failures.push(failure);
+        }
+    }
+    response
+}
+
+/// How long before a send was started a device must have been registered for a vendor's "unregistered" to delete it: clocks differ.
+const REGISTERED_BEFORE: Duration = Duration::from_secs(5);

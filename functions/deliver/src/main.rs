@@ -1,2 +1,19 @@
-//! x
-fn main() {}
+//! The `deliver` Lambda function.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use aws_lambda_events::event::sqs::SqsEvent;
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use pushbell::env::Environment;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    pushbell::telemetry::init();
+    let state = deliver::State::new(&Environment::from_process()?)?;
+    let state = &state;
+    lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| async move {
+        let left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or(Duration::ZERO);
+        Ok::<_, Error>(deliver::handle(state, event.payload, Instant::now() + left).await)
+    }))
+    .await
+}

@@ -1,1 +1,81 @@
-//! x
+//! `fan-out`: a task of more recipients than one record should carry becomes chunks.
+
+use std::time::Instant;
+
+use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
+use futures_util::future::join_all;
+use pushbell::env::{EnvError, Environment, Queue};
+use pushbell::id::AppId;
+use pushbell::queue::{self, Refused, Work};
+use pushbell::task::{Part, Results, ResultsError, Split};
+use pushbell::time::Timestamp;
+use serde::Deserialize;
+
+/// What one environment keeps between invocations.
+pub struct State {
+    work: Work,
+    results: Results,
+}
+
+impl State {
+    /// The clients that `env` describes.
+    ///
+    /// # Errors
+    /// When a variable is missing.
+    pub fn new(env: &Environment) -> Result<Self, EnvError> {
+        Ok(Self { work: Work::new(env)?, results: Results::new(env)? })
+    }
+}
+
+/// Why a record fails and comes again, until the queue gives it up.
+#[derive(Debug, thiserror::Error)]
+enum RecordError {
+    /// It is no part of a task: it ends in the dead-letter queue.
+    #[error("the record is not a part of a task (line {line}, column {column})")]
+    Malformed { line: usize, column: usize },
+    #[error("the chunks could not be queued")]
+    Queue(#[source] Refused),
+    #[error("the row of the cut part could not be written")]
+    Results(#[source] ResultsError),
+}
+
+/// The one thing of a message that is read here.
+#[derive(Deserialize)]
+struct Origin {
+    origin: OfApp,
+}
+
+#[derive(Deserialize)]
+struct OfApp {
+    app: AppId,
+}
+
+/// Cuts the parts in `event` into chunks. The answer names the records that are to come again.
+pub async fn handle(state: &State, event: SqsEvent, _deadline: Instant) -> SqsBatchResponse {
+    let ends = join_all(event.records.iter().map(|record| run(state, record))).await;
+    let mut response = SqsBatchResponse::default();
+    for (record, end) in event.records.iter().zip(ends) {
+        if let Err(error) = end {
+            let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+            tracing::error!(error = %error, source, metric = "record_failed", "the record comes again");
+            let mut failure = BatchItemFailure::default();
+            failure.item_identifier = record.message_id.clone().unwrap_or_default();
+            response.batch_item_failures.push(failure);
+        }
+    }
+    response
+}
+
+async fn run(state: &State, record: &SqsMessage) -> Result<(), RecordError> {
+    let malformed = |error: serde_json::Error| RecordError::Malformed { line: error.line(), column: error.column() };
+    let part: Part = serde_json::from_str(record.body.as_deref().unwrap_or_default()).map_err(malformed)?;
+    let Origin { origin: OfApp { app } } = serde_json::from_str(part.message.get()).map_err(malformed)?;
+    let now = Timestamp::now();
+    // A record that comes again has queued some of its chunks: deliver looks for their results before it sends.
+    let again = record.attributes.get("ApproximateReceiveCount").is_some_and(|count| count != "1");
+    let bodies = part.chunks(again).map(|chunk| queue::body(&chunk)).collect::<Result<Vec<_>, _>>().map_err(malformed)?;
+    state.work.put_all(Queue::Deliver, &app, bodies, now).await.map_err(RecordError::Queue)?;
+    tracing::info!(app = %app, task = part.key.task.get(), first = part.first, chunks = part.len(), recipients = part.to.len(), "cut");
+    let split = Split { first: part.first, chunks: part.len(), app, key: part.key };
+    state.results.put_split(&split, now).await.map_err(RecordError::Results)
+}

@@ -1,1 +1,88 @@
-//! x
+//! `retry`: what is due within the next 15 minutes goes from the deferred table to its queue, with its exact delay.
+//!
+//! A row is deleted after its record is in the queue. A crash in between, or two runs at once, queue a record twice; the second finds the
+//! first one's result row.
+
+use std::time::{Duration, Instant};
+
+use futures_util::stream::{self, StreamExt as _};
+use pushbell::deferred::{self, DeferredError, Row};
+use pushbell::env::{EnvError, Environment};
+use pushbell::queue::{LONGEST_DELAY, Work};
+use pushbell::time::Timestamp;
+
+/// Rows of a shard that are read at once.
+const PAGE: i32 = 100;
+/// Rows that are handed on at once.
+const IN_FLIGHT: usize = 32;
+/// With less time than this left, the rest waits for the next run.
+const SPARE: Duration = Duration::from_secs(5);
+
+/// What one environment keeps between invocations.
+pub struct State {
+    work: Work,
+}
+
+/// Why a run ended early. What it had handed on is handed on.
+#[derive(Debug, thiserror::Error)]
+pub enum RetryError {
+    /// The deferred table did not answer.
+    #[error("due work could not be read")]
+    Read(#[source] DeferredError),
+    /// SQS refused so many records; they stay where they are.
+    #[error("{0} due records were refused by their queues")]
+    Refused(usize),
+}
+
+impl State {
+    /// The clients that `env` describes.
+    ///
+    /// # Errors
+    /// When a variable is missing.
+    pub fn new(env: &Environment) -> Result<Self, EnvError> {
+        Ok(Self { work: Work::new(env)? })
+    }
+}
+
+/// Hands on what is due within the next 15 minutes.
+///
+/// # Errors
+/// When the table does not answer or a queue refuses. Everything that is not handed on stays where it is.
+pub async fn handle(state: &State, deadline: Instant) -> Result<(), RetryError> {
+    let until = Timestamp::now().plus(LONGEST_DELAY);
+    let (mut moved, mut refused) = (0_usize, 0_usize);
+    for shard in 0..deferred::SHARDS {
+        loop {
+            if deadline.saturating_duration_since(Instant::now()) < SPARE {
+                tracing::warn!(moved, metric = "retry_backlog", "the rest waits for the next run");
+                return Ok(());
+            }
+            let rows = state.work.deferred().due(shard, until, PAGE).await.map_err(RetryError::Read)?;
+            let full = rows.len() == usize::try_from(PAGE).unwrap_or_default();
+            let ends: Vec<bool> =
+                stream::iter(&rows).map(|row| hand_on(state, row)).buffer_unordered(IN_FLIGHT).collect().await;
+            let failed = ends.iter().filter(|handed_on| !**handed_on).count();
+            moved += ends.len() - failed;
+            refused += failed;
+            // A page with refusals would be read again and again.
+            if !full || failed > 0 {
+                break;
+            }
+        }
+    }
+    tracing::info!(moved, refused, "due work handed on");
+    if refused == 0 { Ok(()) } else { Err(RetryError::Refused(refused)) }
+}
+
+/// Whether the row's record is in its queue.
+async fn hand_on(state: &State, row: &Row) -> bool {
+    let delay = row.due.since(Timestamp::now());
+    if !state.work.hand_on(row.queue, &row.app, &row.body, delay).await {
+        return false;
+    }
+    if let Err(error) = state.work.deferred().remove(row).await {
+        // Handed on again by the next run; its result row is there by then.
+        tracing::warn!(app = %row.app, error = %error, "a row that was handed on is still there");
+    }
+    true
+}

@@ -1,0 +1,266 @@
+//! One recipient of a chunk: counted or looked up, then sent to.
+
+use std::time::Instant;
+
+use futures_util::future::join_all;
+use pushbell::delivery::{Channel, Class, Patch, Verdict, fcm::Fcm, sns::Sns};
+use pushbell::id::{ClientId, DeviceKey};
+use pushbell::message::{Badge, Kind};
+use pushbell::recipient::{Device, NotCounted, Recipient, StoreError};
+use pushbell::task::{Outcome, Tally, Target, TargetResult};
+
+use crate::REGISTERED_BEFORE;
+use crate::backoff::Wish;
+use crate::chunk::{Job, Stop};
+
+/// What became of one recipient in this attempt.
+pub(crate) struct Served {
+    pub(crate) result: TargetResult,
+    pub(crate) tally: Tally,
+    pub(crate) left: Option<Target>,
+    pub(crate) wish: Wish,
+}
+
+impl Served {
+    fn without_send(client: &ClientId, outcome: Outcome) -> Self {
+        let result = TargetResult { client: client.clone(), outcomes: vec![(None, outcome)] };
+        Self { result, tally: Tally::default(), left: None, wish: Wish::default() }
+    }
+
+    /// Nothing was done, or it is not known whether it was counted: the recipient comes again as it came.
+    fn not_begun(target: &Target) -> Self {
+        let mut served = Self::without_send(target.client(), Outcome::Pending);
+        if let Target::Left { devices, .. } = target {
+            served.result.outcomes = devices.iter().map(|device| (Some(device.clone()), Outcome::Pending)).collect();
+        }
+        served.left = Some(target.clone());
+        served
+    }
+}
+
+/// A recipient as it is now, or why nothing is sent.
+enum Found {
+    Send(Recipient, Tally),
+    Not(Outcome, Tally),
+}
+
+impl Job<'_> {
+    pub(crate) async fn serve(&self, target: &Target) -> Result<Served, Stop> {
+        if Instant::now() >= self.soft_deadline {
+            return Ok(Served::not_begun(target));
+        }
+        let found = {
+            // Closed never: the semaphore lives as long as the process.
+            let _permit = self.state.updates.acquire().await;
+            match target {
+                Target::Fresh(client) => self.first(client).await,
+                Target::Left { client, .. } => self.again(client).await,
+            }
+        };
+        let (recipient, tally) = match found {
+            Ok(Found::Send(recipient, tally)) => (recipient, tally),
+            Ok(Found::Not(outcome, tally)) => {
+                let mut served = Served::without_send(target.client(), outcome);
+                if let Target::Left { devices, .. } = target {
+                    served.result.outcomes = devices.iter().map(|device| (Some(device.clone()), outcome)).collect();
+                }
+                served.tally = tally;
+                return Ok(served);
+            }
+            Err(error) => {
+                tracing::warn!(app = %self.chunk.message.origin.app, error = %error, metric = "recipient_left_over", "a recipient is left over");
+                return Ok(Served::not_begun(target));
+            }
+        };
+        if tally.repeat > 0 {
+            self.stop_if_delivered().await?;
+        }
+        Ok(match target {
+            Target::Fresh(client) => {
+                let devices: Vec<&Device> = recipient.devices.iter().collect();
+                self.send_all(client, &recipient, devices, Vec::new(), tally).await
+            }
+            Target::Left { client, devices } => {
+                let (there, gone): (Vec<_>, Vec<_>) =
+                    devices.iter().partition(|key| recipient.devices.iter().any(|device| device.key == **key));
+                let devices = recipient.devices.iter().filter(|device| there.contains(&&device.key)).collect();
+                let gone = gone.into_iter().map(|key| (Some(key.clone()), Outcome::Gone)).collect();
+                self.send_all(client, &recipient, devices, gone, tally).await
+            }
+        })
+    }
+
+    /// A recipient who was not counted yet, as far as the record knows.
+    async fn first(&self, client: &ClientId) -> Result<Found, StoreError> {
+        let message = &self.chunk.message;
+        let (app, recipients) = (&message.origin.app, &self.state.recipients);
+        let mentioned = message.origin.mentions(client.as_str());
+        if let Some(counting) = &self.counting {
+            if message.behaviour.kind == Kind::Withdraw {
+                let recipient = recipients.withdraw(app, client, counting).await?;
+                return Ok(Found::Send(recipient, Tally::default()));
+            }
+            let counted = recipients.count(app, client, counting, mentioned).await?;
+            let tally = |counted, repeat, uncounted| Tally { counted, repeat, uncounted };
+            return Ok(match counted.not {
+                None => Found::Send(counted.recipient, tally(1, 0, 0)),
+                Some(NotCounted::Repeat) => Found::Send(counted.recipient, tally(0, 1, 0)),
+                Some(NotCounted::Uncounted) => Found::Send(counted.recipient, tally(0, 0, 1)),
+                Some(NotCounted::Muted) => Found::Not(Outcome::Muted, Tally::default()),
+                Some(NotCounted::Read) => Found::Not(Outcome::Read, Tally::default()),
+                Some(NotCounted::Withdrawn) => Found::Not(Outcome::Withdrawn, Tally::default()),
+            });
+        }
+        let recipient = match &message.badge {
+            Badge::Set { n, source } => recipients.set_source(app, client, source, *n).await?,
+            Badge::None | Badge::Keep | Badge::Show(_) | Badge::Add { .. } => {
+                recipients.get(app, client, false).await?.unwrap_or_default()
+            }
+        };
+        Ok(self.unless_unwanted(recipient, mentioned, false))
+    }
+
+    /// A recipient who was counted by an earlier attempt: read as it is now.
+    async fn again(&self, client: &ClientId) -> Result<Found, StoreError> {
+        let message = &self.chunk.message;
+        let recipient = self.state.recipients.get(&message.origin.app, client, true).await?.unwrap_or_default();
+        Ok(self.unless_unwanted(recipient, message.origin.mentions(client.as_str()), true))
+    }
+
+    /// Applies the preferences that a count would have applied. `counted`: an earlier attempt counted it, so a room that has no unread
+    /// message any more was read.
+    fn unless_unwanted(&self, recipient: Recipient, mentioned: bool, counted: bool) -> Found {
+        let not = |outcome| Found::Not(outcome, Tally::default());
+        if self.chunk.message.behaviour.kind == Kind::Withdraw {
+            return Found::Send(recipient, Tally::default());
+        }
+        let origin = &self.chunk.message.origin;
+        let withdrawn = pushbell::id::Mark::withdrawn(&origin.app, &origin.message);
+        if recipient.has_mark(&withdrawn) {
+            return not(Outcome::Withdrawn);
+        }
+        if let Some(room) = self.room() {
+            if !mentioned && recipient.muted.contains(&room) {
+                return not(Outcome::Muted);
+            }
+            let past = origin.written_at.is_some_and(|written_at| recipient.has_read(&room, written_at));
+            let in_room = matches!(self.chunk.message.badge, Badge::Add { source: pushbell::message::Source::Room, .. });
+            let empty = counted && in_room && recipient.spilled == 0 && !recipient.unread.contains_key(&room);
+            if past || empty {
+                return not(Outcome::Read);
+            }
+        }
+        Found::Send(recipient, Tally::default())
+    }
+
+    async fn send_all(
+        &self,
+        client: &ClientId,
+        recipient: &Recipient,
+        devices: Vec<&Device>,
+        mut outcomes: Vec<(Option<DeviceKey>, Outcome)>,
+        tally: Tally,
+    ) -> Served {
+        if devices.is_empty() && outcomes.is_empty() {
+            let mut served = Served::without_send(client, Outcome::NoDevice);
+            served.tally = tally;
+            return served;
+        }
+        let patch = self.patch(client, recipient);
+        let verdicts = join_all(devices.iter().map(|device| self.send(client, device, &patch))).await;
+        let (mut left, mut wish) = (Vec::new(), Wish::default());
+        for (device, class) in devices.iter().zip(verdicts) {
+            let outcome = class.map_or(Outcome::ChannelUnavailable, Outcome::of);
+            if outcome == Outcome::Pending {
+                left.push(device.key.clone());
+                wish = wish.and(class.map(Wish::of).unwrap_or_default());
+            }
+            outcomes.push((Some(device.key.clone()), outcome));
+        }
+        let left = (!left.is_empty()).then(|| Target::Left { client: client.clone(), devices: left });
+        Served { result: TargetResult { client: client.clone(), outcomes }, tally, left, wish }
+    }
+
+    fn patch(&self, client: &ClientId, recipient: &Recipient) -> Patch {
+        let message = &self.chunk.message;
+        let badge = match message.badge {
+            Badge::None if message.behaviour.kind != Kind::Withdraw => None,
+            Badge::Show(n) => Some(n),
+            Badge::None | Badge::Keep | Badge::Add { .. } | Badge::Set { .. } => {
+                Some(recipient.badge(self.settings.badge_from))
+            }
+        };
+        Patch {
+            badge,
+            silent: message.behaviour.kind == Kind::Silent,
+            cohort: message.text.cohort_of(client.as_str()),
+        }
+    }
+
+    /// Sends to one device, and does what the verdict asks for at once: a dead token is deleted. `None`: there is no channel.
+    async fn send(&self, client: &ClientId, device: &Device, patch: &Patch) -> Option<Class> {
+        let started = self.clock.now();
+        if started >= self.expiry {
+            return Some(Class::Retry { after: None });
+        }
+        let verdict = match device.channel {
+            Channel::Fcm => self.send_fcm(device, patch).await,
+            Channel::Sns => self.send_sns(client, device, patch).await,
+            Channel::Apns
+            | Channel::Huawei
+            | Channel::Xiaomi
+            | Channel::Oppo
+            | Channel::Vivo
+            | Channel::Meizu
+            | Channel::Honor => return None,
+        };
+        if verdict.class != Class::Delivered {
+            tracing::warn!(
+                app = %self.chunk.message.origin.app,
+                task = self.chunk.key.task.get(),
+                channel = device.channel.as_str(),
+                class = verdict.class.as_str(),
+                code = %verdict.code,
+                metric = "not_delivered",
+                "not delivered"
+            );
+        }
+        if verdict.class == Class::DeadToken {
+            let before = started.minus(REGISTERED_BEFORE);
+            let app = &self.chunk.message.origin.app;
+            let removed = self.state.registry.remove_dead(app, client, &device.key, &device.token, before).await;
+            if let Err(error) = removed {
+                // The next send finds it dead again.
+                tracing::warn!(app = %app, error = %error, metric = "dead_token_left", "a dead token was not deleted");
+            }
+        }
+        Some(verdict.class)
+    }
+
+    async fn send_fcm(&self, device: &Device, patch: &Patch) -> Verdict {
+        let Some(vendor) = &self.vendors.fcm else {
+            return Verdict::new(Class::Misconfigured, "no_fcm_credentials");
+        };
+        let message = &self.chunk.message;
+        let prepared = self.fcm.get_or_init(|| async { Fcm::prepare(message, &self.settings) }).await;
+        self.state.fcm.send(vendor, prepared, &device.token, patch, self.clock.now()).await
+    }
+
+    async fn send_sns(&self, client: &ClientId, device: &Device, patch: &Patch) -> Verdict {
+        let Some(application) = self.settings.sns.application(device.sandbox) else {
+            return Verdict::new(Class::Misconfigured, "no_platform_application");
+        };
+        let message = &self.chunk.message;
+        let prepared = self.sns.get_or_init(|| async { Sns::prepare(message, &self.settings) }).await;
+        let sent = self.state.sns.send(application, prepared, device, patch, self.clock.now()).await;
+        if let Some(endpoint) = &sent.endpoint {
+            let app = &message.origin.app;
+            let kept = self.state.recipients.set_endpoint(app, client, &device.key, &device.token, endpoint).await;
+            if let Err(error) = kept {
+                // The next send asks SNS for it again.
+                tracing::warn!(app = %app, error = %error, "an endpoint was not kept");
+            }
+        }
+        sent.verdict
+    }
+}

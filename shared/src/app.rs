@@ -1,0 +1,493 @@
+//! App: what one tenant is set to, and who may call and be called in its name.
+//!
+//! Three documents: `callers` (hook secrets, keys) and `vendors` (credentials) in Secrets Manager under
+//! `pushbell/<stage>/apps/<app>/`, `settings` in the registry table. Each is cached for five minutes, unknown apps too, so that
+//! scanning for them costs nothing; when a refresh fails the old document goes on serving.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::env::{EnvError, Environment, Table};
+use crate::id::AppId;
+use crate::message::Copy;
+use crate::time::Timestamp;
+
+/// How long a document is served before it is asked for again.
+const FRESH: Duration = Duration::from_secs(5 * 60);
+/// How long an app that was not found stays unknown: a new app is usable soon, a scan costs one look-up a minute.
+const UNKNOWN: Duration = Duration::from_secs(60);
+/// How long a stale document serves after a failed refresh before the refresh is tried again.
+const AFTER_FAILURE: Duration = Duration::from_secs(10);
+/// More apps than this in one cache is a scan: the cache starts over.
+const MOST_CACHED: usize = 10_000;
+
+/// Why a document could not be had. Not: that the app is unknown.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// Secrets Manager did not answer.
+    #[error("the app's secret could not be read")]
+    Secret(#[source] Box<aws_sdk_secretsmanager::Error>),
+    /// DynamoDB did not answer.
+    #[error("the app's settings could not be read")]
+    Settings(#[source] Box<aws_sdk_dynamodb::Error>),
+    /// The document is not of its shape. The source names the place and never a value.
+    #[error("the app's {document} document is malformed at line {line}, column {column}")]
+    Malformed {
+        /// `callers`, `vendors` or `settings`.
+        document: &'static str,
+        /// Counted from 1.
+        line: usize,
+        /// Counted from 1.
+        column: usize,
+    },
+}
+
+/// A secret that may be rotated: valid, or valid until a point in time. Never shown.
+#[derive(Clone, Deserialize)]
+#[serde(from = "SecretForm")]
+pub struct Secret {
+    value: String,
+    until: Option<Timestamp>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum SecretForm {
+    Plain(String),
+    Until { value: String, until: Timestamp },
+}
+
+impl From<SecretForm> for Secret {
+    fn from(form: SecretForm) -> Self {
+        match form {
+            SecretForm::Plain(value) => Self { value, until: None },
+            SecretForm::Until { value, until } => Self { value, until: Some(until) },
+        }
+    }
+}
+
+impl Secret {
+    /// Whether `given` is this secret and it is still valid, in time that depends on the lengths only.
+    #[must_use]
+    pub fn matches(&self, given: &str, now: Timestamp) -> bool {
+        use subtle::ConstantTimeEq as _;
+        let same = self.value.as_bytes().ct_eq(given.as_bytes());
+        bool::from(same) && self.until.is_none_or(|until| now < until) && !self.value.is_empty()
+    }
+
+    /// The secret itself. Never to be logged.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.value
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(redacted)")
+    }
+}
+
+/// Whether one of `secrets` is `given`. Every secret is compared, whichever matches.
+#[must_use]
+pub fn any_matches(secrets: &[Secret], given: &str, now: Timestamp) -> bool {
+    secrets.iter().fold(false, |found, secret| secret.matches(given, now) | found)
+}
+
+/// Document `callers`: who may call in this app's name.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Callers {
+    /// In the path of the hooks. Two valid at once for rotation.
+    pub hook_secrets: Vec<Secret>,
+    /// Addresses or networks that hooks may come from (`203.0.113.7`, `203.0.113.0/24`, IPv6 too). Empty: from anywhere.
+    pub hook_sources: Vec<String>,
+    /// Kinvey: the secrets of `Basic appKey:masterSecret`.
+    pub master_secrets: Vec<Secret>,
+    /// Kinvey: app secrets. They identify an app but may not push; a caller who uses one is told so.
+    pub app_secrets: Vec<Secret>,
+    /// IMKIT: `<app>.<random>`.
+    pub api_keys: Vec<Secret>,
+    /// What the app's own back end signs user tokens with.
+    pub user_keys: Vec<UserKey>,
+    /// Kinvey: where `Basic username:password` is asked, with the same header; answers 200 and `{"_id": …}`.
+    pub verify_url: Option<String>,
+}
+
+/// A key that user tokens are verified with.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(tag = "alg", deny_unknown_fields)]
+pub enum UserKey {
+    /// HMAC with SHA-256; the key's text as it is.
+    HS256 {
+        /// At least 32 bytes.
+        key: Secret,
+    },
+    /// HMAC with SHA-384.
+    HS384 {
+        /// At least 48 bytes.
+        key: Secret,
+    },
+    /// HMAC with SHA-512.
+    HS512 {
+        /// At least 64 bytes.
+        key: Secret,
+    },
+    /// RSA PKCS#1 v1.5 with SHA-256.
+    RS256 {
+        /// The public key as PEM.
+        key: Secret,
+    },
+    /// ECDSA on P-256 with SHA-256.
+    ES256 {
+        /// The public key as PEM.
+        key: Secret,
+    },
+}
+
+/// Document `vendors`: credentials for delivery.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Vendors {
+    /// FCM HTTP v1.
+    pub fcm: Option<FcmVendor>,
+}
+
+/// How an app reaches FCM.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FcmVendor {
+    /// The service account's key file, as Google gives it.
+    pub service_account: ServiceAccount,
+    /// Where FCM is. `https://fcm.googleapis.com` unless told otherwise.
+    #[serde(default = "FcmVendor::google")]
+    pub endpoint: String,
+}
+
+impl FcmVendor {
+    fn google() -> String {
+        "https://fcm.googleapis.com".to_owned()
+    }
+}
+
+/// The parts of a Google service account's key file that are needed to sign with it.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ServiceAccount {
+    /// The Firebase project.
+    pub project_id: String,
+    /// Names the key at Google.
+    pub private_key_id: Option<String>,
+    /// PKCS#8 as PEM.
+    pub private_key: Secret,
+    /// The issuer.
+    pub client_email: String,
+    /// Where a signed assertion is exchanged for an access token.
+    #[serde(default = "ServiceAccount::google")]
+    pub token_uri: String,
+}
+
+impl ServiceAccount {
+    fn google() -> String {
+        "https://oauth2.googleapis.com/token".to_owned()
+    }
+}
+
+/// Document `settings`: modes, words, addresses. Nothing secret.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// How IMKIT's callbacks are taken.
+    pub imkit: ImkitSettings,
+    /// Which counters make the badge.
+    pub badge_from: BadgeFrom,
+    /// iOS through Amazon SNS.
+    pub sns: SnsSettings,
+    /// Android notification channel of messages that name none.
+    pub android_channel: Option<String>,
+    /// The app's sound for messages that name none; the platform's default without it.
+    pub sound: Option<String>,
+}
+
+/// How IMKIT's callbacks are taken.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ImkitSettings {
+    /// The callback that the chat server is set to. The other one is answered, counted and not delivered: a server that is set to
+    /// both would notify twice.
+    pub version: ImkitVersion,
+    /// Other copy for parts of the audience. `{{room}}`, `{{nickname}}` and `{{text}}` stand for the message's own.
+    pub copies: Vec<Copy>,
+    /// The copies' experiment. Another name deals the clients anew.
+    pub experiment: Option<String>,
+}
+
+/// Which of IMKIT's two push callbacks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ImkitVersion {
+    /// `PUSH`: one call per recipient, with the badge.
+    V1,
+    /// `PUSH_GENERIC`: one call per message, we count.
+    #[default]
+    V2,
+}
+
+/// Which counters make the badge.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BadgeFrom {
+    /// The rooms' unread counts and every named source but `imkit`, which is stored and not added.
+    #[default]
+    Rooms,
+    /// Source `imkit`, as the chat server reports it, instead of the rooms; and every other named source.
+    Imkit,
+}
+
+/// iOS through Amazon SNS: the platform applications' ARNs. An ARN is an address, not a secret; what may be done with it is
+/// each function's role.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SnsSettings {
+    /// For apps from the store.
+    pub apns: Option<String>,
+    /// For development builds.
+    pub apns_sandbox: Option<String>,
+    /// Which of the two a device belongs to that does not say so.
+    pub environment: ApnsEnvironment,
+}
+
+/// Which of Apple's two push services a token is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ApnsEnvironment {
+    /// Apps from the store.
+    #[default]
+    Production,
+    /// Development builds.
+    Sandbox,
+}
+
+impl SnsSettings {
+    /// The platform application of devices with or without the `sandbox` mark.
+    #[must_use]
+    pub fn application(&self, sandbox: bool) -> Option<&str> {
+        if sandbox { self.apns_sandbox.as_deref() } else { self.apns.as_deref() }
+    }
+}
+
+struct Cached<T> {
+    until: Instant,
+    document: Option<Arc<T>>,
+}
+
+struct Cache<T>(Mutex<HashMap<AppId, Cached<T>>>);
+
+impl<T> Cache<T> {
+    fn new() -> Self {
+        Self(Mutex::new(HashMap::new()))
+    }
+
+    /// The document if it is fresh (outer), and whether the app has one (inner).
+    fn fresh(&self, app: &AppId) -> Option<Option<Arc<T>>> {
+        let map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        map.get(app).filter(|cached| Instant::now() < cached.until).map(|cached| cached.document.clone())
+    }
+
+    fn store(&self, app: &AppId, document: Option<Arc<T>>) {
+        let until = Instant::now() + if document.is_some() { FRESH } else { UNKNOWN };
+        let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if map.len() >= MOST_CACHED {
+            map.clear();
+        }
+        map.insert(app.clone(), Cached { until, document });
+    }
+
+    /// The stale document after a failed refresh, kept for a while more.
+    fn keep_stale(&self, app: &AppId) -> Option<Arc<T>> {
+        let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let cached = map.get_mut(app)?;
+        let document = cached.document.clone()?;
+        cached.until = Instant::now() + AFTER_FAILURE;
+        Some(document)
+    }
+}
+
+/// One of the two documents in Secrets Manager, of every app.
+pub struct SecretDocuments<T> {
+    client: aws_sdk_secretsmanager::Client,
+    prefix: String,
+    document: &'static str,
+    cache: Cache<T>,
+}
+
+impl SecretDocuments<Callers> {
+    /// The `callers` documents.
+    #[must_use]
+    pub fn callers(env: &Environment) -> Self {
+        Self::new(env, "callers")
+    }
+}
+
+impl SecretDocuments<Vendors> {
+    /// The `vendors` documents.
+    #[must_use]
+    pub fn vendors(env: &Environment) -> Self {
+        Self::new(env, "vendors")
+    }
+}
+
+impl<T: DeserializeOwned> SecretDocuments<T> {
+    fn new(env: &Environment, document: &'static str) -> Self {
+        let prefix = format!("pushbell/{}/apps", env.stage());
+        Self { client: crate::aws::secrets(env), prefix, document, cache: Cache::new() }
+    }
+
+    /// The document of `app`; `None` when there is no such app.
+    ///
+    /// # Errors
+    /// When it can not be read and was not read before, or is malformed.
+    pub async fn get(&self, app: &AppId) -> Result<Option<Arc<T>>, AppError> {
+        if let Some(known) = self.cache.fresh(app) {
+            return Ok(known);
+        }
+        match self.read(app).await {
+            Ok(document) => {
+                let document = document.map(Arc::new);
+                self.cache.store(app, document.clone());
+                Ok(document)
+            }
+            Err(error) => match self.cache.keep_stale(app) {
+                Some(stale) => {
+                    tracing::warn!(app = %app, document = self.document, error = %error, "serving the document as it was");
+                    Ok(Some(stale))
+                }
+                None => Err(error),
+            },
+        }
+    }
+
+    async fn read(&self, app: &AppId) -> Result<Option<T>, AppError> {
+        let name = format!("{}/{app}/{}", self.prefix, self.document);
+        let answer = self.client.get_secret_value().secret_id(name).send().await;
+        match answer {
+            Ok(secret) => parse(self.document, secret.secret_string().unwrap_or_default()).map(Some),
+            Err(error) if error.as_service_error().is_some_and(GetSecretValueError::is_resource_not_found_exception) => {
+                Ok(None)
+            }
+            Err(error) => Err(AppError::Secret(Box::new(error.into()))),
+        }
+    }
+}
+
+/// The `settings` documents of every app.
+pub struct SettingsDocuments {
+    client: aws_sdk_dynamodb::Client,
+    table: String,
+    cache: Cache<Settings>,
+}
+
+impl SettingsDocuments {
+    /// The settings in the registry table.
+    ///
+    /// # Errors
+    /// When the function was given no registry table.
+    pub fn new(env: &Environment) -> Result<Self, EnvError> {
+        let table = env.table(Table::Registry)?;
+        Ok(Self { client: crate::aws::dynamodb(env), table, cache: Cache::new() })
+    }
+
+    /// The settings of `app`; an app without a document has the defaults.
+    ///
+    /// # Errors
+    /// When they can not be read and were not read before, or are malformed.
+    pub async fn get(&self, app: &AppId) -> Result<Arc<Settings>, AppError> {
+        if let Some(known) = self.cache.fresh(app) {
+            return Ok(known.unwrap_or_default());
+        }
+        match self.read(app).await {
+            Ok(document) => {
+                let document = document.map(Arc::new);
+                self.cache.store(app, document.clone());
+                Ok(document.unwrap_or_default())
+            }
+            Err(error) => match self.cache.keep_stale(app) {
+                Some(stale) => {
+                    tracing::warn!(app = %app, document = "settings", error = %error, "serving the document as it was");
+                    Ok(stale)
+                }
+                None => Err(error),
+            },
+        }
+    }
+
+    async fn read(&self, app: &AppId) -> Result<Option<Settings>, AppError> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key("pk", AttributeValue::S(format!("{app}#settings")))
+            .key("sk", AttributeValue::S("-".to_owned()))
+            .send()
+            .await
+            .map_err(|error| AppError::Settings(Box::new(error.into())))?;
+        let Some(AttributeValue::S(text)) = answer.item.as_ref().and_then(|item| item.get("doc")) else {
+            return Ok(None);
+        };
+        parse("settings", text).map(Some)
+    }
+}
+
+fn parse<T: DeserializeOwned>(document: &'static str, text: &str) -> Result<T, AppError> {
+    // serde's message may quote the value it stumbled over, and that may be a secret: only the place is told.
+    serde_json::from_str(text).map_err(|error| AppError::Malformed { document, line: error.line(), column: error.column() })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_767_225_600_000);
+
+    #[test]
+    fn two_hook_secrets_are_valid_during_a_rotation_and_the_old_one_ends() {
+        let callers: Callers = parse(
+            "callers",
+            r#"{"hook_secrets": ["new", {"value": "old", "until": 1767225600001}, {"value": "gone", "until": 1767225600000}]}"#,
+        )
+        .unwrap();
+        assert!(any_matches(&callers.hook_secrets, "new", NOW));
+        assert!(any_matches(&callers.hook_secrets, "old", NOW));
+        assert!(!any_matches(&callers.hook_secrets, "gone", NOW));
+        assert!(!any_matches(&callers.hook_secrets, "", NOW));
+        assert!(!any_matches(&[Secret { value: String::new(), until: None }], "", NOW), "an empty secret is none");
+    }
+
+    #[test]
+    fn a_malformed_document_is_named_by_its_place_and_quotes_nothing() {
+        let error = parse::<Callers>("callers", "{\"hook_secrets\": \"s3cret\"}").unwrap_err();
+        assert_eq!(error.to_string(), "the app's callers document is malformed at line 1, column 25");
+        assert!(!format!("{error:?}").contains("s3cret"));
+        assert!(parse::<Settings>("settings", r#"{"badge_form": "rooms"}"#).is_err(), "a misspelt setting is an error");
+    }
+
+    #[test]
+    fn secrets_do_not_show_in_debug() {
+        let callers: Callers = parse("callers", r#"{"master_secrets": ["s3cret"]}"#).unwrap();
+        assert!(!format!("{callers:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn settings_have_defaults() {
+        let settings: Settings = parse("settings", "{}").unwrap();
+        assert_eq!(settings.imkit.version, ImkitVersion::V2);
+        assert_eq!(settings.badge_from, BadgeFrom::Rooms);
+        assert_eq!(settings, Settings::default());
+    }
+}

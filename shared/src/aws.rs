@@ -1,0 +1,91 @@
+//! Clients of AWS services, built from the environment alone.
+//!
+//! No credential chain and no profile look-ups: a Lambda function has its credentials in the environment, and the look-ups
+//! cost size and cold start. One TLS stack, rustls on ring: AWS-LC's jitter entropy would cost about 20 ms of CPU at the first
+//! handshake.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
+use aws_smithy_http_client::{Builder, tls};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use aws_types::SdkConfig;
+use aws_types::region::Region;
+
+use crate::env::{Environment, Service};
+
+/// How long a TCP and TLS handshake may take.
+const CONNECT: Duration = Duration::from_secs(2);
+/// How long one try of a call may take. Every call is small; what takes longer is retried.
+const ATTEMPT: Duration = Duration::from_secs(4);
+/// Tries of one call, the first included.
+const ATTEMPTS: u32 = 3;
+
+fn http_client() -> SharedHttpClient {
+    Builder::new().tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring)).build_https()
+}
+
+fn config(env: &Environment, service: Service) -> SdkConfig {
+    let (access_key, secret_key, session_token) = env.credentials();
+    let credentials =
+        Credentials::new(access_key, secret_key, session_token.map(str::to_owned), None, "environment");
+    let mut builder = SdkConfig::builder()
+        .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest())
+        .region(Region::new(env.region().to_owned()))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .http_client(http_client())
+        .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+        .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT).build());
+    builder.set_endpoint_url(env.endpoint(service).map(str::to_owned));
+    builder.build()
+}
+
+/// A client of DynamoDB.
+#[must_use]
+pub fn dynamodb(env: &Environment) -> aws_sdk_dynamodb::Client {
+    aws_sdk_dynamodb::Client::new(&config(env, Service::DynamoDb))
+}
+
+/// A client of SQS.
+#[must_use]
+pub fn sqs(env: &Environment) -> aws_sdk_sqs::Client {
+    aws_sdk_sqs::Client::new(&config(env, Service::Sqs))
+}
+
+/// A client of SNS.
+#[must_use]
+pub fn sns(env: &Environment) -> aws_sdk_sns::Client {
+    aws_sdk_sns::Client::new(&config(env, Service::Sns))
+}
+
+/// A client of Secrets Manager.
+#[must_use]
+pub fn secrets(env: &Environment) -> aws_sdk_secretsmanager::Client {
+    aws_sdk_secretsmanager::Client::new(&config(env, Service::SecretsManager))
+}
+
+/// TLS for everything that is not AWS: ring, and the system's root certificates, read once and not before the first use.
+///
+/// `SSL_CERT_FILE` points at one bundle on Lambda: without it every file of the certificate folder is opened.
+#[must_use]
+pub fn tls_config() -> std::sync::Arc<rustls::ClientConfig> {
+    static CONFIG: OnceLock<std::sync::Arc<rustls::ClientConfig>> = OnceLock::new();
+    CONFIG
+        .get_or_init(|| {
+            let mut roots = rustls::RootCertStore::empty();
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+            #[expect(clippy::expect_used, reason = "ring offers both protocol versions; a failure is a build defect")]
+            let builder = rustls::ClientConfig::builder_with_provider(provider)
+                .with_safe_default_protocol_versions()
+                .expect("ring offers TLS 1.2 and 1.3");
+            std::sync::Arc::new(builder.with_root_certificates(roots).with_no_client_auth())
+        })
+        .clone()
+}

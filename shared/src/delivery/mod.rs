@@ -1,0 +1,162 @@
+//! Delivery: the roads to a phone, and what became of a send.
+//!
+//! A channel prepares a message once, then sends it to one device at a time with what that recipient adds. It answers with a
+//! verdict; what follows from a verdict (a token deleted, a retry queued) is the caller's act.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use crate::time::Timestamp;
+
+/// The road to a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Channel {
+    /// APNs through an Amazon SNS platform endpoint.
+    Sns,
+    /// FCM HTTP v1.
+    Fcm,
+    /// APNs directly.
+    Apns,
+    /// Huawei Push Kit.
+    Huawei,
+    /// Xiaomi.
+    Xiaomi,
+    /// OPPO.
+    Oppo,
+    /// vivo.
+    Vivo,
+    /// Meizu.
+    Meizu,
+    /// Honor.
+    Honor,
+}
+
+impl Channel {
+    const ALL: [(Self, &'static str, &'static str); 9] = [
+        (Self::Sns, "s", "sns"),
+        (Self::Fcm, "f", "fcm"),
+        (Self::Apns, "a", "apns"),
+        (Self::Huawei, "h", "huawei"),
+        (Self::Xiaomi, "x", "xiaomi"),
+        (Self::Oppo, "o", "oppo"),
+        (Self::Vivo, "v", "vivo"),
+        (Self::Meizu, "m", "meizu"),
+        (Self::Honor, "n", "honor"),
+    ];
+
+    /// One character, for the table.
+    #[must_use]
+    pub fn letter(self) -> &'static str {
+        Self::ALL[self as usize].1
+    }
+
+    /// The word in logs, metrics and answers.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        Self::ALL[self as usize].2
+    }
+
+    /// The channel of a letter in the table.
+    #[must_use]
+    pub fn from_letter(letter: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|(_, own, _)| *own == letter).map(|(channel, _, _)| channel)
+    }
+
+    /// Whether its tokens are Apple's.
+    #[must_use]
+    pub fn is_apple(self) -> bool {
+        matches!(self, Self::Sns | Self::Apns)
+    }
+}
+
+/// What one recipient adds to a message.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Patch {
+    /// The number on the icon; `None` leaves it as it is.
+    pub badge: Option<u32>,
+    /// Without sound.
+    pub silent: bool,
+    /// Which of the message's cohorts the recipient belongs to.
+    pub cohort: Option<usize>,
+}
+
+/// What a vendor's answer means for what is done next. Every answer falls into exactly one class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// The vendor has it.
+    Delivered,
+    /// The token is dead. The only class that deletes.
+    DeadToken,
+    /// Passing trouble. After the vendor's own delay, where it gave one.
+    Retry {
+        /// The vendor's `Retry-After`.
+        after: Option<Duration>,
+    },
+    /// Too fast.
+    Throttled {
+        /// The vendor's `Retry-After`.
+        after: Option<Duration>,
+    },
+    /// The day's allowance is used up.
+    QuotaUntil(Timestamp),
+    /// The credential was refused. Refreshed once; then it counts as misconfigured.
+    Unauthorized,
+    /// Credentials, app or rights are wrong: an alarm, nothing is deleted.
+    Misconfigured,
+    /// This message is not acceptable.
+    BadMessage,
+    /// An answer that is in no table: tried again a few times, counted on its own.
+    Unrecognised,
+}
+
+impl Class {
+    /// The word in logs and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::DeadToken => "dead_token",
+            Self::Retry { .. } => "retry",
+            Self::Throttled { .. } => "throttled",
+            Self::QuotaUntil(_) => "quota",
+            Self::Unauthorized => "unauthorized",
+            Self::Misconfigured => "misconfigured",
+            Self::BadMessage => "bad_message",
+            Self::Unrecognised => "unrecognised",
+        }
+    }
+}
+
+/// A class, and the vendor's own word for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// What follows from it.
+    pub class: Class,
+    /// The vendor's code (`UNREGISTERED`, `EndpointDisabled`), or ours when there was no answer (`timeout`, `connection`).
+    pub code: Cow<'static, str>,
+}
+
+impl Verdict {
+    /// A verdict with a code of ours or one from a table.
+    #[must_use]
+    pub const fn new(class: Class, code: &'static str) -> Self {
+        Self { class, code: Cow::Borrowed(code) }
+    }
+
+    /// The vendor has it.
+    pub const DELIVERED: Self = Self::new(Class::Delivered, "ok");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_channel_s_letter_leads_back_to_it() {
+        for (index, (channel, letter, _)) in Channel::ALL.into_iter().enumerate() {
+            assert_eq!(channel as usize, index);
+            assert_eq!(Channel::from_letter(letter), Some(channel));
+        }
+        assert_eq!(Channel::from_letter("?"), None);
+    }
+}

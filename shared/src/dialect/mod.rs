@@ -1,0 +1,5 @@
+//! Dialects: one module per protocol that Pushbell speaks. A protocol's JSON, envelope and error codes are known to its module and
+//! to nothing else.
+
+pub mod imkit;
+pub mod kinvey;

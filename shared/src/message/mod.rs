@@ -1,0 +1,432 @@
+//! The one vendor-neutral message: made by a dialect, read by the channels. Nothing else carries content.
+//!
+//! A message travels in queue records, so every part that is not there takes no bytes. What one recipient adds (the badge,
+//! a silenced sound, the cohort's copy) is not in here: it is worked out when the recipient is read.
+
+mod vendor;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::id::{AppId, MessageId};
+use crate::time::Timestamp;
+
+pub use vendor::{AndroidBlock, ClickAction, HuaweiBlock, IosBlock, VendorBlock, Vendors, VivoBlock};
+
+/// The most bytes a message may have as JSON, without its recipients: a queue record of 100 recipients stays far under
+/// SQS's 1 MiB, and ten of them still fit one batch.
+pub const MOST_BYTES: usize = 64 * 1024;
+
+/// How long a message may wait for its delivery when it says nothing itself.
+pub const DEFAULT_TIME_TO_LIVE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What is to be shown, to do, or to be known by an app, on the phones of a task's audience.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Message {
+    /// Where it comes from.
+    pub origin: Origin,
+    /// What a person reads.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub text: Text,
+    /// What becomes of the badge.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub badge: Badge,
+    /// How it arrives.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub behaviour: Behaviour,
+    /// What is shown beside the text, and what a tap does.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub media: Media,
+    /// For the app: strings on FCM, nested JSON on APNs.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub data: Map<String, Value>,
+    /// Each read by its own channel only.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub vendors: Vendors,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// The protocol that a message was received in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dialect {
+    /// IMKIT's generic push callback, v1 and v2.
+    Imkit,
+    /// OpenIM's before-push callback with delivery taken over.
+    Openim,
+    /// Kinvey's push module.
+    Kinvey,
+    /// Lanying's push interface.
+    Lanying,
+    /// Pushbell's own: the operator's commands, triggers.
+    Pushbell,
+}
+
+impl Dialect {
+    /// The word in keys, logs and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Imkit => "imkit",
+            Self::Openim => "openim",
+            Self::Kinvey => "kinvey",
+            Self::Lanying => "lanying",
+            Self::Pushbell => "pushbell",
+        }
+    }
+}
+
+/// Where a message comes from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The tenant.
+    pub app: AppId,
+    /// The protocol.
+    pub dialect: Dialect,
+    /// The message's own id. With the app it makes the mark: one id counts once.
+    pub message: MessageId,
+    /// Who wrote it. Never notified of their own message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sender: Option<String>,
+    /// The room it was written in, as the chat server names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub room: Option<String>,
+    /// Who is called by name in it: told although the room is muted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mentions: Vec<String>,
+    /// Everybody in the room is called.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub mentions_all: bool,
+    /// When it was written, by the chat server's clock. Compared with read watermarks of the same clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written_at: Option<Timestamp>,
+    /// The caller's name for the request, carried through logs and traces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<String>,
+}
+
+impl Origin {
+    /// Whether `client` is called by name.
+    #[must_use]
+    pub fn mentions(&self, client: &str) -> bool {
+        self.mentions_all || self.mentions.iter().any(|name| name == client)
+    }
+}
+
+/// What a person reads.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Text {
+    /// First line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Second line, on APNs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subtitle: Option<String>,
+    /// The text, also the fallback of `localised`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+    /// Longer text for vendors that can show it; `body` elsewhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub big: Option<String>,
+    /// A text that the app on the phone holds in the user's language.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub localised: Option<Localised>,
+    /// Other copy for parts of the audience, by weight. Empty: everybody reads the same.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cohorts: Vec<Copy>,
+    /// The experiment's name: a client stays in one cohort of it, and falls anew in another experiment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub experiment: Option<String>,
+    /// `title` and `body` hold `{{name}}` placeholders, filled for each recipient.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub template: bool,
+}
+
+/// A key into the texts that the app on the phone carries, and what goes into their places.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Localised {
+    /// For example `im_loc_text`.
+    pub key: String,
+    /// In the order of the text's positions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub args: Vec<String>,
+}
+
+/// One cohort's copy. A part that is not there is the message's own.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Copy {
+    /// The cohort's share of the audience, relative to the other weights. 0: nobody.
+    pub weight: u32,
+    /// Instead of the message's title.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Instead of the message's body; the localised text is then left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+}
+
+impl Text {
+    /// The cohort that `client` reads, the same in every call: a stable hash of experiment and client over the weights.
+    #[must_use]
+    pub fn cohort_of(&self, client: &str) -> Option<usize> {
+        let total: u64 = self.cohorts.iter().map(|copy| u64::from(copy.weight)).sum();
+        if total == 0 {
+            return None;
+        }
+        let experiment = self.experiment.as_deref().unwrap_or_default();
+        let hash = u64::from_be_bytes(crate::id::digest(&[experiment.as_bytes(), client.as_bytes()]));
+        let mut point = hash % total;
+        self.cohorts.iter().position(|copy| {
+            let inside = point < u64::from(copy.weight);
+            point = point.saturating_sub(u64::from(copy.weight));
+            inside
+        })
+    }
+}
+
+/// What becomes of a recipient's badge.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Badge {
+    /// The number is not mentioned: the phone keeps what it shows.
+    #[default]
+    None,
+    /// The badge of now is shown, nothing is counted.
+    Keep,
+    /// So much is added to a source.
+    Add {
+        /// How many.
+        n: u32,
+        /// Which counter.
+        source: Source,
+    },
+    /// A named counter becomes this number.
+    Set {
+        /// The new count.
+        n: u32,
+        /// Which counter.
+        source: String,
+    },
+    /// The caller's own number is shown, nothing is stored.
+    Show(u32),
+}
+
+/// A counter of a client's badge.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// Unread messages of the message's own room.
+    Room,
+    /// Something else that is counted under a name: orders, calls.
+    Named(String),
+}
+
+/// How a message arrives.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Behaviour {
+    /// Shown, or not.
+    #[serde(skip_serializing_if = "is_default")]
+    pub kind: Kind,
+    /// The sound's name in the app; `None` is the platform's default sound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sound: Option<String>,
+    /// At once, or when the phone is awake.
+    #[serde(skip_serializing_if = "is_default")]
+    pub priority: Priority,
+    /// Not delivered after this point.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+    /// Not delivered before this point.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
+    /// Shown by the phone from this point on (Lanying's timed display).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub show_from: Option<Timestamp>,
+    /// Replaces what is shown under the same key. `None`: the message's own id, so that a repeat shows once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub collapse: Option<String>,
+    /// Groups notifications on the phone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thread: Option<String>,
+    /// The set of buttons, on APNs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub category: Option<String>,
+    /// The app may change the notification before it is shown (APNs `mutable-content`).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub mutable: bool,
+    /// The app is woken as well (APNs `content-available`).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub wakes_app: bool,
+    /// How far it may interrupt, on APNs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interruption: Option<Interruption>,
+}
+
+/// Whether and how a message shows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A notification.
+    #[default]
+    Alert,
+    /// A notification without sound.
+    Silent,
+    /// For the app only.
+    Data,
+    /// The number on the icon only.
+    Badge,
+    /// Takes back an earlier message with the same id: the app is told to remove it, the badge loses it.
+    Withdraw,
+}
+
+/// APNs 10 or 5, FCM high or normal.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Priority {
+    /// At once.
+    #[default]
+    High,
+    /// When it suits the phone's battery.
+    Normal,
+}
+
+/// APNs interruption levels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Interruption {
+    /// Into the list, screen stays dark.
+    Passive,
+    /// The default.
+    Active,
+    /// Through scheduled summaries and focus.
+    TimeSensitive,
+    /// Through everything; needs an entitlement.
+    Critical,
+}
+
+/// What is shown beside the text, and what a tap does.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Media {
+    /// HTTPS address of a picture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// HTTPS address of another attachment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attachment: Option<String>,
+    /// What a tap does: an intent filter's action on Android.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub click_action: Option<String>,
+    /// Android notification channel.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channel: Option<String>,
+}
+
+impl Message {
+    /// The point after which it is not delivered: its own, or a day after `accepted`.
+    #[must_use]
+    pub fn expiry(&self, accepted: Timestamp) -> Timestamp {
+        self.behaviour.expires_at.unwrap_or_else(|| accepted.plus(DEFAULT_TIME_TO_LIVE))
+    }
+
+    /// The key under which a repeat replaces what is shown, at most 64 bytes (APNs' limit for `apns-collapse-id`).
+    #[must_use]
+    pub fn collapse_id(&self) -> String {
+        let own = self.behaviour.collapse.as_deref().unwrap_or(self.origin.message.as_str());
+        if own.len() <= 64 && own.is_ascii() {
+            return own.to_owned();
+        }
+        use base64::Engine as _;
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(crate::id::digest::<24>(&[own.as_bytes()]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn message() -> Message {
+        Message {
+            origin: Origin {
+                app: AppId::parse("demo").unwrap(),
+                dialect: Dialect::Imkit,
+                message: MessageId::parse("m1").unwrap(),
+                sender: None,
+                room: None,
+                mentions: Vec::new(),
+                mentions_all: false,
+                written_at: None,
+                operation: None,
+            },
+            text: Text::default(),
+            badge: Badge::None,
+            behaviour: Behaviour::default(),
+            media: Media::default(),
+            data: Map::new(),
+            vendors: Vendors::default(),
+        }
+    }
+
+    #[test]
+    fn parts_that_are_not_there_take_no_bytes() {
+        assert_eq!(
+            serde_json::to_string(&message()).unwrap(),
+            r#"{"origin":{"app":"demo","dialect":"imkit","message":"m1"}}"#
+        );
+    }
+
+    #[test]
+    fn a_message_survives_its_queue_record() {
+        let mut full = message();
+        full.text.title = Some("Demo Room".to_owned());
+        full.text.localised = Some(Localised { key: "im_loc_text".to_owned(), args: vec!["SSS".to_owned()] });
+        full.badge = Badge::Add { n: 1, source: Source::Room };
+        full.behaviour.kind = Kind::Withdraw;
+        full.behaviour.interruption = Some(Interruption::TimeSensitive);
+        full.data.insert("nested".to_owned(), serde_json::json!({"a": [1, null]}));
+        let text = serde_json::to_string(&full).unwrap();
+        assert_eq!(serde_json::from_str::<Message>(&text).unwrap(), full);
+    }
+
+    #[test]
+    fn a_client_stays_in_its_cohort_and_weights_hold() {
+        let text = Text {
+            cohorts: vec![
+                Copy { weight: 1, ..Copy::default() },
+                Copy { weight: 0, ..Copy::default() },
+                Copy { weight: 3, ..Copy::default() },
+            ],
+            experiment: Some("titles".to_owned()),
+            ..Text::default()
+        };
+        let mut counts = [0_u32; 3];
+        for n in 0..10_000 {
+            let client = format!("client-{n}");
+            let cohort = text.cohort_of(&client).unwrap();
+            assert_eq!(text.cohort_of(&client), Some(cohort));
+            counts[cohort] += 1;
+        }
+        assert!((2_300..2_700).contains(&counts[0]), "{counts:?}");
+        assert_eq!(counts[1], 0);
+        assert_eq!(Text::default().cohort_of("aaa"), None);
+    }
+
+    #[test]
+    fn a_collapse_id_fits_apns() {
+        let mut long = message();
+        assert_eq!(long.collapse_id(), "m1");
+        long.behaviour.collapse = Some("x".repeat(65));
+        assert!(long.collapse_id().len() <= 64);
+        long.behaviour.collapse = Some("部屋".to_owned());
+        assert!(long.collapse_id().is_ascii());
+    }
+}

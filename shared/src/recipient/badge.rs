@@ -1,0 +1,190 @@
+//! What clients and chat servers say about a badge: a room was read, a source has so many, a room is muted.
+
+use aws_sdk_dynamodb::types::{Delete, TransactWriteItem, Update};
+
+use super::store::{StoreError, Updated, number, text};
+use super::{MOST_MUTED, MOST_SOURCES, MOST_WATERMARKS, Recipient, Recipients, names};
+use crate::id::{AppId, ClientId, RoomKey};
+use crate::time::Timestamp;
+
+impl Recipients {
+    /// `room` was read: its count goes, and messages written up to `until` that are still on their way will not be shown. The
+    /// store holds counts and no messages, so a message that was written later and is counted already goes with them.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn read_room(
+        &self,
+        app: &AppId,
+        client: &ClientId,
+        room: &RoomKey,
+        until: Timestamp,
+    ) -> Result<Recipient, StoreError> {
+        let update = self
+            .update(app, client)
+            .update_expression("SET #r = :until REMOVE #u")
+            .condition_expression("attribute_not_exists(#r) OR #r <= :until")
+            .expression_attribute_names("#r", names::read(room))
+            .expression_attribute_names("#u", names::unread(room))
+            .expression_attribute_values(":until", number(until.as_millis()));
+        let recipient = match self.conditional(update, false).await? {
+            Updated::Done(recipient) | Updated::Refused(recipient) => recipient,
+        };
+        let recipient = if recipient.spilled > 0 && self.unfold(app, client, room).await? {
+            let update = self
+                .update(app, client)
+                .update_expression("REMOVE #u")
+                .expression_attribute_names("#u", names::unread(room));
+            match self.conditional(update, false).await? {
+                Updated::Done(recipient) | Updated::Refused(recipient) => recipient,
+            }
+        } else {
+            recipient
+        };
+        self.forget_watermarks(app, client, recipient).await
+    }
+
+    /// Everything was read.
+    ///
+    /// # Errors
+    /// When the table does not answer, or the item is changed by others all the time.
+    pub async fn read_all(
+        &self,
+        app: &AppId,
+        client: &ClientId,
+        until: Timestamp,
+    ) -> Result<Recipient, StoreError> {
+        let Some(recipient) = self.get(app, client, true).await? else {
+            return Ok(Recipient::default());
+        };
+        let mut expression = String::from("SET #ra = :until REMOVE #s");
+        let mut attributes = vec![("#ra".to_owned(), names::READ_ALL.to_owned()), ("#s".to_owned(), names::SPILLED.to_owned())];
+        let gone = recipient.unread.keys().map(names::unread).chain(recipient.read.keys().map(names::read));
+        for (index, attribute) in gone.enumerate() {
+            expression.push_str(&format!(", #x{index}"));
+            attributes.push((format!("#x{index}"), attribute));
+        }
+        // A watermark above everything makes each room's own needless, unless that is later.
+        if recipient.spilled > 0 {
+            let update = Update::builder()
+                .table_name(&self.table)
+                .key(names::PK, text(names::client(app, client)))
+                .update_expression(expression)
+                .set_expression_attribute_names(Some(attributes.into_iter().collect()))
+                .expression_attribute_values(":until", number(until.as_millis()))
+                .condition_expression("#s = :spilled")
+                .expression_attribute_values(":spilled", number(recipient.spilled))
+                .build();
+            let delete = Delete::builder()
+                .table_name(&self.table)
+                .key(names::PK, text(names::spill(app, client)))
+                .build();
+            let (Ok(update), Ok(delete)) = (update, delete) else { return Err(StoreError::Conflict) };
+            self.transact(vec![
+                TransactWriteItem::builder().update(update).build(),
+                TransactWriteItem::builder().delete(delete).build(),
+            ])
+            .await?;
+            return Ok(self.get(app, client, true).await?.unwrap_or_default());
+        }
+        let update = self
+            .update(app, client)
+            .update_expression(expression)
+            .set_expression_attribute_names(Some(attributes.into_iter().collect()))
+            .expression_attribute_values(":until", number(until.as_millis()));
+        match self.conditional(update, false).await? {
+            Updated::Done(recipient) | Updated::Refused(recipient) => Ok(recipient),
+        }
+    }
+
+    /// A named counter becomes `n`; 0 takes it away.
+    ///
+    /// # Errors
+    /// When the client has [`MOST_SOURCES`] others, or the table does not answer.
+    pub async fn set_source(
+        &self,
+        app: &AppId,
+        client: &ClientId,
+        source: &str,
+        n: u32,
+    ) -> Result<Recipient, StoreError> {
+        let update = self.update(app, client).expression_attribute_names("#s", names::source(source));
+        if n == 0 {
+            return match self.conditional(update.update_expression("REMOVE #s"), false).await? {
+                Updated::Done(recipient) | Updated::Refused(recipient) => Ok(recipient),
+            };
+        }
+        let update = update.update_expression("SET #s = :n").expression_attribute_values(":n", number(n));
+        let known = update.clone().condition_expression("attribute_exists(#s)");
+        match self.conditional(known, false).await? {
+            Updated::Done(recipient) => Ok(recipient),
+            Updated::Refused(recipient) if recipient.sources.len() >= MOST_SOURCES => {
+                Err(StoreError::TooMany("sources"))
+            }
+            Updated::Refused(_) => match self.conditional(update, false).await? {
+                Updated::Done(recipient) | Updated::Refused(recipient) => Ok(recipient),
+            },
+        }
+    }
+
+    /// `room` does not notify this client any more, unless it mentions them.
+    ///
+    /// # Errors
+    /// When the client has muted [`MOST_MUTED`] other rooms, or the table does not answer.
+    pub async fn mute(&self, app: &AppId, client: &ClientId, room: &RoomKey) -> Result<Recipient, StoreError> {
+        let update = self
+            .update(app, client)
+            .update_expression("ADD mu :rooms")
+            .condition_expression("attribute_not_exists(mu) OR size(mu) < :most OR contains(mu, :room)")
+            .expression_attribute_values(":rooms", rooms(room))
+            .expression_attribute_values(":room", text(room.as_str()))
+            .expression_attribute_values(":most", number(MOST_MUTED));
+        match self.conditional(update, false).await? {
+            Updated::Done(recipient) => Ok(recipient),
+            Updated::Refused(_) => Err(StoreError::TooMany("muted rooms")),
+        }
+    }
+
+    /// `room` notifies this client again.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn unmute(&self, app: &AppId, client: &ClientId, room: &RoomKey) -> Result<Recipient, StoreError> {
+        let update = self
+            .update(app, client)
+            .update_expression("DELETE mu :rooms")
+            .expression_attribute_values(":rooms", rooms(room));
+        match self.conditional(update, false).await? {
+            Updated::Done(recipient) | Updated::Refused(recipient) => Ok(recipient),
+        }
+    }
+
+    /// Takes the oldest watermarks away once there are too many. They matter only while messages are on their way.
+    async fn forget_watermarks(
+        &self,
+        app: &AppId,
+        client: &ClientId,
+        recipient: Recipient,
+    ) -> Result<Recipient, StoreError> {
+        let rooms = recipient.read.iter().filter(|(room, _)| room.as_str() != names::EVERY_ROOM);
+        let mut oldest_first: Vec<_> = rooms.collect();
+        if oldest_first.len() <= MOST_WATERMARKS {
+            return Ok(recipient);
+        }
+        oldest_first.sort_by_key(|(_, at)| **at);
+        let mut update = self.update(app, client);
+        let mut expression = String::new();
+        for (index, (room, _)) in oldest_first[..oldest_first.len() - MOST_WATERMARKS].iter().enumerate() {
+            expression.push_str(if index == 0 { "REMOVE " } else { ", " });
+            expression.push_str(&format!("#x{index}"));
+            update = update.expression_attribute_names(format!("#x{index}"), names::read(room));
+        }
+        match self.conditional(update.update_expression(expression), false).await? {
+            Updated::Done(recipient) | Updated::Refused(recipient) => Ok(recipient),
+        }
+    }
+}
+
+fn rooms(room: &RoomKey) -> aws_sdk_dynamodb::types::AttributeValue {
+    aws_sdk_dynamodb::types::AttributeValue::Ss(vec![room.as_str().to_owned()])
+}

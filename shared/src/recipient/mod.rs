@@ -1,0 +1,26 @@
+//! Recipient: one client's badge, devices and preferences, and the store that holds them.
+//!
+//! A client is ONE item, written flat, so that one conditional update counts a message and answers with everything that its
+//! delivery needs. A write unit is 1 KB, so attribute names are short; [`names`] owns their spelling.
+
+mod badge;
+mod device;
+pub mod names;
+mod spill;
+mod state;
+mod store;
+
+pub use device::Device;
+pub use state::Recipient;
+pub use store::{Counted, Counting, NotCounted, Recipients, StoreError, Units};
+
+/// A client's devices; the oldest goes when another comes.
+pub const MOST_DEVICES: usize = 20;
+/// Rooms with unread messages held in the item itself; beyond, the coldest fold into a spill item.
+pub const MOST_ROOMS: usize = 40;
+/// Muted rooms.
+pub const MOST_MUTED: usize = 100;
+/// Named counters.
+pub const MOST_SOURCES: usize = 16;
+/// Read watermarks kept. They matter only while messages of the room are still on their way.
+pub const MOST_WATERMARKS: usize = 6;

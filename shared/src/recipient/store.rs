@@ -1,0 +1,520 @@
+//! The store that holds the recipients: counting, looking, and what a count's answer means.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata as _, SdkError};
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnConsumedCapacity, ReturnValue};
+
+use super::{MOST_ROOMS, Recipient, names};
+use crate::env::{EnvError, Environment, Table};
+use crate::id::{AppId, ClientId, DeviceKey, Mark, RoomKey, Token};
+use crate::time::Timestamp;
+
+/// More marks than this in the newest set, and it may be closed once it is [`ROTATE_AFTER`] old.
+pub(super) const MARKS_SOFT: usize = 24;
+/// More marks than this, and the newest set is closed however young it is.
+pub(super) const MARKS_HARD: usize = 200;
+/// A set of marks is open for at least this long, so stragglers this far behind are still recognised.
+pub(super) const ROTATE_AFTER: Duration = Duration::from_secs(15 * 60);
+/// Tries of an update that another transaction on the same item stands in the way of. The SDK does not retry those.
+const CONFLICT_TRIES: u32 = 4;
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Throttled, timed out, not reached: the same call may work later.
+    #[error("the recipients table did not answer")]
+    Unavailable(#[source] Box<aws_sdk_dynamodb::Error>),
+    /// Another write to the same client stood in the way of every try.
+    #[error("the client's item was being changed by others")]
+    Conflict,
+    /// A cap would be passed: of muted rooms, sources.
+    #[error("the client has too many {0}")]
+    TooMany(&'static str),
+}
+
+impl<E, R> From<SdkError<E, R>> for StoreError
+where
+    aws_sdk_dynamodb::Error: From<SdkError<E, R>>,
+{
+    fn from(error: SdkError<E, R>) -> Self {
+        Self::Unavailable(Box::new(error.into()))
+    }
+}
+
+/// What is counted: the same for every recipient of a chunk, but for `mentioned`.
+#[derive(Debug, Clone)]
+pub struct Counting {
+    /// The message's mark.
+    pub mark: Mark,
+    /// The mark that its withdrawal leaves.
+    pub withdrawn: Mark,
+    /// The attribute that is added to: a room's or a source's.
+    pub counter: String,
+    /// How much is added.
+    pub n: u32,
+    /// The message's room, for muting and reading.
+    pub room: Option<RoomKey>,
+    /// When the message was written, by the chat server's clock.
+    pub written_at: Option<Timestamp>,
+    /// When the task was claimed.
+    pub claimed_at: Timestamp,
+    /// The queue record's own time, not the worker's clock.
+    pub now: Timestamp,
+    /// Whether `now` is surely not behind the claims of messages that were counted before: false for a record that was received
+    /// before, whose time is that of its first receipt.
+    pub may_rotate: bool,
+}
+
+/// A recipient after a count, and whether the count was made.
+#[derive(Debug)]
+pub struct Counted {
+    /// The client as it is now.
+    pub recipient: Recipient,
+    /// `None`: it was counted. Otherwise why not.
+    pub not: Option<NotCounted>,
+}
+
+/// Why a message was not counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotCounted {
+    /// Its mark is there: an earlier try counted it and may have died before it sent. It is sent.
+    Repeat,
+    /// It was claimed so long ago that its mark may have been forgotten. It is sent, not counted.
+    Uncounted,
+    /// The room is muted and the client not mentioned. It is not sent and leaves no mark.
+    Muted,
+    /// The room was read past it. It is not sent.
+    Read,
+    /// It was withdrawn before it was counted. It is not sent.
+    Withdrawn,
+}
+
+/// Write and read units that the store used, as DynamoDB reports them. Off unless asked for.
+#[derive(Debug, Default)]
+pub struct Units(Mutex<UnitsInner>);
+
+#[derive(Debug, Default)]
+struct UnitsInner {
+    /// Counting updates by their units.
+    counts: BTreeMap<u32, u64>,
+    /// Units of everything else that was written.
+    other_writes: f64,
+    /// Units that were read.
+    reads: f64,
+}
+
+impl Units {
+    fn count(&self, units: f64) {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole units of 1 KB")]
+        let units = units.ceil() as u32;
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner).counts.entry(units).or_default() += 1;
+    }
+
+    pub(super) fn write(&self, units: f64) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).other_writes += units;
+    }
+
+    pub(super) fn read(&self, units: f64) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).reads += units;
+    }
+
+    /// Counting updates by their units; units of other writes; units read.
+    #[must_use]
+    pub fn snapshot(&self) -> (BTreeMap<u32, u64>, f64, f64) {
+        let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        (inner.counts.clone(), inner.other_writes, inner.reads)
+    }
+}
+
+/// The recipients table.
+pub struct Recipients {
+    pub(super) client: Client,
+    pub(super) table: String,
+    units: Option<Units>,
+}
+
+pub(super) fn text(value: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(value.into())
+}
+
+pub(super) fn number(value: impl std::fmt::Display) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+fn mark_value(mark: &Mark) -> AttributeValue {
+    AttributeValue::B(Blob::new(mark.as_bytes()))
+}
+
+fn marks_value(marks: &[&Mark]) -> AttributeValue {
+    AttributeValue::Bs(marks.iter().map(|mark| Blob::new(mark.as_bytes())).collect())
+}
+
+/// Whether another transaction on the same item stood in the way.
+fn is_conflict(error: &SdkError<UpdateItemError>) -> bool {
+    error.as_service_error().is_some_and(|error| {
+        matches!(error, UpdateItemError::TransactionConflictException(_))
+            || error.code() == Some("TransactionConflictException")
+    })
+}
+
+/// A short wait before a conflicting write is tried again; spread so that two writers do not meet again.
+async fn after_conflict(attempt: u32) {
+    let most = 20_u64 << attempt;
+    tokio::time::sleep(Duration::from_millis(fastrand::u64(most / 2..=most))).await;
+}
+
+/// What a conditional update answered.
+pub(super) enum Updated {
+    /// The item after it.
+    Done(Recipient),
+    /// The condition failed; the item as it is.
+    Refused(Recipient),
+}
+
+impl Recipients {
+    /// The table that `env` names.
+    ///
+    /// # Errors
+    /// When it names none.
+    pub fn new(env: &Environment) -> Result<Self, EnvError> {
+        let table = env.table(Table::Recipients)?;
+        Ok(Self { client: crate::aws::dynamodb(env), table, units: None })
+    }
+
+    /// Has DynamoDB report the units of every call. A benchmark's switch: the answers grow by it.
+    #[must_use]
+    pub fn measured(mut self) -> Self {
+        self.units = Some(Units::default());
+        self
+    }
+
+    /// What was used, when it is [`Recipients::measured`].
+    #[must_use]
+    pub fn units(&self) -> Option<&Units> {
+        self.units.as_ref()
+    }
+
+    pub(super) fn capacity(&self) -> Option<ReturnConsumedCapacity> {
+        self.units.as_ref().map(|_| ReturnConsumedCapacity::Total)
+    }
+
+    /// The client's item; `None` when there is none.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn get(&self, app: &AppId, client: &ClientId, consistent: bool) -> Result<Option<Recipient>, StoreError> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key(names::PK, text(names::client(app, client)))
+            .consistent_read(consistent)
+            .set_return_consumed_capacity(self.capacity())
+            .send()
+            .await?;
+        if let (Some(units), Some(used)) = (&self.units, answer.consumed_capacity()) {
+            units.read(used.capacity_units().unwrap_or_default());
+        }
+        Ok(answer.item.map(Recipient::from_item))
+    }
+
+    /// The items of several clients, eventually consistent: half a unit each. Clients without one are absent.
+    ///
+    /// # Errors
+    /// When the table does not answer, or keeps leaving keys unprocessed.
+    pub async fn get_all(
+        &self,
+        app: &AppId,
+        clients: &[ClientId],
+    ) -> Result<HashMap<ClientId, Recipient>, StoreError> {
+        let mut found = HashMap::with_capacity(clients.len());
+        for page in clients.chunks(100) {
+            let by_key: HashMap<String, &ClientId> =
+                page.iter().map(|client| (names::client(app, client), client)).collect();
+            let mut keys: Vec<HashMap<String, AttributeValue>> =
+                by_key.keys().map(|key| HashMap::from([(names::PK.to_owned(), text(key.clone()))])).collect();
+            let mut attempt = 0;
+            while !keys.is_empty() {
+                if attempt >= CONFLICT_TRIES {
+                    return Err(StoreError::Conflict);
+                }
+                if attempt > 0 {
+                    after_conflict(attempt).await;
+                }
+                attempt += 1;
+                let wanted = KeysAndAttributes::builder()
+                    .set_keys(Some(keys))
+                    .build()
+                    .map_err(|error| StoreError::Unavailable(Box::new(error.into())))?;
+                let answer = self.client.batch_get_item().request_items(&self.table, wanted).send().await?;
+                for mut item in answer.responses.unwrap_or_default().remove(&self.table).unwrap_or_default() {
+                    if let Some(AttributeValue::S(key)) = item.remove(names::PK)
+                        && let Some(client) = by_key.get(&key)
+                    {
+                        found.insert((*client).clone(), Recipient::from_item(item));
+                    }
+                }
+                let rest = answer.unprocessed_keys.and_then(|mut rest| rest.remove(&self.table));
+                keys = rest.map(|rest| rest.keys).unwrap_or_default();
+            }
+        }
+        Ok(found)
+    }
+
+    /// Counts a message for `client`, once: one update that adds to the counter and leaves the mark, on condition that no mark is
+    /// there, that it was claimed after everything that may have been forgotten, that its room is not muted (unless `mentioned`)
+    /// and was not read past it. Either way the answer holds the client.
+    ///
+    /// Housekeeping that the answer shows to be due (marks, rooms) is done on the way; its failure is not the count's.
+    ///
+    /// # Errors
+    /// When the table does not answer, or the item is changed by others all the time. It may have been counted: the same call
+    /// again counts it once.
+    pub async fn count(
+        &self,
+        app: &AppId,
+        client: &ClientId,
+        counting: &Counting,
+        mentioned: bool,
+    ) -> Result<Counted, StoreError> {
+        let mut condition = String::from(
+            "NOT contains(m0, :m) AND NOT contains(m1, :m) AND NOT contains(m0, :w) AND NOT contains(m1, :w) \
+             AND (attribute_not_exists(trimmed) OR trimmed < :c)",
+        );
+        let mut update = self
+            .update(app, client)
+            .update_expression("SET g = if_not_exists(g, :now) ADD #u :n, m0 :ms")
+            .expression_attribute_names("#u", counting.counter.as_str())
+            .expression_attribute_values(":n", number(counting.n))
+            .expression_attribute_values(":m", mark_value(&counting.mark))
+            .expression_attribute_values(":w", mark_value(&counting.withdrawn))
+            .expression_attribute_values(":ms", marks_value(&[&counting.mark]))
+            .expression_attribute_values(":c", number(counting.claimed_at.as_millis()))
+            .expression_attribute_values(":now", number(counting.now.as_millis()));
+        if let Some(room) = &counting.room {
+            if !mentioned {
+                condition.push_str(" AND NOT contains(mu, :room)");
+                update = update.expression_attribute_values(":room", text(room.as_str()));
+            }
+            if let Some(written_at) = counting.written_at {
+                condition.push_str(
+                    " AND (attribute_not_exists(#r) OR #r < :wr) AND (attribute_not_exists(#ra) OR #ra < :wr)",
+                );
+                update = update
+                    .expression_attribute_names("#r", names::read(room))
+                    .expression_attribute_names("#ra", names::READ_ALL)
+                    .expression_attribute_values(":wr", number(written_at.as_millis()));
+            }
+        }
+        let answer = self.conditional(update.condition_expression(condition), true).await?;
+        match answer {
+            Updated::Done(recipient) => {
+                self.keep_house(app, client, counting, &recipient).await;
+                Ok(Counted { recipient, not: None })
+            }
+            Updated::Refused(recipient) => {
+                let not = why_not(&recipient, counting, mentioned);
+                Ok(Counted { recipient, not: Some(not) })
+            }
+        }
+    }
+
+    /// Takes a message back for `client`: its unread count loses it if it was counted and not read since, and it will not be
+    /// counted if it is still on its way. Done once.
+    ///
+    /// # Errors
+    /// As [`Recipients::count`].
+    pub async fn withdraw(
+        &self,
+        app: &AppId,
+        client: &ClientId,
+        counting: &Counting,
+    ) -> Result<Recipient, StoreError> {
+        if let Some(room) = &counting.room {
+            // A count that was folded away comes back first, so that it is the room's own that loses one.
+            self.unfold(app, client, room).await?;
+        }
+        let counted = self
+            .update(app, client)
+            .update_expression("ADD #u :less, m0 :ws")
+            .condition_expression(
+                "(contains(m0, :m) OR contains(m1, :m)) AND NOT contains(m0, :w) AND NOT contains(m1, :w) AND #u >= :n",
+            )
+            .expression_attribute_names("#u", counting.counter.as_str())
+            .expression_attribute_values(":n", number(counting.n))
+            .expression_attribute_values(":less", number(-i64::from(counting.n)))
+            .expression_attribute_values(":m", mark_value(&counting.mark))
+            .expression_attribute_values(":w", mark_value(&counting.withdrawn))
+            .expression_attribute_values(":ws", marks_value(&[&counting.withdrawn]));
+        match self.conditional(counted, false).await? {
+            Updated::Done(recipient) => Ok(recipient),
+            Updated::Refused(recipient) if recipient.has_mark(&counting.withdrawn) => Ok(recipient),
+            Updated::Refused(_) => {
+                let marked = self
+                    .update(app, client)
+                    .update_expression("SET g = if_not_exists(g, :now) ADD m0 :ws")
+                    .expression_attribute_values(":now", number(counting.now.as_millis()))
+                    .expression_attribute_values(":ws", marks_value(&[&counting.withdrawn]));
+                match self.conditional(marked, false).await? {
+                    Updated::Done(recipient) | Updated::Refused(recipient) => Ok(recipient),
+                }
+            }
+        }
+    }
+
+    /// Keeps the SNS endpoint that was made for a device, if the device still has that token.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn set_endpoint(
+        &self,
+        app: &AppId,
+        client: &ClientId,
+        device: &DeviceKey,
+        token: &Token,
+        endpoint: &str,
+    ) -> Result<(), StoreError> {
+        let update = self
+            .update(app, client)
+            .update_expression("SET #d.e = :e")
+            .condition_expression("#d.t = :t")
+            .expression_attribute_names("#d", names::device(device))
+            .expression_attribute_values(":e", text(endpoint))
+            .expression_attribute_values(":t", text(token.expose()));
+        self.conditional(update, false).await.map(|_| ())
+    }
+
+    pub(super) fn update(&self, app: &AppId, client: &ClientId) -> UpdateItemFluentBuilder {
+        self.client
+            .update_item()
+            .table_name(&self.table)
+            .key(names::PK, text(names::client(app, client)))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(
+                aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld,
+            )
+            .set_return_consumed_capacity(self.capacity())
+    }
+
+    /// Sends an update, again when a transaction on the same item stood in the way.
+    pub(super) async fn conditional(
+        &self,
+        update: UpdateItemFluentBuilder,
+        counts: bool,
+    ) -> Result<Updated, StoreError> {
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            match update.clone().send().await {
+                Ok(answer) => {
+                    if let (Some(units), Some(used)) = (&self.units, answer.consumed_capacity()) {
+                        let used = used.capacity_units().unwrap_or_default();
+                        if counts { units.count(used) } else { units.write(used) }
+                    }
+                    return Ok(Updated::Done(Recipient::from_item(answer.attributes.unwrap_or_default())));
+                }
+                Err(SdkError::ServiceError(refused))
+                    if matches!(refused.err(), UpdateItemError::ConditionalCheckFailedException(_)) =>
+                {
+                    let UpdateItemError::ConditionalCheckFailedException(refused) = refused.into_err() else {
+                        return Err(StoreError::Conflict);
+                    };
+                    return Ok(Updated::Refused(Recipient::from_item(refused.item.unwrap_or_default())));
+                }
+                Err(error) if is_conflict(&error) => {
+                    if attempt == CONFLICT_TRIES {
+                        return Err(StoreError::Conflict);
+                    }
+                    after_conflict(attempt).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    async fn keep_house(&self, app: &AppId, client: &ClientId, counting: &Counting, recipient: &Recipient) {
+        if counting.may_rotate
+            && let Some(begun) = recipient.begun
+            && rotation_is_due(recipient.marks().0, begun, counting.now)
+            && let Err(error) = self.rotate(app, client, recipient, begun, counting.now).await
+        {
+            tracing::warn!(app = %app, error = %error, "marks were not rotated");
+        }
+        if recipient.unread.len() > MOST_ROOMS
+            && let Err(error) = self.fold(app, client, recipient, counting.room.as_ref()).await
+        {
+            tracing::warn!(app = %app, error = %error, "rooms were not folded");
+        }
+    }
+
+    /// Closes the newest set of marks. One of several writers wins; `trimmed` only grows.
+    async fn rotate(
+        &self,
+        app: &AppId,
+        client: &ClientId,
+        recipient: &Recipient,
+        begun: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        // Marks are forgotten only where there is an older set to forget. All of its messages were claimed before the newer set was
+        // begun.
+        let forgets = recipient.marks().1 > 0 && recipient.trimmed.is_none_or(|trimmed| trimmed < begun);
+        let expression = if forgets {
+            "SET m1 = m0, g = :now, trimmed = :g REMOVE m0"
+        } else {
+            "SET m1 = m0, g = :now REMOVE m0"
+        };
+        let update = self
+            .update(app, client)
+            .update_expression(expression)
+            .condition_expression("g = :g AND attribute_exists(m0)")
+            .expression_attribute_values(":g", number(begun.as_millis()))
+            .expression_attribute_values(":now", number(now.as_millis()));
+        self.conditional(update, false).await.map(|_| ())
+    }
+}
+
+/// Whether the newest set of marks is to be closed.
+fn rotation_is_due(marks: usize, begun: Timestamp, now: Timestamp) -> bool {
+    marks > MARKS_HARD && now > begun || marks > MARKS_SOFT && now.since(begun) >= ROTATE_AFTER
+}
+
+/// Which part of the condition failed. Preferences come first: a client who muted the room since an earlier try is left alone.
+fn why_not(recipient: &Recipient, counting: &Counting, mentioned: bool) -> NotCounted {
+    if recipient.has_mark(&counting.withdrawn) {
+        return NotCounted::Withdrawn;
+    }
+    if let Some(room) = &counting.room {
+        if !mentioned && recipient.muted.contains(room) {
+            return NotCounted::Muted;
+        }
+        if counting.written_at.is_some_and(|written_at| recipient.has_read(room, written_at)) {
+            return NotCounted::Read;
+        }
+    }
+    if recipient.has_mark(&counting.mark) { NotCounted::Repeat } else { NotCounted::Uncounted }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const T: Timestamp = Timestamp::from_millis(1_767_225_600_000);
+
+    #[test]
+    fn marks_rotate_when_they_are_many_and_old_or_very_many() {
+        assert!(!rotation_is_due(24, T, T.plus(ROTATE_AFTER)));
+        assert!(rotation_is_due(25, T, T.plus(ROTATE_AFTER)));
+        assert!(!rotation_is_due(25, T, T.plus(ROTATE_AFTER - Duration::from_millis(1))));
+        assert!(!rotation_is_due(200, T, T.plus(Duration::from_secs(1))));
+        assert!(rotation_is_due(201, T, T.plus(Duration::from_secs(1))));
+        assert!(!rotation_is_due(201, T, T), "a set is not closed in the moment it was begun");
+    }
+}

@@ -1,0 +1,232 @@
+//! Intake: from an accepted request to one queue record.
+//!
+//! A request is claimed first, by app, dialect, message id and the set of recipients (IMKIT v1 posts the same message once per
+//! recipient). Who wins the claim queues the task. Who loses it does not wait for the winner to have done so: unless the winner's task has
+//! visibly begun it queues the same task under the same name once more, marked as a repeat and a little later. If the winner lived, the
+//! repeat finds its result row and does nothing; if it died between claim and queue, the repeat is the delivery. So an answer is given
+//! only once the task is in the queue, nobody holds a lease, and nothing is lost.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::value::RawValue;
+
+use super::results::KEPT;
+use super::{Chunk, MOST_RECIPIENTS, Part, Results, ResultsError, Target, TaskKey};
+use crate::deferred;
+use crate::env::{EnvError, Environment, Queue, Table};
+use crate::id::{ClientId, TaskId, digest};
+use crate::message::{self, Message};
+use crate::queue::{self, Refused, Work};
+use crate::time::Timestamp;
+
+/// How long a repeat waits in the queue: the first record should be done by then.
+const REPEAT_DELAY: Duration = Duration::from_secs(30);
+
+/// A task that is in the queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// Its number.
+    pub task: TaskId,
+    /// The same request was accepted before, under this number.
+    pub repeated: bool,
+}
+
+/// Why a task is not in the queue.
+#[derive(Debug, thiserror::Error)]
+pub enum SubmitError {
+    /// The message is longer than [`message::MOST_BYTES`] as JSON.
+    #[error("the message is longer than 64 KiB")]
+    TooLarge,
+    /// The claim could not be made.
+    #[error("the tasks table did not answer")]
+    Claim(#[source] Box<aws_sdk_dynamodb::Error>),
+    /// The first task of the same name could not be looked up.
+    #[error("the tasks table did not answer")]
+    Results(#[source] ResultsError),
+    /// Neither the queue nor the deferred table took it.
+    #[error("neither the queue nor the deferred table took the task")]
+    Queue(#[source] Refused),
+}
+
+/// Claims tasks and queues them.
+pub struct Intake {
+    client: Client,
+    table: String,
+    results: Results,
+    work: Work,
+}
+
+struct Claim {
+    key: TaskKey,
+    claimed_at: Timestamp,
+    repeated: bool,
+}
+
+impl Intake {
+    /// The tables and queues that `env` names.
+    ///
+    /// # Errors
+    /// When it names no tasks or no deferred table.
+    pub fn new(env: &Environment) -> Result<Self, EnvError> {
+        Ok(Self {
+            client: crate::aws::dynamodb(env),
+            table: env.table(Table::Tasks)?,
+            results: Results::new(env)?,
+            work: Work::new(env)?,
+        })
+    }
+
+    /// Claims the task and puts it into the queue. `recipients` are distinct; with none of them there is nothing to submit.
+    ///
+    /// # Errors
+    /// When the message is too long, or the task is not safely queued. The same call may then be made again.
+    pub async fn submit(
+        &self,
+        message: Message,
+        recipients: Vec<ClientId>,
+        now: Timestamp,
+    ) -> Result<Accepted, SubmitError> {
+        let raw = serde_json::value::to_raw_value(&message).map_err(|_| SubmitError::TooLarge)?;
+        if raw.get().len() > message::MOST_BYTES {
+            return Err(SubmitError::TooLarge);
+        }
+        let (pk, sk) = claim_key(&message, &recipients);
+        let claim = self.claim(&pk, &sk, recipients.len(), now).await?;
+        let accepted = Accepted { task: claim.key.task, repeated: claim.repeated };
+        if claim.repeated && self.results.has_begun(&claim.key).await.map_err(SubmitError::Results)? {
+            return Ok(accepted);
+        }
+        let repeated = claim.repeated;
+        match self.queue(&message, raw, recipients, claim, now).await {
+            Ok(()) => Ok(accepted),
+            Err(refused) => {
+                if !repeated {
+                    self.release(&pk, &sk).await;
+                }
+                Err(SubmitError::Queue(refused))
+            }
+        }
+    }
+
+    async fn claim(&self, pk: &str, sk: &str, recipients: usize, now: Timestamp) -> Result<Claim, SubmitError> {
+        let task = TaskId::new(now, fastrand::u16(..));
+        let nonce = URL_SAFE_NO_PAD.encode(digest::<6>(&[pk.as_bytes(), sk.as_bytes()]));
+        let text = |value: &str| AttributeValue::S(value.to_owned());
+        let number = |value: u64| AttributeValue::N(value.to_string());
+        let answer = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .item("pk", text(pk))
+            .item("sk", text(sk))
+            .item("task", number(task.get()))
+            .item("at", number(now.as_millis()))
+            .item("of", number(recipients as u64))
+            .item("ttl", number(now.plus(KEPT).as_secs()))
+            // A row past its time may still be there for days: it counts as gone.
+            .condition_expression("attribute_not_exists(pk) OR #ttl < :now")
+            .expression_attribute_names("#ttl", "ttl")
+            .expression_attribute_values(":now", number(now.as_secs()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match answer.map_err(aws_sdk_dynamodb::error::SdkError::into_service_error) {
+            Ok(_) => Ok(Claim { key: TaskKey { task, nonce }, claimed_at: now, repeated: false }),
+            Err(PutItemError::ConditionalCheckFailedException(lost)) => {
+                let old = lost.item.unwrap_or_default();
+                let read = |name: &str| old.get(name).and_then(|value| value.as_n().ok()?.parse::<u64>().ok());
+                Ok(Claim {
+                    key: TaskKey { task: read("task").and_then(TaskId::from_number).unwrap_or(task), nonce },
+                    claimed_at: read("at").map_or(now, Timestamp::from_millis),
+                    repeated: true,
+                })
+            }
+            Err(error) => Err(SubmitError::Claim(Box::new(error.into()))),
+        }
+    }
+
+    async fn queue(
+        &self,
+        message: &Message,
+        raw: Box<RawValue>,
+        recipients: Vec<ClientId>,
+        claim: Claim,
+        now: Timestamp,
+    ) -> Result<(), Refused> {
+        let app = &message.origin.app;
+        let delay = if claim.repeated { REPEAT_DELAY } else { Duration::ZERO };
+        if recipients.len() <= MOST_RECIPIENTS {
+            let chunk = Chunk {
+                key: claim.key,
+                seq: 0,
+                attempt: 0,
+                claimed_at: claim.claimed_at,
+                repeat: claim.repeated,
+                message: &*raw,
+                to: recipients.into_iter().map(Target::Fresh).collect(),
+            };
+            return self.work.put(Queue::Deliver, app, text(&chunk)?, delay, now).await;
+        }
+        let part = Part {
+            key: claim.key,
+            first: 0,
+            claimed_at: claim.claimed_at,
+            repeat: claim.repeated,
+            message: raw,
+            to: recipients,
+        };
+        // Nearly always one. A list too long for one record goes as several, each with its own chunk numbers; the answer waits for all.
+        for part in part.split(queue::MOST_BYTES) {
+            let record = text(&part)?;
+            if record.len() <= deferred::MOST_BYTES {
+                self.work.put(Queue::FanOut, app, record, delay, now).await?;
+            } else if !self.work.hand_on(Queue::FanOut, app, &record, delay).await {
+                for piece in part.split(deferred::MOST_BYTES) {
+                    self.work.put(Queue::FanOut, app, text(&piece)?, delay, now).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a claim back whose task was refused, so that the caller's next try is a first one. If this fails too, the next try is a
+    /// repeat, and that queues the task as well.
+    async fn release(&self, pk: &str, sk: &str) {
+        let answer = self
+            .client
+            .delete_item()
+            .table_name(&self.table)
+            .key("pk", AttributeValue::S(pk.to_owned()))
+            .key("sk", AttributeValue::S(sk.to_owned()))
+            .send()
+            .await;
+        if let Err(error) = answer {
+            tracing::warn!(error = %aws_sdk_dynamodb::Error::from(error), "a claim was not given back");
+        }
+    }
+}
+
+fn text(record: &impl serde::Serialize) -> Result<String, Refused> {
+    // Records are structs of strings and numbers: they are always JSON.
+    queue::body(record).map_err(|_| Refused(deferred::DeferredError::TooLarge))
+}
+
+/// Claims of one message stand together, so that what became of a message can be found by its id.
+fn claim_key(message: &Message, recipients: &[ClientId]) -> (String, String) {
+    let origin = &message.origin;
+    let mut sorted: Vec<&[u8]> = recipients.iter().map(|client| client.as_str().as_bytes()).collect();
+    sorted.sort_unstable();
+    // A recall has the id of the message it takes back, and is a task of its own.
+    let kind: &[u8] = match message.behaviour.kind {
+        message::Kind::Withdraw => b"withdraw",
+        message::Kind::Alert | message::Kind::Silent | message::Kind::Data | message::Kind::Badge => b"",
+    };
+    sorted.push(kind);
+    let set = URL_SAFE_NO_PAD.encode(digest::<16>(&sorted));
+    (format!("c#{}#{}#{}", origin.app, origin.dialect.as_str(), origin.message), set)
+}

@@ -1,0 +1,215 @@
+//! What travels in the queues: a part of a task on its way to fan-out, a chunk on its way to deliver. Client and device ids, never
+//! tokens.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::id::{ClientId, DeviceKey, TaskId};
+use crate::time::Timestamp;
+
+/// The most recipients of a chunk.
+pub const MOST_RECIPIENTS: usize = 100;
+
+/// A task's number and its nonce. Two tasks of one millisecond can draw the same number, so rows are told apart by both.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct TaskKey {
+    /// The number that callers see.
+    pub task: TaskId,
+    /// 8 characters, from the claim.
+    pub nonce: String,
+}
+
+/// Up to [`MOST_RECIPIENTS`] recipients of a task, or what is left of them after an attempt.
+///
+/// `M` is the message: parsed where it is read, raw where it is only passed on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Chunk<M> {
+    /// Whose part it is.
+    #[serde(flatten)]
+    pub key: TaskKey,
+    /// Which part of the task.
+    pub seq: u32,
+    /// How often its recipients were tried before.
+    #[serde(default)]
+    pub attempt: u16,
+    /// When the task was claimed.
+    pub claimed_at: Timestamp,
+    /// The record may have been queued before: the result row is read first.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub repeat: bool,
+    /// The content.
+    pub message: M,
+    /// Who it is for.
+    pub to: Vec<Target>,
+}
+
+/// A recipient of a chunk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Target {
+    /// Not counted yet, as far as the record knows.
+    Fresh(ClientId),
+    /// Counted; these devices are still owed.
+    Left {
+        /// Who.
+        #[serde(rename = "c")]
+        client: ClientId,
+        /// Which devices.
+        #[serde(rename = "d")]
+        devices: Vec<DeviceKey>,
+    },
+}
+
+impl Target {
+    /// Who it is.
+    #[must_use]
+    pub fn client(&self) -> &ClientId {
+        match self {
+            Self::Fresh(client) | Self::Left { client, .. } => client,
+        }
+    }
+}
+
+/// A task, or the part of it that fits one record, on its way to fan-out.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Part {
+    /// Whose part it is.
+    #[serde(flatten)]
+    pub key: TaskKey,
+    /// The number of its first chunk.
+    pub first: u32,
+    /// When the task was claimed.
+    pub claimed_at: Timestamp,
+    /// The record may have been queued before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub repeat: bool,
+    /// The content, not looked into.
+    pub message: Box<RawValue>,
+    /// Who it is for.
+    pub to: Vec<ClientId>,
+}
+
+impl Part {
+    /// The chunks, in their order. `repeat` marks them as possibly queued before.
+    pub fn chunks(&self, repeat: bool) -> impl Iterator<Item = Chunk<&RawValue>> {
+        self.to.chunks(MOST_RECIPIENTS).zip(self.first..).map(move |(clients, seq)| Chunk {
+            key: self.key.clone(),
+            seq,
+            attempt: 0,
+            claimed_at: self.claimed_at,
+            repeat: repeat || self.repeat,
+            message: &*self.message,
+            to: clients.iter().cloned().map(Target::Fresh).collect(),
+        })
+    }
+
+    /// How many chunks it makes.
+    #[must_use]
+    pub fn len(&self) -> u32 {
+        u32::try_from(self.to.len().div_ceil(MOST_RECIPIENTS)).unwrap_or(u32::MAX)
+    }
+
+    /// Whether it makes none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.to.is_empty()
+    }
+
+    /// Cuts the part into such that take at most `most` bytes as a record, along chunk boundaries, so that every chunk keeps its number
+    /// however often the same list is cut. A part of one chunk is not cut further.
+    #[must_use]
+    pub fn split(self, most: usize) -> Vec<Self> {
+        let fixed = self.message.get().len() + 256;
+        let room = most.saturating_sub(fixed);
+        let mut parts = Vec::new();
+        let (mut to, mut bytes, mut first, mut next) = (Vec::new(), 0, self.first, self.first);
+        for clients in self.to.chunks(MOST_RECIPIENTS) {
+            // Escaped as JSON, a quote, a backslash or a control-free character of any kind takes at most twice its bytes.
+            let size: usize = clients.iter().map(|client| json_len(client.as_str()) + 1).sum();
+            if bytes + size > room && !to.is_empty() {
+                parts.push(self.cut(first, std::mem::take(&mut to)));
+                (bytes, first) = (0, next);
+            }
+            to.extend_from_slice(clients);
+            bytes += size;
+            next += 1;
+        }
+        if !to.is_empty() {
+            parts.push(self.cut(first, to));
+        }
+        parts
+    }
+
+    fn cut(&self, first: u32, to: Vec<ClientId>) -> Self {
+        Self {
+            key: self.key.clone(),
+            first,
+            claimed_at: self.claimed_at,
+            repeat: self.repeat,
+            message: self.message.clone(),
+            to,
+        }
+    }
+}
+
+/// How many bytes `text` takes as a JSON string in a queue record, quotes included. The text holds no control characters.
+fn json_len(text: &str) -> usize {
+    let escaped = text.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count();
+    let refused = text.chars().filter(|c| matches!(c, '\u{fffe}' | '\u{ffff}')).count();
+    text.len() + escaped + 3 * refused + 2
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use proptest::prelude::*;
+
+    fn part(ids: &[String]) -> Part {
+        Part {
+            key: TaskKey { task: TaskId::from_number(7).unwrap(), nonce: "abcdefgh".to_owned() },
+            first: 0,
+            claimed_at: Timestamp::from_millis(1),
+            repeat: false,
+            message: RawValue::from_string(r#"{"a":1}"#.to_owned()).unwrap(),
+            to: ids.iter().map(|id| ClientId::parse(id.as_str()).unwrap()).collect(),
+        }
+    }
+
+    #[test]
+    fn a_chunk_survives_its_record() {
+        let chunk = Chunk {
+            key: TaskKey { task: TaskId::from_number(7).unwrap(), nonce: "abcdefgh".to_owned() },
+            seq: 3,
+            attempt: 1,
+            claimed_at: Timestamp::from_millis(1),
+            repeat: true,
+            message: serde_json::json!({"a": 1}),
+            to: vec![
+                Target::Fresh(ClientId::parse("aaa").unwrap()),
+                Target::Left { client: ClientId::parse("bbb").unwrap(), devices: vec![DeviceKey::of("ios", "1")] },
+            ],
+        };
+        let text = serde_json::to_string(&chunk).unwrap();
+        assert!(text.starts_with(r#"{"task":7,"nonce":"abcdefgh","seq":3,"attempt":1,"claimed_at":1,"repeat":true"#), "{text}");
+        assert_eq!(serde_json::from_str::<Chunk<serde_json::Value>>(&text).unwrap(), chunk);
+    }
+
+    proptest! {
+        #[test]
+        fn every_recipient_is_in_one_chunk_and_chunks_keep_their_numbers_however_the_part_is_cut(
+            ids in proptest::collection::vec("[a-z\"\\\\部]{1,12}", 1..450),
+            most in 300_usize..4_000,
+        ) {
+            let whole: Vec<_> = part(&ids).chunks(false).map(|chunk| (chunk.seq, chunk.to)).collect();
+            prop_assert_eq!(whole.iter().map(|(_, to)| to.len()).sum::<usize>(), ids.len());
+            prop_assert!(whole.iter().all(|(_, to)| to.len() <= MOST_RECIPIENTS));
+            let parts = part(&ids).split(most);
+            let cut: Vec<_> = parts.iter().flat_map(|part| part.chunks(false)).map(|chunk| (chunk.seq, chunk.to)).collect();
+            prop_assert_eq!(cut, whole);
+            for part in &parts {
+                prop_assert!(part.len() == 1 || crate::queue::body(part).unwrap().len() <= most);
+            }
+        }
+    }
+}

@@ -1,0 +1,406 @@
+//! Results: one row per chunk and attempt. It says what became of every device, and what is left over: the outbox. A record that comes
+//! again reads it first; if it is there, nothing is sent again and its leftovers are queued again under the same name.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+
+use super::{Outcome, Target, TaskKey};
+use crate::env::{EnvError, Environment, Queue, Table};
+use crate::id::{AppId, ClientId, DeviceKey};
+use crate::time::Timestamp;
+
+/// How long claims and results are kept.
+pub(super) const KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// Why results could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum ResultsError {
+    /// The table did not answer.
+    #[error("the tasks table did not answer")]
+    Unavailable(#[source] Box<aws_sdk_dynamodb::Error>),
+    /// A row is not of its shape.
+    #[error("a result row is malformed")]
+    Malformed,
+}
+
+/// What became of one recipient of a chunk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetResult {
+    /// Who.
+    pub client: ClientId,
+    /// Each device's outcome; or one without a device, when none was sent to.
+    pub outcomes: Vec<(Option<DeviceKey>, Outcome)>,
+}
+
+/// How the recipients' badges were counted in one attempt.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Counted now.
+    pub counted: u32,
+    /// Counted by an earlier try.
+    pub repeat: u32,
+    /// Sent and not counted: claimed too long ago.
+    pub uncounted: u32,
+}
+
+/// What is left over after an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leftovers {
+    /// Who and which devices.
+    pub to: Vec<Target>,
+    /// Where they go: to be delivered, or given up.
+    pub queue: Queue,
+    /// From when on they may be tried.
+    pub due: Timestamp,
+}
+
+/// What became of a chunk in one attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResultRow {
+    /// Whose chunk.
+    pub key: TaskKey,
+    /// Whose task.
+    pub app: AppId,
+    /// Which chunk.
+    pub seq: u32,
+    /// Which attempt.
+    pub attempt: u16,
+    /// When the attempt ended.
+    pub at: Timestamp,
+    /// How badges were counted.
+    pub tally: Tally,
+    /// What became of whom, in the chunk's order.
+    pub results: Vec<TargetResult>,
+    /// What is to be tried again.
+    pub leftovers: Option<Leftovers>,
+}
+
+impl ResultRow {
+    /// How many devices or recipients had each outcome.
+    #[must_use]
+    pub fn counters(&self) -> BTreeMap<Outcome, u32> {
+        let mut counters = BTreeMap::new();
+        for (_, outcome) in self.results.iter().flat_map(|result| &result.outcomes) {
+            *counters.entry(*outcome).or_default() += 1;
+        }
+        counters
+    }
+}
+
+/// Fan-out's own row: how many chunks a part of a task was cut into. It is there once all of them are in the queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Split {
+    /// Whose part.
+    pub key: TaskKey,
+    /// Whose task.
+    pub app: AppId,
+    /// The number of its first chunk.
+    pub first: u32,
+    /// How many chunks.
+    pub chunks: u32,
+}
+
+/// What putting a row did.
+#[derive(Debug)]
+pub enum Put {
+    /// It is there now.
+    Stored,
+    /// One was there: another run of the same attempt came first. This is its row.
+    Exists(Box<ResultRow>),
+}
+
+/// The tasks table's result rows.
+pub struct Results {
+    client: Client,
+    table: String,
+}
+
+fn text(value: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(value.into())
+}
+
+fn number(value: impl std::fmt::Display) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+fn pk(key: &TaskKey) -> String {
+    format!("t#{}", key.task)
+}
+
+fn chunk_sk(key: &TaskKey, seq: u32, attempt: u16) -> String {
+    format!("{}#c#{seq:06}#{attempt:03}", key.nonce)
+}
+
+fn split_sk(key: &TaskKey, first: u32) -> String {
+    format!("{}#f#{first:06}", key.nonce)
+}
+
+impl Results {
+    /// The table that `env` names.
+    ///
+    /// # Errors
+    /// When it names none.
+    pub fn new(env: &Environment) -> Result<Self, EnvError> {
+        let table = env.table(Table::Tasks)?;
+        Ok(Self { client: crate::aws::dynamodb(env), table })
+    }
+
+    /// The row of an attempt, as it is now.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn get(&self, key: &TaskKey, seq: u32, attempt: u16) -> Result<Option<ResultRow>, ResultsError> {
+        self.item(key, chunk_sk(key, seq, attempt)).await?.map(|item| from_item(key.clone(), item)).transpose()
+    }
+
+    /// Whether the task was surely queued: its first chunk's result is there, or its first part was cut.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn has_begun(&self, key: &TaskKey) -> Result<bool, ResultsError> {
+        Ok(self.item(key, chunk_sk(key, 0, 0)).await?.is_some() || self.item(key, split_sk(key, 0)).await?.is_some())
+    }
+
+    async fn item(&self, key: &TaskKey, sk: String) -> Result<Option<HashMap<String, AttributeValue>>, ResultsError> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key("pk", text(pk(key)))
+            .key("sk", text(sk))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| ResultsError::Unavailable(Box::new(error.into())))?;
+        Ok(answer.item)
+    }
+
+    /// Puts a row where none is: one run of an attempt wins.
+    ///
+    /// # Errors
+    /// When the table does not answer. The row may be there.
+    pub async fn put(&self, row: &ResultRow) -> Result<Put, ResultsError> {
+        let answer = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(to_item(row)))
+            .condition_expression("attribute_not_exists(pk)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match answer.map_err(aws_sdk_dynamodb::error::SdkError::into_service_error) {
+            Ok(_) => Ok(Put::Stored),
+            Err(PutItemError::ConditionalCheckFailedException(refused)) => {
+                from_item(row.key.clone(), refused.item.unwrap_or_default()).map(|row| Put::Exists(Box::new(row)))
+            }
+            Err(error) => Err(ResultsError::Unavailable(Box::new(error.into()))),
+        }
+    }
+
+    /// Notes that all chunks of a part are in the queue.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn put_split(&self, split: &Split, now: Timestamp) -> Result<(), ResultsError> {
+        self.client
+            .put_item()
+            .table_name(&self.table)
+            .item("pk", text(pk(&split.key)))
+            .item("sk", text(split_sk(&split.key, split.first)))
+            .item("app", text(split.app.as_str()))
+            .item("at", number(now.as_millis()))
+            .item("chunks", number(split.chunks))
+            .item("ttl", number(now.plus(KEPT).as_secs()))
+            .send()
+            .await
+            .map_err(|error| ResultsError::Unavailable(Box::new(error.into())))?;
+        Ok(())
+    }
+
+    /// All result rows of a task, in the order of chunks and attempts, and the parts that were cut.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn of_task(&self, key: &TaskKey) -> Result<(Vec<ResultRow>, Vec<Split>), ResultsError> {
+        let (mut rows, mut splits, mut from) = (Vec::new(), Vec::new(), None);
+        loop {
+            let answer = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .key_condition_expression("pk = :pk AND begins_with(sk, :nonce)")
+                .expression_attribute_values(":pk", text(pk(key)))
+                .expression_attribute_values(":nonce", text(format!("{}#", key.nonce)))
+                .consistent_read(true)
+                .set_exclusive_start_key(from)
+                .send()
+                .await
+                .map_err(|error| ResultsError::Unavailable(Box::new(error.into())))?;
+            for item in answer.items.unwrap_or_default() {
+                if item.contains_key("chunks") {
+                    splits.push(split_from(key, &item)?);
+                } else {
+                    rows.push(from_item(key.clone(), item)?);
+                }
+            }
+            from = answer.last_evaluated_key;
+            if from.is_none() {
+                return Ok((rows, splits));
+            }
+        }
+    }
+}
+
+/// One line a recipient: the client, a tab, and for each device its key and a letter; without a device the letter alone. Client ids
+/// hold no control characters.
+fn results_text(results: &[TargetResult]) -> String {
+    let mut out = String::new();
+    for result in results {
+        out.push_str(result.client.as_str());
+        out.push('\t');
+        for (index, (device, outcome)) in result.outcomes.iter().enumerate() {
+            if index > 0 {
+                out.push(',');
+            }
+            out.push_str(device.as_ref().map_or("", DeviceKey::as_str));
+            out.push(outcome.letter());
+        }
+        out.push('\n');
+    }
+    out
+}
+
+fn results_from(text: &str) -> Option<Vec<TargetResult>> {
+    text.lines()
+        .map(|line| {
+            let (client, outcomes) = line.split_once('\t')?;
+            let outcomes = outcomes.split(',').filter(|part| !part.is_empty()).map(|part| {
+                let letter = part.chars().next_back()?;
+                let device = &part[..part.len() - letter.len_utf8()];
+                let device = (!device.is_empty()).then(|| DeviceKey::from_attribute(device));
+                Some((device, Outcome::from_letter(letter)?))
+            });
+            Some(TargetResult { client: ClientId::parse(client).ok()?, outcomes: outcomes.collect::<Option<_>>()? })
+        })
+        .collect()
+}
+
+fn to_item(row: &ResultRow) -> HashMap<String, AttributeValue> {
+    let counters = row.counters().into_iter().map(|(outcome, n)| (outcome.as_str().to_owned(), number(n))).collect();
+    let mut item = HashMap::from([
+        ("pk".to_owned(), text(pk(&row.key))),
+        ("sk".to_owned(), text(chunk_sk(&row.key, row.seq, row.attempt))),
+        ("app".to_owned(), text(row.app.as_str())),
+        ("at".to_owned(), number(row.at.as_millis())),
+        ("n".to_owned(), AttributeValue::M(counters)),
+        ("o".to_owned(), text(results_text(&row.results))),
+        ("ttl".to_owned(), number(row.at.plus(KEPT).as_secs())),
+    ]);
+    for (name, n) in [("kc", row.tally.counted), ("kr", row.tally.repeat), ("ku", row.tally.uncounted)] {
+        if n > 0 {
+            item.insert(name.to_owned(), number(n));
+        }
+    }
+    if let Some(leftovers) = &row.leftovers {
+        item.insert("l".to_owned(), text(serde_json::to_string(&leftovers.to).unwrap_or_default()));
+        item.insert("lq".to_owned(), text(leftovers.queue.as_str()));
+        item.insert("ld".to_owned(), number(leftovers.due.as_millis()));
+    }
+    item
+}
+
+fn from_item(key: TaskKey, item: HashMap<String, AttributeValue>) -> Result<ResultRow, ResultsError> {
+    read(key, &item).ok_or(ResultsError::Malformed)
+}
+
+fn text_of<'a>(item: &'a HashMap<String, AttributeValue>, name: &str) -> Option<&'a str> {
+    item.get(name)?.as_s().ok().map(String::as_str)
+}
+
+fn number_of(item: &HashMap<String, AttributeValue>, name: &str) -> Option<u64> {
+    item.get(name)?.as_n().ok()?.parse().ok()
+}
+
+fn read(key: TaskKey, item: &HashMap<String, AttributeValue>) -> Option<ResultRow> {
+    let tally = |name: &str| number_of(item, name).and_then(|n| u32::try_from(n).ok()).unwrap_or_default();
+    let mut sk = text_of(item, "sk")?.rsplit('#');
+    let (attempt, seq) = (sk.next()?.parse().ok()?, sk.next()?.parse().ok()?);
+    let leftovers = match text_of(item, "l") {
+        None => None,
+        Some(left) => Some(Leftovers {
+            to: serde_json::from_str(left).ok()?,
+            queue: Queue::from_word(text_of(item, "lq")?)?,
+            due: Timestamp::from_millis(number_of(item, "ld")?),
+        }),
+    };
+    Some(ResultRow {
+        key,
+        app: AppId::parse(text_of(item, "app")?).ok()?,
+        seq,
+        attempt,
+        at: Timestamp::from_millis(number_of(item, "at")?),
+        tally: Tally { counted: tally("kc"), repeat: tally("kr"), uncounted: tally("ku") },
+        results: results_from(text_of(item, "o")?)?,
+        leftovers,
+    })
+}
+
+fn split_from(key: &TaskKey, item: &HashMap<String, AttributeValue>) -> Result<Split, ResultsError> {
+    let read = || {
+        Some(Split {
+            key: key.clone(),
+            app: AppId::parse(text_of(item, "app")?).ok()?,
+            first: text_of(item, "sk")?.rsplit('#').next()?.parse().ok()?,
+            chunks: u32::try_from(number_of(item, "chunks")?).ok()?,
+        })
+    };
+    read().ok_or(ResultsError::Malformed)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::id::TaskId;
+
+    #[test]
+    fn a_row_survives_its_item() {
+        let key = TaskKey { task: TaskId::from_number(7).unwrap(), nonce: "abcdefgh".to_owned() };
+        let client = |id: &str| ClientId::parse(id).unwrap();
+        let device = DeviceKey::of("ios", "1");
+        let row = ResultRow {
+            key: key.clone(),
+            app: AppId::parse("demo").unwrap(),
+            seq: 12,
+            attempt: 3,
+            at: Timestamp::from_millis(1_767_225_600_000),
+            tally: Tally { counted: 2, repeat: 0, uncounted: 1 },
+            results: vec![
+                TargetResult {
+                    client: client("a,b=c #名"),
+                    outcomes: vec![(Some(device.clone()), Outcome::Delivered), (Some(DeviceKey::of("x", "2")), Outcome::Pending)],
+                },
+                TargetResult { client: client("bbb"), outcomes: vec![(None, Outcome::NoDevice)] },
+                TargetResult { client: client("ccc"), outcomes: Vec::new() },
+            ],
+            leftovers: Some(Leftovers {
+                to: vec![Target::Left { client: client("a,b=c #名"), devices: vec![device] }],
+                queue: Queue::DeadLetters,
+                due: Timestamp::from_millis(1_767_225_660_000),
+            }),
+        };
+        assert_eq!(from_item(key, to_item(&row)).unwrap(), row);
+        assert_eq!(row.counters(), BTreeMap::from([(Outcome::Delivered, 1), (Outcome::NoDevice, 1), (Outcome::Pending, 1)]));
+    }
+
+    #[test]
+    fn a_row_that_is_not_ours_is_an_error_and_no_panic() {
+        let key = TaskKey { task: TaskId::from_number(7).unwrap(), nonce: "abcdefgh".to_owned() };
+        assert!(from_item(key, HashMap::from([("sk".to_owned(), text("x"))])).is_err());
+    }
+}
