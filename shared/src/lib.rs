@@ -24,4 +24,6 @@ pub mod recipient;
 pub mod registry;
 pub mod task;
 pub mod telemetry;
+#[cfg(test)]
+mod test_tables;
 pub mod time;

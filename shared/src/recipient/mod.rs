@@ -9,6 +9,8 @@ pub mod names;
 mod spill;
 mod state;
 mod store;
+#[cfg(test)]
+mod tests;
 
 pub use device::Device;
 pub use state::Recipient;

@@ -1,0 +1,40 @@
+//! The four tables on an embedded DynamoDB, for tests of the stores.
+
+#![allow(clippy::unwrap_used)]
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
+
+use crate::env::Environment;
+
+/// Starts a database of its own for one test; it goes with the test's runtime.
+pub(crate) async fn start() -> (Environment, Client) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let database = dynoxide::Database::memory().unwrap();
+    tokio::spawn(dynoxide::server::serve_with_shutdown(listener, database, std::future::pending()));
+    let env = Environment::from_lookup(|name| match name {
+        "AWS_REGION" => Some("us-east-1".to_owned()),
+        "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" | "STAGE" => Some("test".to_owned()),
+        "AWS_ENDPOINT_URL" => Some(url.clone()),
+        _ => name.strip_prefix("TABLE_").map(str::to_lowercase),
+    })
+    .unwrap();
+    let client = crate::aws::dynamodb(&env);
+    create(&client, "recipients", &["pk"]).await;
+    for table in ["registry", "tasks", "deferred"] {
+        create(&client, table, &["pk", "sk"]).await;
+    }
+    (env, client)
+}
+
+async fn create(client: &Client, table: &str, keys: &[&str]) {
+    let mut call = client.create_table().table_name(table).billing_mode(BillingMode::PayPerRequest);
+    for (key, kind) in keys.iter().zip([KeyType::Hash, KeyType::Range]) {
+        let schema = KeySchemaElement::builder().attribute_name(*key).key_type(kind).build().unwrap();
+        let definition =
+            AttributeDefinition::builder().attribute_name(*key).attribute_type(ScalarAttributeType::S).build().unwrap();
+        call = call.key_schema(schema).attribute_definitions(definition);
+    }
+    call.send().await.unwrap();
+}
