@@ -1,0 +1,326 @@
+//! SNS as far as mobile push needs it: platform applications, endpoints and the publish to an endpoint, in the
+//! awsQuery protocol with its XML.
+//! Source of the behaviour: the API reference of Amazon SNS and "Creating an Amazon SNS platform endpoint".
+
+mod endpoints;
+mod publish;
+mod xml;
+
+pub(super) use xml::{Form, error_xml};
+
+use http::StatusCode;
+use rusqlite::OptionalExtension;
+
+use super::Refusal;
+use crate::phones::{Phones, Taken};
+use crate::store::{Store, StoreError, random_id};
+use endpoints::Endpoint;
+use xml::{element, entries_xml, reply};
+
+/// Endpoints and applications on one page of a list.
+const PAGE: usize = 100;
+
+/// The platform applications and endpoints of a stack; clones share them.
+#[derive(Clone)]
+pub struct Sns {
+    store: Store,
+    phones: Phones,
+}
+
+impl Sns {
+    /// The applications and endpoints in this store; what is published arrives at these phones.
+    pub fn new(store: Store, phones: Phones) -> Result<Self, StoreError> {
+        store.prepare(endpoints::SCHEMA)?;
+        Ok(Self { store, phones })
+    }
+
+    /// Makes a platform application unless it is there, and gives its ARN. `platform` is `APNS`, `APNS_SANDBOX`,
+    /// `GCM` or another of SNS's names.
+    pub fn ensure_application(&self, platform: &str, name: &str) -> Result<String, StoreError> {
+        let arn = endpoints::application_arn(platform, name);
+        self.store.write(|tx| endpoints::create_application(tx, &arn, &[]))?;
+        Ok(arn)
+    }
+
+    /// Switches an endpoint on or off, as SNS does by itself after the platform has refused its token. False when
+    /// there is no such endpoint.
+    pub fn set_enabled(&self, endpoint_arn: &str, enabled: bool) -> Result<bool, StoreError> {
+        self.store.write(|tx| endpoints::set_enabled(tx, endpoint_arn, enabled))
+    }
+
+    /// How many endpoints an application has.
+    pub fn endpoints(&self, application_arn: &str) -> Result<usize, StoreError> {
+        self.store.read(|db| {
+            let sql = "SELECT count(*) FROM sns_endpoints WHERE application = ?1";
+            let count: i64 = db.query_row(sql, [application_arn], |row| row.get(0))?;
+            Ok(usize::try_from(count).unwrap_or_default())
+        })
+    }
+
+    pub(super) fn call(&self, action: &str, form: &Form) -> Result<String, Refusal> {
+        match action {
+            "CreatePlatformApplication" => self.create_application(form),
+            "ListPlatformApplications" => self.list_applications(form),
+            "GetPlatformApplicationAttributes" => {
+                let arn = form.need("PlatformApplicationArn")?;
+                let attributes =
+                    self.store.read(|db| endpoints::application_attributes(db, arn))?.ok_or_else(no_application)?;
+                Ok(reply(action, &entries_xml("Attributes", &attributes)))
+            }
+            "SetPlatformApplicationAttributes" => {
+                let arn = form.need("PlatformApplicationArn")?;
+                let attributes = form.entries("Attributes");
+                let found = self.store.write(|tx| endpoints::set_application(tx, arn, &attributes))?;
+                if !found {
+                    return Err(no_application());
+                }
+                Ok(reply(action, ""))
+            }
+            "DeletePlatformApplication" => {
+                let arn = form.need("PlatformApplicationArn")?;
+                self.store.write(|tx| endpoints::delete_application(tx, arn))?;
+                Ok(reply(action, ""))
+            }
+            "CreatePlatformEndpoint" => self.create_endpoint(form),
+            "GetEndpointAttributes" => {
+                let endpoint = self.endpoint(form.need("EndpointArn")?)?.ok_or_else(no_endpoint)?;
+                let attributes = endpoint.attributes();
+                Ok(reply(action, &entries_xml("Attributes", &attributes)))
+            }
+            "SetEndpointAttributes" => self.set_endpoint(form),
+            "DeleteEndpoint" => {
+                let arn = form.need("EndpointArn")?;
+                self.store.write(|tx| tx.execute("DELETE FROM sns_endpoints WHERE arn = ?1", [arn]))?;
+                Ok(reply(action, ""))
+            }
+            "ListEndpointsByPlatformApplication" => self.list_endpoints(form),
+            "Publish" => self.publish(form),
+            _ => Err(Refusal::sns(
+                StatusCode::BAD_REQUEST,
+                "InvalidAction",
+                "The action or operation requested is invalid.",
+            )),
+        }
+    }
+
+    /// The token a call is about, for the faults.
+    pub(super) fn token_of(&self, form: &Form) -> Option<String> {
+        if let Some(token) = form.get("Token") {
+            return Some(token.to_owned());
+        }
+        let arn = form.get("TargetArn").or_else(|| form.get("EndpointArn"))?;
+        Some(self.endpoint(arn).ok()??.token)
+    }
+
+    /// Switches off the endpoint a call is about, for the faults.
+    pub(super) fn disable_target(&self, form: &Form) {
+        if let Some(arn) = form.get("TargetArn") {
+            // A store that fails here fails the call itself too, which then answers.
+            let _ = self.set_enabled(arn, false);
+        }
+    }
+
+    fn endpoint(&self, arn: &str) -> Result<Option<Endpoint>, StoreError> {
+        self.store.read(|db| endpoints::find(db, arn))
+    }
+
+    fn create_application(&self, form: &Form) -> Result<String, Refusal> {
+        let name = form.need("Name")?;
+        let platform = form.need("Platform")?;
+        if !endpoints::PLATFORMS.contains(&platform) {
+            return Err(invalid(&format!("Platform Reason: {platform} is not supported")));
+        }
+        let characters = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+        if name.len() > 256 || !name.chars().all(characters) {
+            return Err(invalid(
+                "Name Reason: must be 1 to 256 characters of letters, numbers, underscores, hyphens and periods",
+            ));
+        }
+        let attributes = form.entries("Attributes");
+        if !attributes.iter().any(|(key, _)| key == "PlatformCredential") {
+            return Err(invalid("Attributes Reason: Platform credentials are invalid"));
+        }
+        let arn = endpoints::application_arn(platform, name);
+        self.store.write(|tx| endpoints::create_application(tx, &arn, &attributes))?;
+        Ok(reply("CreatePlatformApplication", &element("PlatformApplicationArn", &arn)))
+    }
+
+    fn list_applications(&self, form: &Form) -> Result<String, Refusal> {
+        let after = page_start(form)?;
+        let rows = self.store.read(|db| endpoints::applications(db, after, PAGE + 1))?;
+        let (members, next) = page(rows, "PlatformApplicationArn");
+        let list = format!("<PlatformApplications>{members}</PlatformApplications>{next}");
+        Ok(reply("ListPlatformApplications", &list))
+    }
+
+    fn list_endpoints(&self, form: &Form) -> Result<String, Refusal> {
+        let arn = form.need("PlatformApplicationArn")?;
+        let after = page_start(form)?;
+        let rows = self.store.read(|db| {
+            if endpoints::application_attributes(db, arn)?.is_none() {
+                return Ok(None);
+            }
+            endpoints::of_application(db, arn, after, PAGE + 1).map(Some)
+        })?;
+        let (members, next) = page(rows.ok_or_else(no_application)?, "EndpointArn");
+        let list = format!("<Endpoints>{members}</Endpoints>{next}");
+        Ok(reply("ListEndpointsByPlatformApplication", &list))
+    }
+
+    fn create_endpoint(&self, form: &Form) -> Result<String, Refusal> {
+        let application = form.need("PlatformApplicationArn")?;
+        let token = form.need("Token")?;
+        let attributes = form.entries("Attributes");
+        let attribute = |name: &str| attributes.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        let user_data = form.get("CustomUserData").or_else(|| attribute("CustomUserData"));
+        check_user_data(user_data)?;
+        check_token(application, token)?;
+        let enabled = attribute("Enabled").map(|enabled| enabled.eq_ignore_ascii_case("true"));
+        let created = self.store.write(|tx| {
+            if endpoints::application_attributes(tx, application)?.is_none() {
+                return Ok(None);
+            }
+            if let Some(there) = endpoints::by_token(tx, application, token)? {
+                let same = enabled.is_none_or(|enabled| enabled == there.enabled)
+                    && user_data.is_none_or(|data| data == there.user_data);
+                return Ok(Some(if same { Ok(there.arn) } else { Err(there.arn) }));
+            }
+            let arn =
+                endpoints::create(tx, application, token, user_data.unwrap_or_default(), enabled.unwrap_or(true))?;
+            Ok(Some(Ok(arn)))
+        })?;
+        match created {
+            None => Err(no_application()),
+            Some(Ok(arn)) => Ok(reply("CreatePlatformEndpoint", &element("EndpointArn", &arn))),
+            Some(Err(arn)) => Err(invalid(&format!(
+                "Token Reason: Endpoint {arn} already exists with the same Token, but different attributes."
+            ))),
+        }
+    }
+
+    fn set_endpoint(&self, form: &Form) -> Result<String, Refusal> {
+        let arn = form.need("EndpointArn")?;
+        let mut endpoint = self.endpoint(arn)?.ok_or_else(no_endpoint)?;
+        for (name, value) in form.entries("Attributes") {
+            match name.as_str() {
+                "Token" => {
+                    check_token(&endpoint.application, &value)?;
+                    let other = self.store.read(|db| endpoints::by_token(db, &endpoint.application, &value))?;
+                    if let Some(other) = other.filter(|other| other.arn != endpoint.arn) {
+                        return Err(invalid(&format!(
+                            "Token Reason: Endpoint {} already exists with the same Token, but different attributes.",
+                            other.arn
+                        )));
+                    }
+                    endpoint.token = value;
+                }
+                "Enabled" => endpoint.enabled = value.eq_ignore_ascii_case("true"),
+                "CustomUserData" => {
+                    check_user_data(Some(&value))?;
+                    endpoint.user_data = value;
+                }
+                _ => {
+                    return Err(invalid("Attributes Reason: Invalid attribute name"));
+                }
+            }
+        }
+        self.store.write(|tx| endpoints::update(tx, &endpoint))?;
+        Ok(reply("SetEndpointAttributes", ""))
+    }
+
+    fn publish(&self, form: &Form) -> Result<String, Refusal> {
+        let message = form.need("Message")?;
+        if message.len() > publish::MAX_ENVELOPE {
+            return Err(invalid("Message too long"));
+        }
+        if form.get("TopicArn").is_some() || form.get("PhoneNumber").is_some() {
+            return Err(Refusal::sns(StatusCode::NOT_FOUND, "NotFound", "Topic does not exist"));
+        }
+        let arn = form.need("TargetArn")?;
+        let endpoint = self
+            .endpoint(arn)?
+            .ok_or_else(|| invalid("TargetArn Reason: No endpoint found for the target arn specified"))?;
+        let live = self.store.read(|db| {
+            db.query_row("SELECT enabled FROM sns_applications WHERE arn = ?1", [&endpoint.application], |row| {
+                row.get::<_, bool>(0)
+            })
+            .optional()
+        })?;
+        if live == Some(false) {
+            return Err(Refusal::sns(
+                StatusCode::BAD_REQUEST,
+                "PlatformApplicationDisabled",
+                "Platform application is disabled",
+            ));
+        }
+        // The message is looked at before the endpoint's state, as every bad request is.
+        let push = publish::push(form, message, &endpoint)?;
+        if !endpoint.enabled {
+            return Err(Refusal::sns(StatusCode::BAD_REQUEST, "EndpointDisabled", "Endpoint is disabled"));
+        }
+        // SNS accepts, delivers later, and switches the endpoint off when the platform says that the token is dead.
+        if self.phones.accept(&push)? == Taken::Dead {
+            self.set_enabled(arn, false)?;
+        }
+        Ok(reply("Publish", &element("MessageId", &random_id())))
+    }
+}
+
+fn check_user_data(data: Option<&str>) -> Result<(), Refusal> {
+    if data.is_some_and(|data| data.len() > 2048) {
+        return Err(invalid("CustomUserData Reason: must be at most 2048 bytes long in UTF-8 encoding"));
+    }
+    Ok(())
+}
+
+fn check_token(application: &str, token: &str) -> Result<(), Refusal> {
+    if token.is_empty() {
+        return Err(invalid("Token Reason: cannot be empty"));
+    }
+    // SNS also wants an APNs token to be hexadecimal. Not so here: a demo is easier to read with names.
+    if endpoints::is_apns(application) && token.len() > 400 {
+        return Err(invalid("Token Reason: iOS device tokens must be no more than 400 hexadecimal characters"));
+    }
+    Ok(())
+}
+
+fn page_start(form: &Form) -> Result<i64, Refusal> {
+    match form.get("NextToken") {
+        None | Some("") => Ok(0),
+        Some(token) => token.parse().map_err(|_| invalid("NextToken Reason: invalid token")),
+    }
+}
+
+/// The members of a page, and the token of the next one where there is one. `rows` has one more than fits.
+fn page(mut rows: Vec<endpoints::Listed>, arn_name: &str) -> (String, String) {
+    let more = rows.len() > PAGE;
+    rows.truncate(PAGE);
+    let members: String = rows
+        .iter()
+        .map(|row| {
+            let arn = element(arn_name, &row.arn);
+            let attributes = entries_xml("Attributes", &row.attributes);
+            format!("<member>{arn}{attributes}</member>")
+        })
+        .collect();
+    let next = rows.last().filter(|_| more).map(|row| element("NextToken", &row.seq.to_string())).unwrap_or_default();
+    (members, next)
+}
+
+fn invalid(reason: &str) -> Refusal {
+    Refusal::sns(StatusCode::BAD_REQUEST, "InvalidParameter", &format!("Invalid parameter: {reason}"))
+}
+
+fn no_endpoint() -> Refusal {
+    Refusal::sns(StatusCode::NOT_FOUND, "NotFound", "Endpoint does not exist")
+}
+
+fn no_application() -> Refusal {
+    Refusal::sns(StatusCode::NOT_FOUND, "NotFound", "PlatformApplication does not exist")
+}
+
+impl From<StoreError> for Refusal {
+    fn from(_: StoreError) -> Self {
+        Self::sns(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", "The local store failed.")
+    }
+}
