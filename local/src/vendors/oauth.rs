@@ -1,0 +1,229 @@
+//! Google's token endpoint for service accounts: an assertion signed with the account's key for an access token.
+//! Sources: developers.google.com, "Using OAuth 2.0 for Server to Server Applications"; RFC 7523.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use http_body_util::Full;
+use ring::signature::{KeyPair, RSA_PKCS1_2048_8192_SHA256, RsaKeyPair, UnparsedPublicKey};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{json_reply, with_retry_after};
+use crate::faults::Effect;
+use crate::store::{now_ms, random_hex};
+
+const GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+const SCOPE: &str = "https://www.googleapis.com/auth/firebase.messaging";
+/// The wider scope that covers messaging too.
+const WIDE_SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
+/// The life of an access token, in seconds.
+const LIFE: i64 = 3600;
+/// How far a client's clock may be off, in seconds.
+const SKEW: i64 = 300;
+
+/// The key file of the demo app's service account. `${VENDORS}` in it stands for the vendors' base URL.
+pub const DEMO_SERVICE_ACCOUNT: &str = include_str!("../../demo/fcm-service-account.json");
+
+/// A service account's key file could not be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// It is not a service account's JSON.
+    #[error("the service account is not the JSON of one")]
+    Json(#[from] serde_json::Error),
+    /// Its key is not PEM with base64 in it.
+    #[error("the private key is not PEM")]
+    Pem(#[from] base64::DecodeError),
+    /// Its key is not an RSA key in PKCS #8.
+    #[error("the private key is not an RSA key in PKCS #8")]
+    Key,
+}
+
+/// What the endpoint knows of a service account.
+pub struct ServiceAccount {
+    project: String,
+    email: String,
+    public_key: Vec<u8>,
+}
+
+impl ServiceAccount {
+    /// Reads a key file; of the private key only the public part is kept.
+    pub fn read(key_file: &str) -> Result<Self, KeyError> {
+        #[derive(Deserialize)]
+        struct File {
+            project_id: String,
+            client_email: String,
+            private_key: String,
+        }
+        let file: File = serde_json::from_str(key_file)?;
+        let base64: String = file.private_key.lines().filter(|line| !line.starts_with("-----")).collect();
+        let der = STANDARD.decode(base64)?;
+        let pair = RsaKeyPair::from_pkcs8(&der).map_err(|_| KeyError::Key)?;
+        Ok(Self { project: file.project_id, email: file.client_email, public_key: pair.public_key().as_ref().to_vec() })
+    }
+}
+
+/// Why a send call is not let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// No token, or one that is unknown, revoked or over.
+    Unauthenticated,
+    /// The token is of another project.
+    Denied,
+}
+
+pub(super) struct OAuth {
+    audience: String,
+    accounts: Vec<ServiceAccount>,
+    tokens: Mutex<HashMap<String, Granted>>,
+    issued: AtomicU64,
+}
+
+struct Granted {
+    project: String,
+    /// Seconds since 1970.
+    expires: i64,
+}
+
+#[derive(Deserialize)]
+struct Header {
+    alg: String,
+}
+
+#[derive(Deserialize)]
+struct Claims {
+    iss: String,
+    aud: String,
+    exp: i64,
+    iat: i64,
+    #[serde(default)]
+    scope: String,
+}
+
+impl OAuth {
+    pub(super) fn new(audience: String, accounts: Vec<ServiceAccount>) -> Self {
+        Self { audience, accounts, tokens: Mutex::new(HashMap::new()), issued: AtomicU64::new(0) }
+    }
+
+    pub(super) fn exchange(&self, body: &[u8]) -> Response<Full<Bytes>> {
+        let mut grant = None;
+        let mut assertion = None;
+        for (name, value) in form_urlencoded::parse(body) {
+            match name.as_ref() {
+                "grant_type" => grant = Some(value),
+                "assertion" => assertion = Some(value),
+                _ => {}
+            }
+        }
+        if grant.as_deref() != Some(GRANT) {
+            let text = "Invalid grant_type: the JWT bearer grant is the only one here";
+            return error(StatusCode::BAD_REQUEST, "unsupported_grant_type", text);
+        }
+        let now = now_ms() / 1000;
+        match self.verify(assertion.as_deref().unwrap_or_default(), now) {
+            Ok(project) => {
+                let token = format!("ya29.local-{}", random_hex::<24>());
+                let granted = Granted { project, expires: now + LIFE };
+                let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+                tokens.retain(|_, granted| granted.expires > now);
+                tokens.insert(token.clone(), granted);
+                self.issued.fetch_add(1, Ordering::Relaxed);
+                let body = json!({"access_token": token, "expires_in": LIFE, "token_type": "Bearer"});
+                json_reply(StatusCode::OK, &body)
+            }
+            Err((code, text)) => error(StatusCode::BAD_REQUEST, code, text),
+        }
+    }
+
+    /// The project of the account that signed this assertion.
+    fn verify(&self, assertion: &str, now: i64) -> Result<String, (&'static str, &'static str)> {
+        let malformed = ("invalid_grant", "Invalid JWT: Failed to parse the assertion.");
+        let (signed, signature) = assertion.rsplit_once('.').ok_or(malformed)?;
+        let (header, claims) = signed.split_once('.').ok_or(malformed)?;
+        let header: Header = part(header).ok_or(malformed)?;
+        let claims: Claims = part(claims).ok_or(malformed)?;
+        if header.alg != "RS256" {
+            return Err(("invalid_grant", "Invalid JWT: the algorithm must be RS256."));
+        }
+        let account = self
+            .accounts
+            .iter()
+            .find(|account| account.email == claims.iss)
+            .ok_or(("invalid_grant", "Invalid grant: account not found"))?;
+        let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| malformed)?;
+        UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &account.public_key)
+            .verify(signed.as_bytes(), &signature)
+            .map_err(|_| ("invalid_grant", "Invalid JWT Signature."))?;
+        if claims.aud != self.audience {
+            return Err(("invalid_grant", "Invalid JWT: the audience is not this endpoint."));
+        }
+        let in_time = claims.exp > now - SKEW
+            && claims.iat < now + SKEW
+            && claims.exp - claims.iat <= LIFE
+            && claims.exp > claims.iat;
+        if !in_time {
+            return Err((
+                "invalid_grant",
+                "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. Check your iat and exp values in the JWT claim.",
+            ));
+        }
+        if !claims.scope.split(' ').any(|scope| scope == SCOPE || scope == WIDE_SCOPE) {
+            return Err(("invalid_scope", "Invalid OAuth scope or ID token audience provided."));
+        }
+        Ok(account.project.clone())
+    }
+
+    pub(super) fn check(&self, bearer: Option<&str>, project: &str) -> Result<(), Refused> {
+        let tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        let granted = bearer
+            .and_then(|token| tokens.get(token))
+            .filter(|granted| granted.expires > now_ms() / 1000)
+            .ok_or(Refused::Unauthenticated)?;
+        if granted.project == project { Ok(()) } else { Err(Refused::Denied) }
+    }
+
+    pub(super) fn revoke(&self) {
+        self.tokens.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    pub(super) fn issued(&self) -> u64 {
+        self.issued.load(Ordering::Relaxed)
+    }
+}
+
+fn part<T: for<'de> Deserialize<'de>>(text: &str) -> Option<T> {
+    let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+    serde_json::from_slice(&bytes).ok()
+}
+
+pub(super) fn error(status: StatusCode, code: &str, text: &str) -> Response<Full<Bytes>> {
+    json_reply(status, &json!({"error": code, "error_description": text}))
+}
+
+/// The answer to a call that a fault kept from being done; none for effects that do not keep it.
+pub(super) fn failed(effect: &Effect) -> Option<Response<Full<Bytes>>> {
+    let busy = |status| error(status, "temporarily_unavailable", "Try again later.");
+    match effect {
+        Effect::Throttle => Some(busy(StatusCode::TOO_MANY_REQUESTS)),
+        Effect::Error429 { retry_after } => Some(with_retry_after(busy(StatusCode::TOO_MANY_REQUESTS), *retry_after)),
+        Effect::Error500 => Some(error(StatusCode::INTERNAL_SERVER_ERROR, "internal_failure", "Internal error.")),
+        Effect::Error503 => Some(busy(StatusCode::SERVICE_UNAVAILABLE)),
+        Effect::Unavailable { retry_after } => {
+            Some(with_retry_after(busy(StatusCode::SERVICE_UNAVAILABLE), *retry_after))
+        }
+        Effect::Refuse => Some(error(StatusCode::BAD_REQUEST, "invalid_grant", "Invalid JWT Signature.")),
+        Effect::Conflict
+        | Effect::Unregistered
+        | Effect::Hang
+        | Effect::Cut
+        | Effect::LoseAnswer
+        | Effect::LoseAnswer500
+        | Effect::Delay { .. }
+        | Effect::FailEntries { .. } => None,
+    }
+}
