@@ -1,0 +1,60 @@
+//! Registry: which client and device a token belongs to.
+//!
+//! In one app a token has exactly one client and one device. The table's token row says whose it is; the client's item holds the
+//! device. Both are only ever changed in one transaction, on condition of what was read, so a phone that changes hands leaves its
+//! old owner in the same moment in which it gets its new one.
+
+mod erase;
+mod plan;
+mod register;
+mod rows;
+#[cfg(test)]
+mod tests;
+mod transact;
+mod unregister;
+
+use aws_sdk_dynamodb::Client;
+
+use crate::env::{EnvError, Environment, Table};
+use crate::recipient::Device;
+
+pub use unregister::Which;
+
+/// Why the registry did not do what it was asked. Either way the same call may be made again.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// Throttled, timed out, not reached.
+    #[error("the registry did not answer")]
+    Unavailable(#[source] Box<aws_sdk_dynamodb::Error>),
+    /// Others registered the same token or client in every try.
+    #[error("the token or the client was being changed by others")]
+    Contended,
+}
+
+/// A device that was registered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registered {
+    /// The device as it is stored: with the SNS endpoint that its token had before, wherever that was.
+    pub device: Device,
+    /// What stood in its way: devices whose tokens are registered no more, and the device itself when its endpoint belongs to
+    /// another platform application now. Their SNS endpoints are the caller's to delete.
+    pub released: Vec<Device>,
+}
+
+/// Token rows, and the devices in the clients' items.
+pub struct Registry {
+    client: Client,
+    recipients: String,
+    registry: String,
+}
+
+impl Registry {
+    /// The tables that `env` names.
+    ///
+    /// # Errors
+    /// When it does not name both the registry and the recipients.
+    pub fn new(env: &Environment) -> Result<Self, EnvError> {
+        let (recipients, registry) = (env.table(Table::Recipients)?, env.table(Table::Registry)?);
+        Ok(Self { client: crate::aws::dynamodb(env), recipients, registry })
+    }
+}
