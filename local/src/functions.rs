@@ -1,0 +1,103 @@
+//! The deployed functions, run inside this process. To add one: one variant, one arm in each of the two matches.
+
+use std::time::Instant;
+
+use aws_lambda_events::event::sqs::SqsEvent;
+use bytes::Bytes;
+use lambda_http::Response;
+use pushbell::env::{EnvError, Environment};
+
+use crate::gateway::event::Answer;
+
+/// A function with its clients built, as after Lambda's init phase.
+#[expect(clippy::large_enum_variant, reason = "there is one per function and stack, behind a pointer")]
+pub enum Function {
+    /// `functions/generic-push`
+    GenericPush(generic_push::State),
+    /// `functions/devices`
+    Devices(devices::State),
+    /// `functions/fan-out`
+    FanOut(fan_out::State),
+    /// `functions/deliver`
+    Deliver(deliver::State),
+    /// `functions/retry`
+    Retry(retry::State),
+}
+
+/// Why a function could not be built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The template deploys a package that this crate does not know.
+    #[error("the template deploys {0}, which the local stack does not know")]
+    Unknown(String),
+    /// A variable is missing.
+    #[error("{package} lacks a variable")]
+    Environment {
+        /// The function's workspace package.
+        package: String,
+        /// Which variable.
+        source: EnvError,
+    },
+}
+
+/// Why a run of a function failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FunctionError {
+    /// The event is not one of the function's kind.
+    #[error("the event cannot be read")]
+    Event(#[source] serde_json::Error),
+    /// The answer is not JSON.
+    #[error("the answer cannot be written")]
+    Answer(#[source] serde_json::Error),
+    /// `retry` reported an error.
+    #[error(transparent)]
+    Retry(#[from] retry::RetryError),
+}
+
+impl Function {
+    /// Builds the function of that workspace package.
+    pub fn load(package: &str, environment: &Environment) -> Result<Self, LoadError> {
+        match package {
+            "generic-push" => generic_push::State::new(environment).map(Self::GenericPush),
+            "devices" => devices::State::new(environment).map(Self::Devices),
+            "fan-out" => fan_out::State::new(environment).map(Self::FanOut),
+            "deliver" => deliver::State::new(environment).map(Self::Deliver),
+            "retry" => retry::State::new(environment).map(Self::Retry),
+            other => return Err(LoadError::Unknown(other.to_owned())),
+        }
+        .map_err(|source| LoadError::Environment { package: package.to_owned(), source })
+    }
+
+    /// Runs the function on an event as AWS sends it, and gives its answer as it would be reported.
+    pub async fn invoke(&self, event: Bytes, deadline: Instant) -> Result<Bytes, FunctionError> {
+        match self {
+            Self::GenericPush(state) => answer(generic_push::handle(state, request(&event)?).await),
+            Self::Devices(state) => answer(devices::handle(state, request(&event)?).await),
+            Self::FanOut(state) => json(&fan_out::handle(state, records(&event)?, deadline).await),
+            Self::Deliver(state) => json(&deliver::handle(state, records(&event)?, deadline).await),
+            Self::Retry(state) => {
+                retry::handle(state, deadline).await?;
+                Ok(Bytes::from_static(b"null"))
+            }
+        }
+    }
+}
+
+fn request(event: &Bytes) -> Result<lambda_http::Request, FunctionError> {
+    let text = std::str::from_utf8(event).map_err(|error| FunctionError::Event(serde::de::Error::custom(error)))?;
+    lambda_http::request::from_str(text).map_err(FunctionError::Event)
+}
+
+fn records(event: &Bytes) -> Result<SqsEvent, FunctionError> {
+    serde_json::from_slice(event).map_err(FunctionError::Event)
+}
+
+fn answer(response: Response<lambda_http::Body>) -> Result<Bytes, FunctionError> {
+    json(&Answer::from_response(response))
+}
+
+fn json<T: serde::Serialize>(value: &T) -> Result<Bytes, FunctionError> {
+    serde_json::to_vec(value).map(Bytes::from).map_err(FunctionError::Answer)
+}

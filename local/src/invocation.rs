@@ -1,0 +1,132 @@
+//! One way to run a function, whether it lives in this process or in its own.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use crate::closing::Closing;
+use crate::functions::Function;
+use crate::runtime_api::{Pool, ProcessError};
+
+/// Largest event and largest answer of a synchronous invocation, in bytes (Lambda quotas; the exact number is the one
+/// in the service's error text).
+pub const PAYLOAD_LIMIT: usize = 6_291_556;
+
+/// Why an invocation has no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvokeError {
+    /// The event is over [`PAYLOAD_LIMIT`].
+    #[error("the event is larger than Lambda takes")]
+    EventTooLarge,
+    /// The answer is over [`PAYLOAD_LIMIT`].
+    #[error("the answer is larger than Lambda takes")]
+    AnswerTooLarge,
+    /// The function's timeout has passed.
+    #[error("the function did not finish in time")]
+    TimedOut,
+    /// The function reported an error, or panicked.
+    #[error("the function failed")]
+    Failed,
+    /// The function's process could not be started, or ended.
+    #[error("the function's environment failed")]
+    Environment(#[source] ProcessError),
+    /// The stack is being stopped.
+    #[error("the stack is stopping")]
+    Stopped,
+}
+
+/// Runs one function. Clones share it.
+#[derive(Clone)]
+pub struct Invoker {
+    road: Road,
+    timeout: Duration,
+    closing: Closing,
+}
+
+#[derive(Clone)]
+enum Road {
+    InProcess(Arc<Function>),
+    Processes(Pool),
+    #[cfg(test)]
+    Stub(Arc<dyn Fn(Bytes) -> Result<Bytes, InvokeError> + Send + Sync>),
+    #[cfg(test)]
+    Stuck,
+}
+
+impl Invoker {
+    /// A function of this process. An invocation ends early when the stack closes.
+    pub fn in_process(function: Function, timeout: Duration, closing: Closing) -> Self {
+        Self { road: Road::InProcess(Arc::new(function)), timeout, closing }
+    }
+
+    /// A function in processes of its own.
+    pub fn processes(pool: Pool, timeout: Duration, closing: Closing) -> Self {
+        Self { road: Road::Processes(pool), timeout, closing }
+    }
+
+    /// Runs the function once. The run goes on if the caller stops waiting, as Lambda's does.
+    pub async fn invoke(&self, event: Bytes) -> Result<Bytes, InvokeError> {
+        if event.len() > PAYLOAD_LIMIT {
+            return Err(InvokeError::EventTooLarge);
+        }
+        let answer = match &self.road {
+            Road::InProcess(function) => self.spawn(Arc::clone(function), event).await,
+            Road::Processes(pool) => pool.invoke(event).await,
+            #[cfg(test)]
+            Road::Stub(stub) => stub(event),
+            #[cfg(test)]
+            Road::Stuck => std::future::pending().await,
+        }?;
+        if answer.len() > PAYLOAD_LIMIT { Err(InvokeError::AnswerTooLarge) } else { Ok(answer) }
+    }
+
+    async fn spawn(&self, function: Arc<Function>, event: Bytes) -> Result<Bytes, InvokeError> {
+        let timeout = self.timeout;
+        let mut closing = self.closing.clone();
+        let run = tokio::spawn(async move {
+            let deadline = Instant::now() + timeout;
+            tokio::select! {
+                answer = function.invoke(event, deadline) => answer.map_err(|error| {
+                    tracing::debug!(error = &error as &dyn std::error::Error, "a function failed");
+                    InvokeError::Failed
+                }),
+                () = tokio::time::sleep(timeout) => Err(InvokeError::TimedOut),
+                () = closing.closed() => Err(InvokeError::Stopped),
+            }
+        });
+        // A panic fails its own invocation and nothing else.
+        run.await.unwrap_or(Err(InvokeError::Failed))
+    }
+
+    /// Ends every process of the function as `kill -9` does. The number of processes; 0 in process.
+    pub fn kill(&self) -> usize {
+        match &self.road {
+            Road::Processes(pool) => pool.kill(),
+            Road::InProcess(_) => 0,
+            #[cfg(test)]
+            Road::Stub(_) | Road::Stuck => 0,
+        }
+    }
+}
+
+#[cfg(test)]
+impl Invoker {
+    /// A function that answers at once.
+    pub(crate) fn stub(answer: impl Fn(Bytes) -> Result<Bytes, InvokeError> + Send + Sync + 'static) -> Self {
+        Self { road: Road::Stub(Arc::new(answer)), timeout: Duration::ZERO, closing: never() }
+    }
+
+    /// A function that never answers.
+    pub(crate) fn stuck() -> Self {
+        Self { road: Road::Stuck, timeout: Duration::ZERO, closing: never() }
+    }
+}
+
+#[cfg(test)]
+fn never() -> Closing {
+    let (closer, closing) = crate::closing::closer();
+    std::mem::forget(closer);
+    closing
+}
