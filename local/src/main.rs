@@ -1,2 +1,153 @@
-//! x
-fn main() {}
+//! `pushbell`: the whole bundle on one machine, and the operator's commands.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use clap::Parser as _;
+use pushbell_local::cli::{Cli, Command, Run, Token};
+use pushbell_local::stack::{Options, Processes, Stack, StackError};
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// The key of the demo app's user tokens. Fixed and printed: nothing real is behind it.
+const DEMO_USER_KEY: &[u8] = b"demo-user-key-0123456789abcdef0123456789ab";
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match cli.command {
+        Some(Command::Token(token)) => {
+            say(&user_token(&token));
+            ExitCode::SUCCESS
+        }
+        None => run(cli.run),
+    }
+}
+
+fn run(run: Run) -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_default_env()
+                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn")),
+        )
+        .with_writer(std::io::stderr)
+        .init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error),
+    };
+    let code = runtime.block_on(serve(run));
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    code
+}
+
+async fn serve(run: Run) -> ExitCode {
+    let signals =
+        signal(SignalKind::interrupt()).and_then(|interrupt| Ok((interrupt, signal(SignalKind::terminate())?)));
+    let (mut interrupt, mut terminate) = match signals {
+        Ok(signals) => signals,
+        Err(error) => return fail(&error),
+    };
+    let options = match options(run) {
+        Ok(options) => options,
+        Err(error) => return fail(&error),
+    };
+    let stack = match Stack::start(options).await {
+        Ok(stack) => stack,
+        Err(StackError::Listen { address, source }) if source.kind() == std::io::ErrorKind::AddrInUse => {
+            report(&format!("{address} is in use; stop what listens there, or pass --listen 127.0.0.1:0"));
+            return ExitCode::FAILURE;
+        }
+        Err(error) => return fail(&error),
+    };
+    say(&greeting(&stack));
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    stack.stop().await;
+    ExitCode::SUCCESS
+}
+
+fn options(run: Run) -> std::io::Result<Options> {
+    let processes = match run.processes {
+        true => Some(Processes { output: true, ..Processes::beside_this_binary()? }),
+        false => None,
+    };
+    Ok(Options {
+        listen: run.listen,
+        data: run.data,
+        apps: run.apps,
+        template: run.template,
+        processes,
+        clock: true,
+        ..Options::test()
+    })
+}
+
+fn greeting(stack: &Stack) -> String {
+    let url = stack.url();
+    let register =
+        json!({ "platform": "android", "framework": "nativescript", "deviceId": "phone-of-aaa", "userId": "aaa" });
+    // A message of its own each time the stack starts; the line sent twice notifies once.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    let now = u64::try_from(now).unwrap_or(u64::MAX);
+    let message = json!({
+        "_id": format!("demo-{now}"),
+        "appID": "demo",
+        "room": "demo-room",
+        "roomName": "Demo Room",
+        "messageType": "text",
+        "message": "lala",
+        "sender": { "_id": "SSS", "nickname": "SSS" },
+        "messageTimeMS": now,
+        "pushToClients": ["aaa", "bbb"],
+    });
+    format!(
+        "Pushbell is at {url} (AWS at {aws}, vendors at {vendors}). Ctrl-C ends it.\n\
+         \n\
+         The app `demo`: hook secret demo-secret, app key demo, master secret demo-master, API key demo.demo-api-key.\n\
+         A user token: cargo run -- token --user aaa\n\
+         \n\
+         Register a phone, send a message to it, look at it:\n\
+         \n\
+         curl -i -u demo:demo-master -H 'content-type: application/json' {url}/push/demo/register-device -d '{register}'\n\
+         curl -i -H 'content-type: application/json' {url}/hooks/demo/demo-secret/imkit -d '{message}'\n\
+         curl -s {url}/phones",
+        aws = stack.aws_url(),
+        vendors = stack.vendors_url(),
+    )
+}
+
+fn user_token(token: &Token) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let claims = json!({
+        "app": token.app,
+        "sub": token.user,
+        "role": token.role.as_str(),
+        "exp": now.saturating_add(token.seconds),
+    });
+    pushbell::auth::jwt::sign_hs256(DEMO_USER_KEY, &claims)
+}
+
+fn fail(error: &dyn std::error::Error) -> ExitCode {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    report(&text);
+    ExitCode::FAILURE
+}
+
+fn report(text: &str) {
+    // There is nowhere left to say that standard error is closed.
+    let _ = writeln!(std::io::stderr(), "pushbell: {text}");
+}
+
+fn say(text: &str) {
+    // Whoever closed the pipe has seen enough.
+    let _ = writeln!(std::io::stdout(), "{text}");
+}

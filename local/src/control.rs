@@ -1,0 +1,192 @@
+//! What a local stack answers beside its API: `GET /phones`, and `/_local/...` for tests and for playing with it.
+//!
+//! | call | what |
+//! |---|---|
+//! | `GET /phones?raw=1&token=` | what the phones have; every accepted push with `raw=1` |
+//! | `PUT /_local/phones/{channel}/{token}` `{"online": false, "dead": true}` | switches a phone, or ends its token |
+//! | `GET`, `PUT`, `POST`, `DELETE /_local/faults`, `DELETE /_local/faults/{id}` | lists, replaces, adds to, clears the rules; removes one |
+//! | `GET /_local/queues` | messages per queue: visible, in flight, delayed |
+//! | `POST /_local/queues/advance?seconds=900` | lets time pass for all queues; with `delayed=1` for delayed messages only |
+//! | `POST /_local/schedules/{function}` | runs a scheduled function now |
+//! | `POST /_local/functions/{function}/kill` | ends its processes (`--processes`) |
+//! | `POST /_local/tables/sweep` | deletes expired items |
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, post, put};
+use axum::{Json, Router};
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::aws::Aws;
+use crate::faults::Rule;
+use crate::invocation::Invoker;
+use crate::phones::{Channel, Phones, View};
+use crate::schedule::Timer;
+
+/// The parts of a stack that can be looked at and worked on.
+pub(crate) struct Control {
+    pub(crate) aws: Aws,
+    pub(crate) phones: Phones,
+    /// By the functions' workspace packages.
+    pub(crate) invokers: BTreeMap<String, Invoker>,
+    pub(crate) timers: Vec<Timer>,
+}
+
+/// The routes of this module.
+pub(crate) fn router(control: Arc<Control>) -> Router {
+    Router::new()
+        .route("/phones", get(phones))
+        .route("/_local/phones/{channel}/{token}", put(set_phone))
+        .route("/_local/faults", get(faults).put(replace_faults).post(add_fault).delete(clear_faults))
+        .route("/_local/faults/{id}", delete(remove_fault))
+        .route("/_local/queues", get(queues))
+        .route("/_local/queues/advance", post(advance))
+        .route("/_local/schedules/{function}", post(tick))
+        .route("/_local/functions/{function}/kill", post(kill))
+        .route("/_local/tables/sweep", post(sweep))
+        .with_state(control)
+}
+
+/// A call that cannot be done, with the reason for whoever made it.
+struct Refused(StatusCode, String);
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        (self.0, Json(json!({ "message": self.1 }))).into_response()
+    }
+}
+
+impl From<JsonRejection> for Refused {
+    fn from(rejection: JsonRejection) -> Self {
+        Self(StatusCode::BAD_REQUEST, rejection.body_text())
+    }
+}
+
+fn failed(error: impl std::error::Error) -> Refused {
+    Refused(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
+}
+
+fn bad(error: impl std::error::Error) -> Refused {
+    Refused(StatusCode::BAD_REQUEST, error.to_string())
+}
+
+fn unknown(what: &str, name: &str) -> Refused {
+    Refused(StatusCode::NOT_FOUND, format!("there is no {what} {name}"))
+}
+
+type Answer = Result<Response, Refused>;
+
+#[derive(Deserialize)]
+struct PhonesQuery {
+    raw: Option<String>,
+    token: Option<String>,
+}
+
+async fn phones(State(control): State<Arc<Control>>, Query(query): Query<PhonesQuery>) -> Answer {
+    let view = if query.raw.is_some_and(|raw| raw != "0") { View::Raw } else { View::Received };
+    Ok(Json(control.phones.list(view, query.token.as_deref()).map_err(failed)?).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PhoneState {
+    online: Option<bool>,
+    dead: Option<bool>,
+}
+
+async fn set_phone(
+    State(control): State<Arc<Control>>,
+    Path((channel, token)): Path<(String, String)>,
+    state: Result<Json<PhoneState>, JsonRejection>,
+) -> Answer {
+    let Json(state) = state?;
+    let channel = Channel::named(&channel).ok_or_else(|| unknown("channel", &channel))?;
+    if let Some(online) = state.online {
+        control.phones.set_online(channel, &token, online).map_err(failed)?;
+    }
+    if let Some(dead) = state.dead {
+        control.phones.set_dead(channel, &token, dead).map_err(failed)?;
+    }
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+async fn faults(State(control): State<Arc<Control>>) -> Response {
+    Json(control.aws.faults.list()).into_response()
+}
+
+async fn replace_faults(State(control): State<Arc<Control>>, rules: Result<Json<Vec<Rule>>, JsonRejection>) -> Answer {
+    let Json(rules) = rules?;
+    control.aws.faults.replace(rules).map_err(bad)?;
+    Ok(Json(control.aws.faults.list()).into_response())
+}
+
+async fn add_fault(State(control): State<Arc<Control>>, rule: Result<Json<Rule>, JsonRejection>) -> Answer {
+    let Json(rule) = rule?;
+    let id = control.aws.faults.add(rule).map_err(bad)?;
+    Ok((StatusCode::CREATED, Json(json!({ "id": id }))).into_response())
+}
+
+async fn clear_faults(State(control): State<Arc<Control>>) -> StatusCode {
+    control.aws.faults.clear();
+    StatusCode::NO_CONTENT
+}
+
+async fn remove_fault(State(control): State<Arc<Control>>, Path(id): Path<u64>) -> Answer {
+    if control.aws.faults.remove(id) {
+        Ok(StatusCode::NO_CONTENT.into_response())
+    } else {
+        Err(unknown("fault", &id.to_string()))
+    }
+}
+
+async fn queues(State(control): State<Arc<Control>>) -> Answer {
+    let queues = &control.aws.queues;
+    let mut depths = BTreeMap::new();
+    for name in queues.names().map_err(failed)? {
+        let depth = queues.depth(&name).map_err(failed)?;
+        depths.insert(name, depth);
+    }
+    Ok(Json(depths).into_response())
+}
+
+#[derive(Deserialize)]
+struct AdvanceQuery {
+    seconds: u64,
+    delayed: Option<String>,
+}
+
+async fn advance(State(control): State<Arc<Control>>, Query(query): Query<AdvanceQuery>) -> Answer {
+    let by = Duration::from_secs(query.seconds);
+    if query.delayed.is_some_and(|delayed| delayed != "0") {
+        control.aws.queues.advance_delayed(by).map_err(failed)?;
+    } else {
+        control.aws.queues.advance(by).map_err(failed)?;
+    }
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+async fn tick(State(control): State<Arc<Control>>, Path(function): Path<String>) -> Answer {
+    let mut found = false;
+    for timer in control.timers.iter().filter(|timer| timer.function() == function) {
+        found = true;
+        timer.tick().await.map_err(failed)?;
+    }
+    if found { Ok(StatusCode::NO_CONTENT.into_response()) } else { Err(unknown("scheduled function", &function)) }
+}
+
+async fn kill(State(control): State<Arc<Control>>, Path(function): Path<String>) -> Answer {
+    let invoker = control.invokers.get(&function).ok_or_else(|| unknown("function", &function))?;
+    Ok(Json(json!({ "killed": invoker.kill() })).into_response())
+}
+
+async fn sweep(State(control): State<Arc<Control>>) -> Answer {
+    let deleted = control.aws.dynamodb.sweep_ttl().await.map_err(failed)?;
+    Ok(Json(json!({ "deleted": deleted })).into_response())
+}
