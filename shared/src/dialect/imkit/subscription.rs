@@ -154,6 +154,18 @@ impl Unsubscribe {
     }
 }
 
+/// The `clientId` of a body that may be left out altogether.
+///
+/// # Errors
+/// When there is a body and it is not a JSON object, or its `clientId` is not a string.
+pub fn client_of(body: Result<&[u8], BodyError>) -> Result<Option<String>, Failure> {
+    if body == Err(BodyError::Empty) {
+        return Ok(None);
+    }
+    let fields = object(body)?;
+    Ok(text(&fields, "clientId")?.map(str::to_owned))
+}
+
 /// IMKIT's identity of a subscription: its type and its device.
 fn key(kind: TokenType, named: &Named) -> DeviceKey {
     match named {
@@ -288,6 +300,9 @@ mod tests {
         ] {
             assert_eq!(subscribe(body), Err(code), "{body}");
         }
+        assert_eq!(client_of(Err(BodyError::Empty)), Ok(None));
+        assert_eq!(client_of(Ok(br#"{"clientId": "u1"}"#)), Ok(Some("u1".to_owned())));
+        assert_eq!(client_of(Ok(b"[]")).unwrap_err().code(), "INVALID_PARAMETER");
         assert_eq!(Subscribe::parse(Err(BodyError::Empty)).unwrap_err().code(), "MISSING_BODY");
         assert_eq!(Subscribe::parse(Err(BodyError::TooLarge)).unwrap_err().status(), StatusCode::PAYLOAD_TOO_LARGE);
     }

@@ -1,0 +1,14 @@
+//! IMKIT: its push callbacks, device subscriptions and badge service.
+
+pub mod answer;
+pub mod badges;
+pub mod callback;
+pub mod caller;
+mod chat_message;
+mod compose;
+pub mod envelope;
+pub mod message_type;
+mod payload;
+pub mod recipients;
+pub mod subscription;
+mod wording;
