@@ -1,0 +1,11 @@
+//! The emulators, driven by the clients that the functions use.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod dynamodb;
+mod faults;
+mod fcm;
+mod oauth;
+mod secrets;
+mod sns;
+mod sqs;
+mod stack;
