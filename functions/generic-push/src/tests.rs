@@ -2,8 +2,9 @@
 
 mod aws;
 
+use std::cell::RefCell;
 use std::io::Write;
-use std::sync::Mutex;
+use std::sync::Once;
 
 use pushbell::app::{ImkitSettings, ImkitVersion};
 use pushbell::message::{Badge, Kind, Message, Source};
@@ -250,12 +251,31 @@ async fn when_nothing_can_be_stored_the_caller_is_told_to_come_back() {
     assert_eq!(refused(&response), (503, "UNAVAILABLE".to_owned()));
 }
 
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+thread_local! {
+    static LINES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What was logged on this thread: a test's runtime has one.
+struct Lines;
+
+impl Lines {
+    /// One subscriber for the whole process. Those that tests set for themselves miss events of call sites that another test reached
+    /// first.
+    fn collect() {
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| {
+            tracing_subscriber::fmt().json().with_max_level(tracing::Level::INFO).with_writer(|| Lines).init();
+        });
+    }
+
+    fn take() -> String {
+        String::from_utf8(LINES.with(RefCell::take)).unwrap()
+    }
+}
 
 impl Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        LINES.with_borrow_mut(|lines| lines.extend_from_slice(bytes));
         Ok(bytes.len())
     }
 
@@ -277,17 +297,9 @@ async fn a_call_leaves_one_line_without_path_text_or_person() {
         (changed(&[("/pathParameters/secret", json!("s3cret"))]), "INVALID_SECRET"),
         (with_body("{\"_id\": s3cret"), "INVALID_JSON"),
     ] {
-        let lines = Lines::default();
-        let writer = lines.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .json()
-            .with_max_level(tracing::Level::INFO)
-            .with_writer(move || writer.clone())
-            .finish();
-        let guard = tracing::subscriber::set_default(subscriber);
+        Lines::take();
         handle(&state, request).await;
-        drop(guard);
-        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let text = Lines::take();
         assert_eq!(text.lines().count(), 1, "{text}");
         assert!(text.contains(said) && text.contains("ANY /hooks/{app}/{secret}/imkit"), "{text}");
         for never in ["demo-secret", "s3cret", "lala", "see you", "aaa", "u-310", "u-207", "Mira", "HqF/"] {

@@ -28,6 +28,7 @@ pub(super) struct Aws {
 
 impl Aws {
     pub(super) async fn start() -> Self {
+        super::Lines::collect();
         let seen = Arc::new(Mutex::new(Seen::default()));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
