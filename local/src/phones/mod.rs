@@ -2,10 +2,11 @@
 //!
 //! A phone is a token on a channel. While it is on, a push arrives at once: an Android notification takes the place
 //! of the one with the same tag, an APNs one of that with the same collapse id. While it is off, APNs keeps the
-//! newest push of each app; FCM keeps the newest of each collapse key, four keys at most, and a hundred others, and
-//! drops them all with the hundred and first. Kept pushes arrive in their order when it is on again, unless their
-//! time to live is over. A dead phone takes nothing: its app is gone.
-//! Sources: firebase.google.com, "About FCM messages" and "Set and manage message priority/lifespan";
+//! newest push of each app; FCM keeps the newest of each collapse key (all notifications of an app have one and the
+//! same), four keys at most, and a hundred data messages without one, and drops them all with the hundred and first.
+//! Kept pushes arrive in their order when it is on again, unless their time to live is over. A dead phone takes
+//! nothing: its app is gone.
+//! Sources: firebase.google.com, "Non-collapsible and collapsible messages" and "Set the lifespan of a message";
 //! developer.apple.com, "Viewing the status of push notifications" and "Sending notification requests to APNs".
 
 mod push;
@@ -22,7 +23,7 @@ use serde_json::Value;
 use tokio::sync::Notify;
 
 use crate::store::{Store, StoreError, now_ms};
-use rows::{SCHEMA, arrive, find, insert, keep_for_later, phone};
+use rows::{NOTIFICATION, SCHEMA, arrive, find, insert, keep_for_later, notification, phone};
 
 /// The road a push came by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -55,7 +56,9 @@ impl Channel {
 /// Which pushes a list holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum View {
-    /// What is on the phone: silent pushes that arrived (flagged), and notifications that no other one replaced.
+    /// What a person sees: notifications that no other one replaced.
+    Shown,
+    /// What is on the phone: what is shown, and the silent pushes that its apps were handed, flagged as such.
     Received,
     /// Every push that the vendor accepted, also replaced, kept and dropped ones, each with its state.
     Raw,
@@ -181,48 +184,30 @@ impl Phones {
         Ok(())
     }
 
-    /// The phones that were sent to, in the order of their first push; only those with this token when one is given.
+    /// The phones that were sent to, in the order they became known; only those with this token when one is given
+    /// (letters in either case).
     pub fn list(&self, view: View, token: Option<&str>) -> Result<Vec<Phone>, StoreError> {
         self.0.store.read(|db| {
-            let mut rows = db.prepare_cached(
-                "SELECT p.id, p.token, p.channel, n.state, n.title, n.body, n.badge, n.sound, n.silent,
-                   n.collapse_id, n.payload, n.at
-                 FROM phones p JOIN pushes n ON n.phone = p.id
-                 WHERE ?1 IS NULL OR p.token = ?1 COLLATE NOCASE
-                 ORDER BY (SELECT min(f.id) FROM pushes f WHERE f.phone = p.id), n.id DESC",
-            )?;
+            let mut rows = db.prepare_cached(&format!(
+                "SELECT {NOTIFICATION}, p.id, p.token, p.channel FROM phones p JOIN pushes n ON n.phone = p.id
+                 WHERE ?1 IS NULL OR p.token = ?1 COLLATE NOCASE ORDER BY p.id, n.id DESC"
+            ))?;
             let mut rows = rows.query([token])?;
             let mut phones: Vec<Phone> = Vec::new();
             let mut last = None;
             while let Some(row) = rows.next()? {
-                let id: i64 = row.get(0)?;
+                let id: i64 = row.get("id")?;
                 if last != Some(id) {
                     last = Some(id);
-                    let channel: String = row.get(2)?;
+                    let channel: String = row.get("channel")?;
                     phones.push(Phone {
-                        token: row.get(1)?,
+                        token: row.get("token")?,
                         channel: Channel::named(&channel).unwrap_or(Channel::Fcm),
                         notifications: Vec::new(),
                     });
                 }
-                let state: String = row.get(3)?;
-                if view == View::Received && state != "received" {
-                    continue;
-                }
-                let payload: String = row.get(10)?;
-                let notification = Notification {
-                    title: row.get(4)?,
-                    body: row.get(5)?,
-                    badge: row.get(6)?,
-                    sound: row.get(7)?,
-                    silent: row.get(8)?,
-                    collapse_id: row.get(9)?,
-                    payload: serde_json::from_str(&payload).unwrap_or_default(),
-                    at: row.get(11)?,
-                    state: Some(state).filter(|_| view == View::Raw),
-                };
-                if let Some(phone) = phones.last_mut() {
-                    phone.notifications.push(notification);
+                if let (Some(found), Some(phone)) = (notification(row, view)?, phones.last_mut()) {
+                    phone.notifications.push(found);
                 }
             }
             Ok(phones)
@@ -231,12 +216,15 @@ impl Phones {
 
     /// The notifications of one phone, the newest first; none for one that was not sent to.
     pub fn notifications(&self, channel: Channel, token: &str, view: View) -> Result<Vec<Notification>, StoreError> {
-        let phones = self.list(view, Some(token))?;
-        Ok(phones
-            .into_iter()
-            .find(|phone| phone.channel == channel)
-            .map(|phone| phone.notifications)
-            .unwrap_or_default())
+        self.0.store.read(|db| {
+            let Some(phone) = find(db, channel, token)? else {
+                return Ok(Vec::new());
+            };
+            let sql = format!("SELECT {NOTIFICATION} FROM pushes n WHERE n.phone = ?1 ORDER BY n.id DESC");
+            let mut rows = db.prepare_cached(&sql)?;
+            let found = rows.query_map([phone.id], |row| notification(row, view))?;
+            found.filter_map(Result::transpose).collect()
+        })
     }
 
     /// Waits until a phone has at least `count` notifications in the [`View::Received`] sense.

@@ -86,7 +86,9 @@ impl Push {
         }
     }
 
-    /// A push by FCM to an Android phone: `message` is the v1 message. It shows when it has a notification.
+    /// A push by FCM to an Android phone: `message` is the v1 message. It shows when it has a notification; it then
+    /// collapses, while the phone is off, with every other notification of its app, whatever its collapse key.
+    /// Source: firebase.google.com, "Non-collapsible and collapsible messages".
     pub(crate) fn fcm(channel: Channel, token: &str, app: &str, message: Value) -> Self {
         let android = &message["android"];
         let own = either(&android["notification"], None);
@@ -99,6 +101,8 @@ impl Push {
             let seconds = ttl.strip_suffix('s')?.split('.').next()?;
             seconds.parse().ok()
         });
+        let silent = own.is_none() && shared.is_none();
+        let collapse_key = if silent { key.and_then(text) } else { Some(app.to_owned()) };
         Self {
             channel,
             token: token.to_owned(),
@@ -108,9 +112,9 @@ impl Push {
             body: from("body"),
             badge: only("notification_count", "notificationCount").and_then(Value::as_i64),
             sound: from("sound"),
-            silent: own.is_none() && shared.is_none(),
+            silent,
             collapse_id: only("tag", "tag").and_then(text),
-            collapse_key: key.and_then(text),
+            collapse_key,
             lifetime: Lifetime::of(ttl),
             payload: message,
         }

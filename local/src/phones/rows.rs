@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use super::{Channel, Lifetime, Push};
+use super::{Channel, Lifetime, Notification, Push, View};
 
 pub(super) const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS phones (
@@ -21,6 +21,36 @@ CREATE INDEX IF NOT EXISTS pushes_by_phone ON pushes (phone, state, collapse_id)
 const KEPT_KEYS: usize = 4;
 /// FCM keeps so many messages without a collapse key for a phone that is off.
 const KEPT_OTHERS: usize = 100;
+
+/// The columns that [`notification`] reads, first in their row.
+pub(super) const NOTIFICATION: &str =
+    "n.state, n.title, n.body, n.badge, n.sound, n.silent, n.collapse_id, n.payload, n.at";
+
+/// A notification, unless the view leaves it out.
+pub(super) fn notification(row: &rusqlite::Row<'_>, view: View) -> rusqlite::Result<Option<Notification>> {
+    let state: String = row.get(0)?;
+    let silent: bool = row.get(5)?;
+    let seen = match view {
+        View::Shown => state == "received" && !silent,
+        View::Received => state == "received",
+        View::Raw => true,
+    };
+    if !seen {
+        return Ok(None);
+    }
+    let payload: String = row.get(7)?;
+    Ok(Some(Notification {
+        title: row.get(1)?,
+        body: row.get(2)?,
+        badge: row.get(3)?,
+        sound: row.get(4)?,
+        silent,
+        collapse_id: row.get(6)?,
+        payload: serde_json::from_str(&payload).unwrap_or_default(),
+        at: row.get(8)?,
+        state: Some(state).filter(|_| view == View::Raw),
+    }))
+}
 
 pub(super) struct Row {
     pub(super) id: i64,

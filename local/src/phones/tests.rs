@@ -129,6 +129,21 @@ fn fcm_keeps_four_collapse_keys_and_the_newest_of_each() {
 }
 
 #[test]
+fn fcm_keeps_one_notification_of_an_app_whatever_its_collapse_key() {
+    let phones = phones();
+    phones.set_online(Channel::Fcm, "a1", false).unwrap();
+    phones.accept(&data(None, 1)).unwrap();
+    for (title, key) in [("one", "k1"), ("two", "k2")] {
+        let message = json!({"notification": {"title": title}, "android": {"collapse_key": key}});
+        phones.accept(&Push::fcm(Channel::Fcm, "a1", "app", message)).unwrap();
+    }
+    phones.set_online(Channel::Fcm, "a1", true).unwrap();
+    let shown = phones.notifications(Channel::Fcm, "a1", View::Shown).unwrap();
+    assert_eq!(shown.iter().map(|one| one.title.as_deref()).collect::<Vec<_>>(), [Some("two")]);
+    assert_eq!(phones.notifications(Channel::Fcm, "a1", View::Received).unwrap().len(), 2);
+}
+
+#[test]
 fn fcm_drops_all_other_messages_with_the_hundred_and_first() {
     let phones = phones();
     phones.set_online(Channel::Fcm, "a1", false).unwrap();
