@@ -9,3 +9,4 @@ mod secrets;
 mod sns;
 mod sqs;
 mod stack;
+mod tls;
