@@ -1,13 +1,21 @@
 //! The deployed functions, run inside this process. To add one: one variant, one arm in each of the two matches.
+//!
+//! Each has a thread with a single-threaded runtime, as its own process has. Unlike that, it works on many invocations
+//! at a time, with one state.
 
-use std::time::Instant;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use aws_lambda_events::event::sqs::SqsEvent;
 use bytes::Bytes;
 use lambda_http::Response;
 use pushbell::env::{EnvError, Environment};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::LocalSet;
 
+use crate::closing::Closing;
 use crate::gateway::event::Answer;
+use crate::invocation::InvokeError;
 
 /// A function with its clients built, as after Lambda's init phase.
 #[expect(clippy::large_enum_variant, reason = "there is one per function and stack, behind a pointer")]
@@ -38,6 +46,14 @@ pub enum LoadError {
         package: String,
         /// Which variable.
         source: EnvError,
+    },
+    /// There are no more threads.
+    #[error("cannot start a thread for {package}")]
+    Thread {
+        /// The function's workspace package.
+        package: String,
+        /// Why not.
+        source: std::io::Error,
     },
 }
 
@@ -82,6 +98,71 @@ impl Function {
                 Ok(Bytes::from_static(b"null"))
             }
         }
+    }
+}
+
+/// A function on its thread. Clones share it; it ends with the last of them, or when the stack closes.
+#[derive(Clone)]
+pub struct Thread {
+    jobs: mpsc::UnboundedSender<Job>,
+}
+
+struct Job {
+    event: Bytes,
+    reply: oneshot::Sender<Result<Bytes, InvokeError>>,
+}
+
+impl Thread {
+    /// Builds the function of that workspace package and starts its thread. An invocation may take `timeout`.
+    pub fn start(
+        package: &str,
+        environment: &Environment,
+        timeout: Duration,
+        closing: Closing,
+    ) -> Result<Self, LoadError> {
+        let function = Function::load(package, environment)?;
+        let failed = |source| LoadError::Thread { package: package.to_owned(), source };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let (jobs, work) = mpsc::unbounded_channel();
+        std::thread::Builder::new()
+            .name(package.to_owned())
+            .spawn(move || LocalSet::new().block_on(&runtime, work_off(function, work, timeout, closing)))
+            .map_err(failed)?;
+        Ok(Self { jobs })
+    }
+
+    /// Runs the function once. The run goes on if the caller stops waiting.
+    pub async fn invoke(&self, event: Bytes) -> Result<Bytes, InvokeError> {
+        let (reply, answer) = oneshot::channel();
+        if self.jobs.send(Job { event, reply }).is_err() {
+            return Err(InvokeError::Stopped);
+        }
+        // Nobody answers for a run that panicked.
+        answer.await.unwrap_or(Err(InvokeError::Failed))
+    }
+}
+
+async fn work_off(function: Function, mut work: mpsc::UnboundedReceiver<Job>, timeout: Duration, mut closing: Closing) {
+    let function = Rc::new(function);
+    loop {
+        let job = tokio::select! {
+            () = closing.closed() => return,
+            job = work.recv() => job,
+        };
+        let Some(Job { event, reply }) = job else { return };
+        let (function, mut closing) = (Rc::clone(&function), closing.clone());
+        tokio::task::spawn_local(async move {
+            let answer = tokio::select! {
+                answer = function.invoke(event, Instant::now() + timeout) => answer.map_err(|error| {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "a function failed");
+                    InvokeError::Failed
+                }),
+                () = tokio::time::sleep(timeout) => Err(InvokeError::TimedOut),
+                () = closing.closed() => Err(InvokeError::Stopped),
+            };
+            // Whoever waited may be gone.
+            let _ = reply.send(answer);
+        });
     }
 }
 

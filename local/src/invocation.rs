@@ -1,12 +1,11 @@
 //! One way to run a function, whether it lives in this process or in its own.
 
+#[cfg(test)]
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::closing::Closing;
-use crate::functions::Function;
+use crate::functions::Thread;
 use crate::runtime_api::{Pool, ProcessError};
 
 /// Largest event and largest answer of a synchronous invocation, in bytes (Lambda quotas; the exact number is the one
@@ -39,15 +38,11 @@ pub enum InvokeError {
 
 /// Runs one function. Clones share it.
 #[derive(Clone)]
-pub struct Invoker {
-    road: Road,
-    timeout: Duration,
-    closing: Closing,
-}
+pub struct Invoker(Road);
 
 #[derive(Clone)]
 enum Road {
-    InProcess(Arc<Function>),
+    InProcess(Thread),
     Processes(Pool),
     #[cfg(test)]
     Stub(Arc<dyn Fn(Bytes) -> Result<Bytes, InvokeError> + Send + Sync>),
@@ -56,14 +51,14 @@ enum Road {
 }
 
 impl Invoker {
-    /// A function of this process. An invocation ends early when the stack closes.
-    pub fn in_process(function: Function, timeout: Duration, closing: Closing) -> Self {
-        Self { road: Road::InProcess(Arc::new(function)), timeout, closing }
+    /// A function of this process.
+    pub fn in_process(thread: Thread) -> Self {
+        Self(Road::InProcess(thread))
     }
 
     /// A function in processes of its own.
-    pub fn processes(pool: Pool, timeout: Duration, closing: Closing) -> Self {
-        Self { road: Road::Processes(pool), timeout, closing }
+    pub fn processes(pool: Pool) -> Self {
+        Self(Road::Processes(pool))
     }
 
     /// Runs the function once. The run goes on if the caller stops waiting, as Lambda's does.
@@ -71,8 +66,8 @@ impl Invoker {
         if event.len() > PAYLOAD_LIMIT {
             return Err(InvokeError::EventTooLarge);
         }
-        let answer = match &self.road {
-            Road::InProcess(function) => self.spawn(Arc::clone(function), event).await,
+        let answer = match &self.0 {
+            Road::InProcess(thread) => thread.invoke(event).await,
             Road::Processes(pool) => pool.invoke(event).await,
             #[cfg(test)]
             Road::Stub(stub) => stub(event),
@@ -82,27 +77,9 @@ impl Invoker {
         if answer.len() > PAYLOAD_LIMIT { Err(InvokeError::AnswerTooLarge) } else { Ok(answer) }
     }
 
-    async fn spawn(&self, function: Arc<Function>, event: Bytes) -> Result<Bytes, InvokeError> {
-        let timeout = self.timeout;
-        let mut closing = self.closing.clone();
-        let run = tokio::spawn(async move {
-            let deadline = Instant::now() + timeout;
-            tokio::select! {
-                answer = function.invoke(event, deadline) => answer.map_err(|error| {
-                    tracing::debug!(error = &error as &dyn std::error::Error, "a function failed");
-                    InvokeError::Failed
-                }),
-                () = tokio::time::sleep(timeout) => Err(InvokeError::TimedOut),
-                () = closing.closed() => Err(InvokeError::Stopped),
-            }
-        });
-        // A panic fails its own invocation and nothing else.
-        run.await.unwrap_or(Err(InvokeError::Failed))
-    }
-
     /// Ends every process of the function as `kill -9` does. The number of processes; 0 in process.
     pub fn kill(&self) -> usize {
-        match &self.road {
+        match &self.0 {
             Road::Processes(pool) => pool.kill(),
             Road::InProcess(_) => 0,
             #[cfg(test)]
@@ -115,18 +92,11 @@ impl Invoker {
 impl Invoker {
     /// A function that answers at once.
     pub(crate) fn stub(answer: impl Fn(Bytes) -> Result<Bytes, InvokeError> + Send + Sync + 'static) -> Self {
-        Self { road: Road::Stub(Arc::new(answer)), timeout: Duration::ZERO, closing: never() }
+        Self(Road::Stub(Arc::new(answer)))
     }
 
     /// A function that never answers.
     pub(crate) fn stuck() -> Self {
-        Self { road: Road::Stuck, timeout: Duration::ZERO, closing: never() }
+        Self(Road::Stuck)
     }
-}
-
-#[cfg(test)]
-fn never() -> Closing {
-    let (closer, closing) = crate::closing::closer();
-    std::mem::forget(closer);
-    closing
 }

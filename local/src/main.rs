@@ -148,6 +148,7 @@ fn report(text: &str) {
 }
 
 fn say(text: &str) {
-    // Whoever closed the pipe has seen enough.
-    let _ = writeln!(std::io::stdout(), "{text}");
+    // In one piece, for whoever reads it by machine. Whoever closed the pipe has seen enough.
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(format!("{text}\n").as_bytes()).and_then(|()| out.flush());
 }

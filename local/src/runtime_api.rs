@@ -274,6 +274,8 @@ impl Process {
             .env("AWS_LAMBDA_LOG_FORMAT", "JSON")
             .env("_HANDLER", "bootstrap")
             .env("TZ", ":UTC")
+            // A Ctrl-C in a terminal is for the stack, which ends its processes when their work is done.
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(output())
             .stderr(output())

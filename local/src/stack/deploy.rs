@@ -1,0 +1,252 @@
+//! From the template to what stands in for AWS: tables, queues, variables, functions and what starts them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use pushbell::env::Environment;
+
+use super::{Options, StackError};
+use crate::apps::{self, App};
+use crate::aws::dynamodb::{KeyAttribute, TableSpec};
+use crate::aws::sqs::{QueueSpec, Queues, Redrive};
+use crate::aws::{ACCOUNT, Aws, REGION};
+use crate::closing::Closing;
+use crate::functions::Thread;
+use crate::gateway::routes::Router;
+use crate::invocation::Invoker;
+use crate::runtime_api::{Pool, Spec};
+use crate::schedule::Timer;
+use crate::store::Store;
+use crate::template::{self, Function, Part, QueueSource, Template};
+use crate::vendors::{DEMO_SERVICE_ACCOUNT, ServiceAccount};
+
+/// Names the settings' table among the variables of a function.
+const REGISTRY_VARIABLE: &str = "TABLE_REGISTRY";
+/// What the person who starts the stack says about logs is passed on to processes, which inherit nothing else.
+const PASSED_ON: [&str; 3] = ["AWS_LAMBDA_LOG_LEVEL", "RUST_LOG", "RUST_BACKTRACE"];
+
+/// The template's queues. Whoever had received what is in flight in a kept file ended with the process before.
+pub(super) fn queues(template: &Template, store: Store) -> Result<Queues, StackError> {
+    let queues = Queues::new(store)?;
+    for queue in &template.queues {
+        queues.ensure(&queue_spec(queue))?;
+    }
+    queues.release_in_flight()?;
+    Ok(queues)
+}
+
+fn queue_spec(queue: &template::Queue) -> QueueSpec {
+    QueueSpec {
+        visibility: queue.visibility,
+        delay: queue.delay,
+        retention: queue.retention,
+        max_bytes: usize::try_from(queue.maximum_message_size).unwrap_or(usize::MAX),
+        redrive: queue
+            .dead_letters
+            .as_ref()
+            .map(|(queue, receives)| Redrive { queue: queue.clone(), max_receives: *receives }),
+        ..QueueSpec::new(&queue.logical_id)
+    }
+}
+
+pub(super) fn table_spec(table: &template::Table) -> Result<TableSpec, StackError> {
+    let attributes = table
+        .attributes
+        .iter()
+        .map(|(name, kind)| {
+            let kind = match kind.as_str() {
+                "S" => KeyAttribute::Text,
+                "N" => KeyAttribute::Number,
+                "B" => KeyAttribute::Binary,
+                _ => return Err(StackError::KeyType(table.logical_id.clone())),
+            };
+            Ok((name.clone(), kind))
+        })
+        .collect::<Result<_, _>>()?;
+    Ok(TableSpec {
+        name: table.logical_id.clone(),
+        partition: table.partition_key.clone(),
+        sort: table.sort_key.clone(),
+        attributes,
+        ttl: table.ttl_attribute.clone(),
+    })
+}
+
+/// The local name of the table that settings lie in.
+pub(super) fn registry(template: &Template) -> Option<String> {
+    let parts = template.functions.iter().find_map(|function| function.environment.get(REGISTRY_VARIABLE))?;
+    match parts.as_slice() {
+        [Part::Ref(id) | Part::Text(id)] => Some(id.clone()),
+        _ => None,
+    }
+}
+
+/// The service accounts that the vendors know. One whose key cannot be read is one that they do not know.
+pub(super) fn accounts(apps: &[App]) -> Vec<ServiceAccount> {
+    std::iter::once(DEMO_SERVICE_ACCOUNT)
+        .chain(apps.iter().flat_map(|app| app.service_accounts.iter().map(String::as_str)))
+        .filter_map(|key_file| ServiceAccount::read(key_file).ok())
+        .collect()
+}
+
+/// Writes the apps' settings, and makes their platform applications.
+pub(super) async fn seed(apps: &[App], template: &Template, aws: &Aws) -> Result<(), StackError> {
+    let registry = registry(template);
+    for app in apps {
+        for (platform, name) in &app.applications {
+            aws.sns.ensure_application(platform, name)?;
+        }
+        if let (Some(table), Some(settings)) = (&registry, &app.settings) {
+            apps::put_settings(aws.dynamodb.direct(), table, &app.name, settings).await?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn variables(
+    function: &Function,
+    template: &Template,
+    aws_url: &str,
+) -> Result<BTreeMap<String, String>, StackError> {
+    let mut variables = BTreeMap::from(
+        [
+            ("AWS_REGION", REGION),
+            ("AWS_DEFAULT_REGION", REGION),
+            ("AWS_ACCESS_KEY_ID", "local"),
+            ("AWS_SECRET_ACCESS_KEY", "local"),
+            ("AWS_ENDPOINT_URL", aws_url),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned())),
+    );
+    for (name, parts) in &function.environment {
+        let mut value = String::new();
+        for part in parts {
+            let resolved = resolve(part, template, aws_url).ok_or_else(|| StackError::Reference {
+                package: function.package.clone(),
+                variable: name.clone(),
+                reference: match part {
+                    Part::Text(text) | Part::Ref(text) => text.clone(),
+                    Part::Attribute(id, attribute) => format!("{id}.{attribute}"),
+                },
+            })?;
+            value.push_str(&resolved);
+        }
+        // A file of Lambda's own system, which this machine need not have.
+        if name == "SSL_CERT_FILE" && !Path::new(&value).exists() {
+            continue;
+        }
+        variables.insert(name.clone(), value);
+    }
+    Ok(variables)
+}
+
+fn resolve(part: &Part, template: &Template, aws_url: &str) -> Option<String> {
+    let is_table = |id: &str| template.tables.iter().any(|table| table.logical_id == id);
+    let is_queue = |id: &str| template.queues.iter().any(|queue| queue.logical_id == id);
+    match part {
+        Part::Text(text) => Some(text.clone()),
+        Part::Ref(id) if is_table(id) => Some(id.clone()),
+        Part::Ref(id) if is_queue(id) => Some(format!("{aws_url}/{ACCOUNT}/{id}")),
+        Part::Ref(_) => None,
+        Part::Attribute(id, attribute) => match attribute.as_str() {
+            "Arn" if is_table(id) => Some(format!("arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{id}")),
+            "Arn" if is_queue(id) => Some(format!("arn:aws:sqs:{REGION}:{ACCOUNT}:{id}")),
+            "QueueName" if is_queue(id) => Some(id.clone()),
+            _ => None,
+        },
+    }
+}
+
+/// One way to run each function, by its workspace package.
+pub(super) fn invokers(
+    options: &Options,
+    template: &Template,
+    aws_url: &str,
+    closing: &Closing,
+) -> Result<BTreeMap<String, Invoker>, StackError> {
+    let mut invokers = BTreeMap::new();
+    for function in &template.functions {
+        let variables = variables(function, template, aws_url)?;
+        let invoker = match &options.processes {
+            None => {
+                let environment = Environment::from_lookup(|name| variables.get(name).cloned())?;
+                Invoker::in_process(Thread::start(&function.package, &environment, function.timeout, closing.clone())?)
+            }
+            Some(processes) => {
+                let binary = processes.binaries.join(&function.package);
+                if !binary.is_file() {
+                    return Err(StackError::Binary(binary));
+                }
+                let most = function.queues.iter().map(|source| source.maximum_concurrency).max().unwrap_or(u32::MAX);
+                let spec = Spec {
+                    function: function.package.clone(),
+                    binary,
+                    variables: variables.into_iter().chain(passed_on()).collect(),
+                    memory_mb: function.memory_mb,
+                    timeout: function.timeout,
+                    environments: processes.environments.min(usize::try_from(most).unwrap_or(usize::MAX)),
+                    output: processes.output,
+                };
+                Invoker::processes(Pool::new(spec, closing))
+            }
+        };
+        invokers.insert(function.package.clone(), invoker);
+    }
+    Ok(invokers)
+}
+
+/// Every queue that is worked off. With fewer processes than the template allows no more is received than they can do.
+pub(super) fn sources(
+    options: &Options,
+    template: &Template,
+    invokers: &BTreeMap<String, Invoker>,
+) -> Vec<(QueueSource, Invoker)> {
+    let most = options.processes.as_ref().map_or(usize::MAX, |processes| processes.environments.max(1));
+    let most = u32::try_from(most).unwrap_or(u32::MAX);
+    let mut sources = Vec::new();
+    for function in &template.functions {
+        let Some(invoker) = invokers.get(&function.package) else { continue };
+        for source in &function.queues {
+            let maximum_concurrency = source.maximum_concurrency.min(most);
+            sources.push((QueueSource { maximum_concurrency, ..source.clone() }, invoker.clone()));
+        }
+    }
+    sources
+}
+
+fn passed_on() -> impl Iterator<Item = (String, String)> {
+    PASSED_ON.into_iter().filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?)))
+}
+
+pub(super) fn router(template: &Template, invokers: &BTreeMap<String, Invoker>) -> Router<Invoker> {
+    let mut routes = Vec::new();
+    for function in &template.functions {
+        if let Some(invoker) = invokers.get(&function.package) {
+            routes.extend(function.routes.iter().map(|route| (route.clone(), invoker.clone())));
+        }
+    }
+    Router::new(routes)
+}
+
+pub(super) fn timers(
+    options: &Options,
+    template: &Template,
+    invokers: &BTreeMap<String, Invoker>,
+    queues: &Queues,
+) -> Vec<Timer> {
+    let mut timers = Vec::new();
+    for function in &template.functions {
+        let Some(invoker) = invokers.get(&function.package) else { continue };
+        for schedule in &function.schedules {
+            timers.push(Timer::new(
+                &function.package,
+                schedule.clone(),
+                function.asynchronous.clone(),
+                options.retry_after,
+                invoker.clone(),
+                queues.clone(),
+            ));
+        }
+    }
+    timers
+}

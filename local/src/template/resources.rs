@@ -1,0 +1,308 @@
+//! The resources that the local stack emulates, as SAM and CloudFormation write them, with those services' defaults.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::Value as Json;
+
+use super::{Asynchronous, Function, Part, Queue, QueueSource, Schedule, Table, TemplateError};
+use crate::gateway::routes::Route;
+
+pub(super) fn function(id: &str, properties: FunctionProperties) -> Result<Function, TemplateError> {
+    let package = properties.code_uri.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_owned();
+    let mut function = Function {
+        logical_id: id.to_owned(),
+        package,
+        timeout: Duration::from_secs(properties.timeout),
+        memory_mb: properties.memory_size,
+        routes: Vec::new(),
+        queues: Vec::new(),
+        schedules: Vec::new(),
+        asynchronous: Asynchronous {
+            retries: properties.event_invoke_config.maximum_retry_attempts,
+            on_failure: properties
+                .event_invoke_config
+                .destination_config
+                .and_then(|destinations| destinations.on_failure)
+                .map(|target| target.destination.logical_id()),
+        },
+        environment: properties.environment.variables.into_iter().map(|(name, value)| (name, value.parts())).collect(),
+    };
+    for (name, event) in properties.events {
+        match event {
+            Event::HttpApi(route) => function.routes.push(
+                Route::parse(&route.method, &route.path)
+                    .map_err(|source| TemplateError::Route { resource: id.to_owned(), source })?,
+            ),
+            Event::Sqs(source) => function.queues.push(QueueSource {
+                queue: source.queue.logical_id(),
+                batch_size: source.batch_size,
+                window: Duration::from_secs(source.maximum_batching_window_in_seconds),
+                maximum_concurrency: source.scaling_config.maximum_concurrency,
+                reports_failures: source.function_response_types.iter().any(|kind| kind == "ReportBatchItemFailures"),
+            }),
+            Event::ScheduleV2(schedule) => {
+                let every = rate(&schedule.schedule_expression).ok_or_else(|| TemplateError::Schedule {
+                    resource: id.to_owned(),
+                    expression: schedule.schedule_expression.clone(),
+                })?;
+                function.schedules.push(Schedule { name, every });
+            }
+        }
+    }
+    Ok(function)
+}
+
+/// `rate(5 minutes)`, as EventBridge Scheduler writes it.
+pub(super) fn rate(expression: &str) -> Option<Duration> {
+    let (count, unit) = expression.strip_prefix("rate(")?.strip_suffix(')')?.split_once(' ')?;
+    let count: u64 = count.parse().ok().filter(|count| *count > 0)?;
+    let seconds = match unit {
+        "minute" | "minutes" => 60,
+        "hour" | "hours" => 3_600,
+        "day" | "days" => 86_400,
+        _ => return None,
+    };
+    Some(Duration::from_secs(count * seconds))
+}
+
+pub(super) fn table(id: &str, properties: TableProperties) -> Table {
+    let key = |kind: &str| {
+        properties.key_schema.iter().find(|key| key.key_type == kind).map(|key| key.attribute_name.clone())
+    };
+    Table {
+        logical_id: id.to_owned(),
+        partition_key: key("HASH").unwrap_or_default(),
+        sort_key: key("RANGE"),
+        attributes: properties
+            .attribute_definitions
+            .into_iter()
+            .map(|attribute| (attribute.attribute_name, attribute.attribute_type))
+            .collect(),
+        ttl_attribute: properties.time_to_live_specification.filter(|ttl| ttl.enabled).map(|ttl| ttl.attribute_name),
+    }
+}
+
+pub(super) fn queue(id: &str, properties: QueueProperties) -> Queue {
+    Queue {
+        logical_id: id.to_owned(),
+        visibility: Duration::from_secs(properties.visibility_timeout),
+        retention: Duration::from_secs(properties.message_retention_period),
+        delay: Duration::from_secs(properties.delay_seconds),
+        maximum_message_size: properties.maximum_message_size,
+        dead_letters: properties
+            .redrive_policy
+            .map(|policy| (policy.dead_letter_target_arn.logical_id(), policy.max_receive_count)),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct FunctionProperties {
+    code_uri: String,
+    timeout: u64,
+    memory_size: u32,
+    #[serde(default)]
+    environment: Environment,
+    #[serde(default)]
+    events: BTreeMap<String, Event>,
+    #[serde(default)]
+    event_invoke_config: EventInvokeConfig,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
+struct Environment {
+    variables: BTreeMap<String, Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct EventInvokeConfig {
+    #[serde(default = "two")]
+    maximum_retry_attempts: u32,
+    destination_config: Option<DestinationConfig>,
+}
+
+impl Default for EventInvokeConfig {
+    fn default() -> Self {
+        Self { maximum_retry_attempts: two(), destination_config: None }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct DestinationConfig {
+    on_failure: Option<Target>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Target {
+    destination: Value,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "Type", content = "Properties")]
+enum Event {
+    HttpApi(HttpApiEvent),
+    #[serde(rename = "SQS")]
+    Sqs(SqsEvent),
+    ScheduleV2(ScheduleEvent),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct HttpApiEvent {
+    method: String,
+    path: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct SqsEvent {
+    queue: Value,
+    #[serde(default = "ten")]
+    batch_size: u32,
+    #[serde(default)]
+    maximum_batching_window_in_seconds: u64,
+    #[serde(default)]
+    function_response_types: Vec<String>,
+    #[serde(default)]
+    scaling_config: ScalingConfig,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ScalingConfig {
+    #[serde(deserialize_with = "number_or_text")]
+    maximum_concurrency: u32,
+}
+
+impl Default for ScalingConfig {
+    /// Without a limit of its own a mapping grows to the account's: 1000 by default.
+    fn default() -> Self {
+        Self { maximum_concurrency: 1_000 }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ScheduleEvent {
+    schedule_expression: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct TableProperties {
+    attribute_definitions: Vec<AttributeDefinition>,
+    key_schema: Vec<KeySchema>,
+    time_to_live_specification: Option<TimeToLive>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct AttributeDefinition {
+    attribute_name: String,
+    attribute_type: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct KeySchema {
+    attribute_name: String,
+    key_type: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct TimeToLive {
+    attribute_name: String,
+    enabled: bool,
+}
+
+/// Defaults: the SQS API's own.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct QueueProperties {
+    #[serde(default = "half_a_minute")]
+    visibility_timeout: u64,
+    #[serde(default = "four_days")]
+    message_retention_period: u64,
+    #[serde(default)]
+    delay_seconds: u64,
+    #[serde(default = "one_mebibyte")]
+    maximum_message_size: u32,
+    redrive_policy: Option<RedrivePolicy>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RedrivePolicy {
+    dead_letter_target_arn: Value,
+    max_receive_count: u32,
+}
+
+/// Text, or what [`Scope::evaluate`] leaves of a reference to a resource.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Value {
+    Text(String),
+    Reference(Reference),
+    Other(Json),
+}
+
+#[derive(Deserialize)]
+enum Reference {
+    Ref(String),
+    #[serde(rename = "Fn::GetAtt")]
+    Attribute(String, String),
+    #[serde(rename = "Fn::Join")]
+    Join(serde::de::IgnoredAny, Vec<Value>),
+}
+
+impl Value {
+    fn parts(self) -> Vec<Part> {
+        match self {
+            Self::Text(text) => vec![Part::Text(text)],
+            Self::Reference(Reference::Ref(id)) => vec![Part::Ref(id)],
+            Self::Reference(Reference::Attribute(id, attribute)) => vec![Part::Attribute(id, attribute)],
+            Self::Reference(Reference::Join(_, values)) => values.into_iter().flat_map(Self::parts).collect(),
+            Self::Other(other) => vec![Part::Text(other.to_string())],
+        }
+    }
+
+    /// The resource that is meant; text stands for itself.
+    fn logical_id(self) -> String {
+        match self {
+            Self::Text(text) => text,
+            Self::Reference(Reference::Ref(id) | Reference::Attribute(id, _)) => id,
+            Self::Reference(Reference::Join(..)) => String::new(),
+            Self::Other(other) => other.to_string(),
+        }
+    }
+}
+
+/// A number parameter comes out of `Ref` as text.
+fn number_or_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let value = Json::deserialize(deserializer)?;
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    text.parse().map_err(serde::de::Error::custom)
+}
+
+const fn two() -> u32 {
+    2
+}
+const fn ten() -> u32 {
+    10
+}
+const fn half_a_minute() -> u64 {
+    30
+}
+const fn four_days() -> u64 {
+    345_600
+}
+const fn one_mebibyte() -> u32 {
+    1_048_576
+}
