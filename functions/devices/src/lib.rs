@@ -1,1 +1,162 @@
-//! x
+//! Devices: registers and unregisters them in Kinvey's and IMKIT's words, answers for badges, keeps preferences, erases clients.
+
+mod badges;
+mod endpoints;
+mod erase;
+mod kinvey;
+mod me;
+mod route;
+
+use std::error::Error;
+use std::sync::OnceLock;
+use std::time::Instant;
+
+use lambda_http::http::{HeaderValue, StatusCode, header};
+use lambda_http::{Body, Request, RequestExt as _, Response};
+use pushbell::app::{Callers, SecretDocuments, Settings, SettingsDocuments};
+use pushbell::auth::password::Passwords;
+use pushbell::call;
+use pushbell::delivery::sns::Endpoints;
+use pushbell::dialect::imkit::caller::unavailable;
+use pushbell::dialect::imkit::envelope::Failure;
+use pushbell::env::{EnvError, Environment};
+use pushbell::id::AppId;
+use pushbell::recipient::{Recipients, StoreError};
+use pushbell::registry::{Registry, RegistryError};
+use pushbell::time::Timestamp;
+
+use route::Route;
+
+/// When a caller may try again after 503, in seconds.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
+
+/// What one process keeps between calls.
+pub struct State {
+    callers: SecretDocuments<Callers>,
+    settings: SettingsDocuments,
+    registry: Registry,
+    recipients: Recipients,
+    endpoints: Endpoints,
+    passwords: Passwords,
+}
+
+impl State {
+    /// Connections are made by the first call that needs them.
+    ///
+    /// # Errors
+    /// When `env` lacks a table.
+    pub fn new(env: &Environment) -> Result<Self, EnvError> {
+        Ok(Self {
+            callers: SecretDocuments::callers(env),
+            settings: SettingsDocuments::new(env)?,
+            registry: Registry::new(env)?,
+            recipients: Recipients::new(env)?,
+            endpoints: Endpoints::new(env),
+            passwords: Passwords::default(),
+        })
+    }
+}
+
+/// One call, and what the log may say of it.
+struct Call<'a> {
+    request: &'a Request,
+    now: Timestamp,
+    app: OnceLock<AppId>,
+}
+
+impl Call<'_> {
+    /// A parameter of the path. An HTTP API hands it over decoded: decoding it again would turn the client `100%25` into another.
+    fn parameter(&self, name: &str) -> String {
+        self.request.path_parameters().first(name).unwrap_or_default().to_owned()
+    }
+
+    /// The query as it was sent.
+    fn query(&self) -> &str {
+        self.request.uri().query().unwrap_or_default()
+    }
+
+    /// The app that was called, for the log.
+    fn is_for(&self, app: &AppId) {
+        self.app.get_or_init(|| app.clone());
+    }
+}
+
+/// Answers one call, and writes one line about it.
+pub async fn handle(state: &State, request: Request) -> Response<Body> {
+    let begun = Instant::now();
+    let call = Call { request: &request, now: Timestamp::now(), app: OnceLock::new() };
+    let mut response = match Route::of(call::route(&request)) {
+        Some(Route::Register) => kinvey::register(state, &call).await,
+        Some(Route::Unregister) => kinvey::unregister(state, &call).await,
+        Some(Route::Devices) => kinvey::list(state, &call).await,
+        Some(Route::HookBadges) => badges::hook_many(state, &call).await,
+        Some(Route::HookBadgesOf) => badges::hook_one(state, &call).await,
+        Some(Route::Badges) => badges::many(state, &call).await,
+        Some(Route::BadgesOf) => badges::one(state, &call).await,
+        Some(Route::Me) => erase::me(state, &call).await,
+        Some(Route::MeBelow) => me::below(state, &call).await,
+        Some(Route::Client) => erase::client(state, &call).await,
+        None => not_found().response(),
+    };
+    if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+    }
+    let app = call.app.get().map(AppId::as_str).unwrap_or_default();
+    let (status, ms) = (response.status().as_u16(), begun.elapsed().as_millis());
+    // The route, never the path: that holds secrets and names of persons.
+    tracing::info!(route = call::route(&request), app, status, ms, "call answered");
+    response
+}
+
+/// The app's settings, in IMKIT's words where they cannot be had.
+async fn settings(state: &State, app: &AppId) -> Result<std::sync::Arc<Settings>, Failure> {
+    state.settings.get(app).await.map_err(|error| trouble(app, &error))
+}
+
+fn trouble(app: &AppId, error: &dyn Error) -> Failure {
+    log_trouble(app, error);
+    unavailable()
+}
+
+fn log_trouble(app: &AppId, error: &dyn Error) {
+    tracing::error!(app = %app, error = %error, cause = %cause(error), "a call could not be served");
+}
+
+fn of_store(app: &AppId, error: &StoreError) -> Failure {
+    match error {
+        StoreError::TooMany(_) => Failure::new(StatusCode::BAD_REQUEST, "TOO_MANY", error.to_string()),
+        StoreError::Unavailable(_) | StoreError::Conflict => trouble(app, error),
+    }
+}
+
+fn of_registry(app: &AppId, error: &RegistryError) -> Failure {
+    trouble(app, error)
+}
+
+fn not_found() -> Failure {
+    Failure::new(StatusCode::NOT_FOUND, "NOT_FOUND", "there is nothing at this address")
+}
+
+/// The answer to a method that an address does not take.
+fn method_not_allowed(allowed: &'static str) -> Response<Body> {
+    let message = format!("this address takes {allowed}");
+    let mut response = Failure::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", message).response();
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
+    response
+}
+
+fn answer(result: Result<Response<Body>, Failure>) -> Response<Body> {
+    result.unwrap_or_else(|failure| failure.response())
+}
+
+/// The innermost reason. Errors of the AWS SDK name the service's own code there.
+fn cause(error: &dyn Error) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}
+
+#[cfg(test)]
+mod tests;

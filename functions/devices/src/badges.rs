@@ -1,0 +1,139 @@
+//! The badge service: for IMKIT's server under the hook's path, for apps and clients with a credential.
+
+use std::collections::HashMap;
+
+use lambda_http::http::{Method, StatusCode};
+use lambda_http::{Body, Response};
+use pushbell::app::BadgeFrom;
+use pushbell::auth::hook::{self, HookError};
+use pushbell::call;
+use pushbell::dialect::imkit::badges::{Change, ids_of_body, ids_of_query, object_of};
+use pushbell::dialect::imkit::caller::{self, Caller, Who};
+use pushbell::dialect::imkit::envelope::Failure;
+use pushbell::id::{AppId, ClientId};
+use pushbell::recipient::Recipient;
+use serde_json::Value;
+
+use crate::{Call, State, answer, method_not_allowed, of_store, settings, trouble};
+
+pub(crate) async fn hook_many(state: &State, call: &Call<'_>) -> Response<Body> {
+    match hook(state, call).await {
+        Ok(caller) => several(state, call, &caller).await,
+        Err(failure) => failure.response(),
+    }
+}
+
+pub(crate) async fn hook_one(state: &State, call: &Call<'_>) -> Response<Body> {
+    match hook(state, call).await {
+        Ok(caller) => single(state, call, &caller).await,
+        Err(failure) => failure.response(),
+    }
+}
+
+pub(crate) async fn many(state: &State, call: &Call<'_>) -> Response<Body> {
+    match authenticate(state, call).await {
+        Ok(caller) => several(state, call, &caller).await,
+        Err(failure) => failure.response(),
+    }
+}
+
+pub(crate) async fn one(state: &State, call: &Call<'_>) -> Response<Body> {
+    match authenticate(state, call).await {
+        Ok(caller) => single(state, call, &caller).await,
+        Err(failure) => failure.response(),
+    }
+}
+
+async fn several(state: &State, call: &Call<'_>, caller: &Caller) -> Response<Body> {
+    let ids = match *call.request.method() {
+        Method::GET => asked(call, caller),
+        Method::POST => ids_of_body(call::body(call.request)),
+        _ => return method_not_allowed("GET, POST"),
+    };
+    answer(match ids {
+        Ok(ids) => list(state, caller, &ids).await,
+        Err(failure) => Err(failure),
+    })
+}
+
+/// The ids of a query. Without any, a client asks for themself. A server would ask for everybody, which is a scan of all apps' clients.
+fn asked(call: &Call<'_>, caller: &Caller) -> Result<Vec<ClientId>, Failure> {
+    let ids = ids_of_query(call.query())?;
+    match &caller.who {
+        _ if !ids.is_empty() => Ok(ids),
+        Who::Client(own) => Ok(vec![own.clone()]),
+        Who::Server => Err(Failure::new(
+            StatusCode::BAD_REQUEST,
+            "MISSING_PARAMETER",
+            "name up to 100 clients: ?clientId=a&clientId=b; everybody at once is not listed",
+        )),
+    }
+}
+
+async fn list(state: &State, caller: &Caller, ids: &[ClientId]) -> Result<Response<Body>, Failure> {
+    for id in ids {
+        may_see(caller, id)?;
+    }
+    let from = settings(state, &caller.app).await?.badge_from;
+    let found: HashMap<ClientId, Recipient> =
+        state.recipients.get_all(&caller.app, ids).await.map_err(|error| of_store(&caller.app, &error))?;
+    let nobody = Recipient::default();
+    let badges: Vec<Value> = ids.iter().map(|id| object_of(id, found.get(id).unwrap_or(&nobody), from)).collect();
+    Ok(call::json(StatusCode::OK, &badges))
+}
+
+async fn single(state: &State, call: &Call<'_>, caller: &Caller) -> Response<Body> {
+    // IMKIT's server puts a slash behind the address that it was given.
+    if call.parameter("clientId").is_empty() {
+        return several(state, call, caller).await;
+    }
+    let method = call.request.method();
+    if method != Method::GET && method != Method::POST {
+        return method_not_allowed("GET, POST");
+    }
+    answer(of_client(state, call, caller).await)
+}
+
+async fn of_client(state: &State, call: &Call<'_>, caller: &Caller) -> Result<Response<Body>, Failure> {
+    let client = caller.client(Some(&call.parameter("clientId")))?;
+    let change = match *call.request.method() {
+        Method::POST => Some(Change::parse(call::body(call.request), call.now)?),
+        _ => None,
+    };
+    let from: BadgeFrom = settings(state, &caller.app).await?.badge_from;
+    let app = &caller.app;
+    let recipient = match change {
+        None => state.recipients.get(app, &client, true).await.map(Option::unwrap_or_default),
+        Some(Change::Source { name, count }) => state.recipients.set_source(app, &client, &name, count).await,
+        Some(Change::Room { room, until }) => state.recipients.read_room(app, &client, &room, until).await,
+        Some(Change::Everything { until }) => state.recipients.read_all(app, &client, until).await,
+    };
+    let recipient = recipient.map_err(|error| of_store(app, &error))?;
+    Ok(call::json(StatusCode::OK, &object_of(&client, &recipient, from)))
+}
+
+fn may_see(caller: &Caller, client: &ClientId) -> Result<(), Failure> {
+    caller.client(Some(client.as_str())).map(|_| ())
+}
+
+async fn authenticate(state: &State, call: &Call<'_>) -> Result<Caller, Failure> {
+    let caller = caller::authenticate(&state.callers, call.request.headers(), call.now).await?;
+    call.is_for(&caller.app);
+    Ok(caller)
+}
+
+/// IMKIT's server sends no credential but the path.
+async fn hook(state: &State, call: &Call<'_>) -> Result<Caller, Failure> {
+    let unknown = || Failure::new(StatusCode::NOT_FOUND, "APP_NOT_FOUND", "there is no such app");
+    let app = AppId::parse(call.parameter("app")).map_err(|_| unknown())?;
+    let callers = state.callers.get(&app).await.map_err(|error| trouble(&app, &error))?.ok_or_else(unknown)?;
+    call.is_for(&app);
+    hook::check(&callers, &call.parameter("secret"), call::source(call.request), call.now).map_err(|error| {
+        let (status, code) = match error {
+            HookError::Secret => (StatusCode::UNAUTHORIZED, "INVALID_SECRET"),
+            HookError::Source => (StatusCode::FORBIDDEN, "SOURCE_NOT_ALLOWED"),
+        };
+        Failure::new(status, code, error.to_string())
+    })?;
+    Ok(Caller { app, who: Who::Server })
+}
