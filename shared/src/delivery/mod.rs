@@ -3,6 +3,14 @@
 //! A channel prepares a message once, then sends it to one device at a time with what that recipient adds. It answers with a
 //! verdict; what follows from a verdict (a token deleted, a retry queued) is the caller's act.
 
+mod aps;
+pub mod fcm;
+pub mod http2;
+pub mod oauth;
+pub mod sns;
+mod splice;
+mod trim;
+
 use std::borrow::Cow;
 use std::time::Duration;
 

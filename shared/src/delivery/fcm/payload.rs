@@ -1,0 +1,218 @@
+//! A message as FCM takes it.
+
+use serde_json::Value;
+
+use crate::app::Settings;
+use crate::delivery::Patch;
+use crate::delivery::aps::{self, Aps};
+use crate::delivery::splice::{Fill, Template, Values, When, time_left};
+use crate::delivery::trim::{self, Content};
+use crate::id::Token;
+use crate::message::{ClickAction, Kind, Message, Priority, VendorBlock};
+use crate::time::Timestamp;
+
+/// A message, rendered for FCM.
+pub struct Prepared {
+    /// The message's own texts, and then each cohort's. `None` where it is too large whatever is cut.
+    templates: Vec<Option<Template>>,
+    expires_at: Option<Timestamp>,
+}
+
+impl Prepared {
+    pub(super) fn new(message: &Message, settings: &Settings) -> Self {
+        let cohorts = (0..message.text.cohorts.len()).map(Some);
+        let templates =
+            std::iter::once(None).chain(cohorts).map(|cohort| template(message, cohort, settings)).collect();
+        Self { templates, expires_at: message.behaviour.expires_at }
+    }
+
+    /// One device's request body; `None` when the message is too large.
+    pub(super) fn body(&self, token: &Token, patch: &Patch, now: Timestamp) -> Option<String> {
+        let index = patch.cohort.map_or(0, |cohort| cohort + 1);
+        let template = self.templates.get(index).or_else(|| self.templates.first())?.as_ref()?;
+        let left = time_left(self.expires_at, now);
+        Some(template.render(&Values {
+            token: token.expose(),
+            // FCM's `notification_count` is a 32-bit signed number.
+            badge: patch.badge.map(|badge| badge.min(i32::MAX.unsigned_abs())),
+            silent: patch.silent,
+            time_to_live: left.as_secs(),
+            expiry: now.plus(left).as_secs(),
+            platform: "",
+        }))
+    }
+}
+
+/// The parts that limits are on.
+struct Rendered {
+    notification: Template,
+    data: Template,
+    /// `android.notification`.
+    shown: Template,
+    aps: Aps,
+    kind: Kind,
+}
+
+impl Rendered {
+    /// What counts against the limit: on Android the notification and the data, on Apple's phones `aps` and the data that FCM puts
+    /// beside it. The token, the headers and the priorities are no payload.
+    fn size(&self) -> usize {
+        let (notification, data) = (self.notification.longest(), self.data.longest());
+        let made_from_notification = if self.aps.has_alert { 0 } else { notification };
+        let apple = self.aps.template.longest() + data + made_from_notification;
+        apple.max(notification + data + self.shown.longest())
+    }
+}
+
+fn template(message: &Message, cohort: Option<usize>, settings: &Settings) -> Option<Template> {
+    let content = Content::of(message, cohort);
+    let rendered = trim::fit(content, trim::MOST_BYTES, |content| render(message, content, settings), Rendered::size)?;
+    let shows = matches!(rendered.kind, Kind::Alert | Kind::Silent);
+    let mut template = Template::new("{\"message\":{\"token\":\"");
+    template.fill(Fill::Token).raw("\"");
+    if shows {
+        template.raw(",\"notification\":").append(&rendered.notification);
+    }
+    template.raw(",\"data\":").append(&rendered.data);
+    let priority = match message.behaviour.priority {
+        Priority::High => "HIGH",
+        Priority::Normal => "NORMAL",
+    };
+    template.name("android").raw("{").member("priority", priority);
+    template.name("ttl").raw("\"").fill(Fill::TimeToLive).raw("s\"");
+    if shows {
+        template.raw(",\"notification\":").append(&rendered.shown);
+    }
+    template.raw("},\"apns\":{\"headers\":{").member("apns-priority", rendered.aps.priority);
+    template.member("apns-collapse-id", aps::collapse_id(message));
+    template.name("apns-expiration").raw("\"").fill(Fill::Expiry).raw("\"");
+    template.name("apns-push-type").raw("\"");
+    template.when(When::Badge, rendered.aps.push_type.value(true), Fill::Nothing);
+    template.when(When::NoBadge, rendered.aps.push_type.value(false), Fill::Nothing);
+    template.raw("\"},\"payload\":{\"aps\":").append(&rendered.aps.template).raw("}");
+    if shows && let Some(image) = &message.media.image {
+        template.raw(",\"fcm_options\":{").member("image", image).raw("}");
+    }
+    template.raw("}}}");
+    Some(template)
+}
+
+fn render(message: &Message, content: &Content, settings: &Settings) -> Rendered {
+    let kind = aps::kind(message, content);
+    let shows = matches!(kind, Kind::Alert | Kind::Silent);
+    let (mut notification, mut shown) = (Template::default(), Template::default());
+    if shows {
+        notification.raw("{").member_if("title", content.title.as_ref()).member_if("body", content.body.as_ref());
+        notification.member_if("image", message.media.image.as_ref()).raw("}");
+        shown = android(message, kind, settings);
+    }
+    let aps = aps::render(message, content, settings, shows);
+    Rendered { notification, data: data(message, content, kind), shown, aps, kind }
+}
+
+/// `android.notification`: FCM's own block over the one for every Android vendor over the message.
+fn android(message: &Message, kind: Kind, settings: &Settings) -> Template {
+    let blocks = [message.vendors.fcm.as_ref(), message.vendors.android.as_ref()];
+    let mut template = Template::new("{");
+    // A repeat replaces what is shown. Never a `collapse_key`: FCM keeps four of them per device and drops the rest.
+    template.member("tag", message.collapse_id());
+    let channel = first(blocks, |block| block.channel_id.as_deref()).or(message.media.channel.as_deref());
+    template.member_if("channel_id", channel.or(settings.android_channel.as_deref()));
+    template.member_if("click_action", click_action(message, blocks));
+    if kind == Kind::Silent {
+        // From Android 8 on the channel decides about sound; this is for older phones.
+        template.member("notification_priority", "PRIORITY_LOW");
+    } else {
+        let sound = first(blocks, |block| block.sound.as_deref()).or(message.behaviour.sound.as_deref());
+        let mut part = Template::new(",");
+        part.string("sound").raw(":").string(sound.or(settings.sound.as_deref()).unwrap_or("default"));
+        template.when_template(When::Loud, &part);
+    }
+    template.when(When::Badge, ",\"notification_count\":", Fill::Badge).raw("}");
+    template
+}
+
+fn first<'a>(
+    blocks: [Option<&'a VendorBlock>; 2],
+    part: impl Fn(&'a VendorBlock) -> Option<&'a str>,
+) -> Option<&'a str> {
+    blocks.into_iter().flatten().find_map(part)
+}
+
+/// What a tap does. FCM knows an intent filter's action only, so of an intent URI (`intent:…#Intent;action=…;end`) the action is
+/// taken; without one a tap opens the app.
+fn click_action<'a>(message: &'a Message, blocks: [Option<&'a VendorBlock>; 2]) -> Option<&'a str> {
+    match blocks.into_iter().flatten().find_map(|block| block.click_action) {
+        Some(ClickAction::OpenApp) => None,
+        Some(ClickAction::Intent) => {
+            first(blocks, |block| block.intent.as_deref()).and_then(|intent| match intent.split_once("#Intent;") {
+                Some((_, parts)) => parts.split(';').find_map(|part| part.strip_prefix("action=")),
+                None => (!intent.contains(':')).then_some(intent),
+            })
+        }
+        None => message.media.click_action.as_deref(),
+    }
+}
+
+/// `data`: texts only, nested JSON as its text.
+///
+/// A message with a localised text has its parts in here too (`title`, `body`, `loc-key`, `loc-args`, `badge`), as IMKIT's own
+/// sender does: FCM shows a `body` whenever there is one and never the localised text, so an app that localises does it itself.
+fn data(message: &Message, content: &Content, kind: Kind) -> Template {
+    let id = message.origin.message.as_str();
+    let mut template = Template::new("{");
+    let own = message.text.localised.is_some();
+    if kind == Kind::Withdraw {
+        // An id of its own, or the app would take it for a repeat of what it withdraws.
+        template.member("pushbell_id", format!("withdraw:{id}")).member("pushbell_withdraw", id);
+    } else {
+        template.member("pushbell_id", id);
+    }
+    let texts = own || kind == Kind::Data;
+    if texts {
+        template.member_if("title", content.title.as_ref()).member_if("body", content.body.as_ref());
+    }
+    if let Some(localised) = &content.localised {
+        let args = serde_json::to_string(&localised.args).unwrap_or_default();
+        template.member("loc-key", &localised.key).member("loc-args", args);
+    }
+    let tells_badge = own || matches!(kind, Kind::Data | Kind::Badge | Kind::Withdraw);
+    if tells_badge {
+        template.when(When::Badge, ",\"badge\":\"", Fill::Badge).when(When::Badge, "\"", Fill::Nothing);
+    }
+    for (key, value) in &content.data {
+        let written = match key.as_str() {
+            "pushbell_id" | "pushbell_withdraw" => true,
+            "title" => texts && content.title.is_some() || own,
+            "body" => texts && content.body.is_some() || own,
+            "loc-key" | "loc-args" => own,
+            "badge" => tells_badge,
+            _ => false,
+        };
+        if written || value.is_null() {
+            continue;
+        }
+        let text = match value {
+            Value::String(text) => text.clone(),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+        };
+        template.member(&allowed(key, content), text);
+    }
+    template.raw("}");
+    template
+}
+
+/// A key that FCM allows. Reserved are `from`, `message_type` and words that begin with `google` or `gcm` (Firebase's reference of
+/// `projects.messages`, in its widest version), and `collapse_key`, which the phone's SDK takes for its own: they get an `x_` in front.
+fn allowed<'a>(key: &'a str, content: &Content) -> std::borrow::Cow<'a, str> {
+    let reserved =
+        matches!(key, "from" | "message_type" | "collapse_key") || key.starts_with("google") || key.starts_with("gcm");
+    if !reserved {
+        return key.into();
+    }
+    let mut renamed = format!("x_{key}");
+    while content.data.contains_key(&renamed) {
+        renamed.insert_str(0, "x_");
+    }
+    renamed.into()
+}

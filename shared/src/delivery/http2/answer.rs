@@ -1,0 +1,82 @@
+//! What came back.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::{Bytes, BytesMut};
+use h2::RecvStream;
+use http::{HeaderMap, StatusCode, header};
+
+use super::SendError;
+
+/// The most bytes of an answer's body. Vendors' answers are under 2 KiB.
+const MOST_BYTES: usize = 64 * 1024;
+/// A vendor's delay is taken as at least and at most so long.
+const DELAY: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(60 * 60));
+
+/// A vendor's answer.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// `Retry-After`, between 10 seconds and an hour.
+    pub retry_after: Option<Duration>,
+    /// The whole body.
+    pub body: Bytes,
+}
+
+/// `Retry-After` as seconds or as an HTTP date (RFC 9110, 10.2.3).
+pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    let delay = match text.parse::<u64>() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => httpdate::parse_http_date(text).ok()?.duration_since(now).unwrap_or_default(),
+    };
+    Some(delay.clamp(DELAY.0, DELAY.1))
+}
+
+/// Reads a body to its end.
+pub(super) async fn read(mut stream: RecvStream) -> Result<Bytes, SendError> {
+    let mut first = Bytes::new();
+    let mut more = BytesMut::new();
+    while let Some(chunk) = stream.data().await {
+        let chunk = chunk.map_err(SendError::in_answer)?;
+        // What is read makes room for what follows; a connection that is gone will say so at the next chunk.
+        let _ = stream.flow_control().release_capacity(chunk.len());
+        if first.len().max(more.len()) + chunk.len() > MOST_BYTES {
+            return Err(SendError::TooLong);
+        }
+        if first.is_empty() {
+            first = chunk;
+        } else {
+            if more.is_empty() {
+                more.extend_from_slice(&first);
+            }
+            more.extend_from_slice(&chunk);
+        }
+    }
+    Ok(if more.is_empty() { first } else { more.freeze() })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date_and_is_clamped() {
+        let now = httpdate::parse_http_date("Thu, 01 Jan 2026 00:00:00 GMT").unwrap();
+        let read = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::RETRY_AFTER, text.parse().unwrap());
+            retry_after(&headers, now).map(|delay| delay.as_secs())
+        };
+        assert_eq!(read("60"), Some(60));
+        assert_eq!(read("0"), Some(10));
+        assert_eq!(read("86400"), Some(3600));
+        assert_eq!(read("Thu, 01 Jan 2026 00:02:00 GMT"), Some(120));
+        assert_eq!(read("Wed, 31 Dec 2025 00:02:00 GMT"), Some(10));
+        assert_eq!(read("soon"), None);
+        assert_eq!(read("-5"), None);
+        assert_eq!(retry_after(&HeaderMap::new(), now), None);
+    }
+}

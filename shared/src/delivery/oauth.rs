@@ -1,0 +1,253 @@
+//! Google access tokens for a service account: a signed assertion is exchanged for a token of an hour (RFC 7523).
+
+use std::borrow::Cow;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode, header};
+use serde::Deserialize;
+
+use super::http2::{Address, Answer, DEADLINE, Pool, SendError};
+use super::{Class, Verdict};
+use crate::app::ServiceAccount;
+use crate::auth::jwt::{self, JwtError};
+use crate::time::Timestamp;
+
+/// What the token is for.
+const SCOPE: &str = "https://www.googleapis.com/auth/firebase.messaging";
+/// An assertion may be valid for an hour at most.
+const ASSERTION: Duration = Duration::from_secs(60 * 60);
+/// A token is renewed so long before its end.
+const EARLY: Duration = Duration::from_secs(5 * 60);
+/// When the renewal fails, the old one serves until so long before its end.
+const LATEST: Duration = Duration::from_secs(30);
+/// After a failure nobody asks again for so long: after trouble on the way, and after a refusal.
+const PAUSE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(30));
+
+/// Why there is no token.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum OauthError {
+    /// The service account's private key can not sign.
+    #[error("the service account's key is unusable")]
+    Key(#[source] Arc<JwtError>),
+    /// The service account's token address is none.
+    #[error("the token address is not usable")]
+    Address,
+    /// The account or the assertion was refused.
+    #[error("the service account was refused: {code}")]
+    Refused {
+        /// RFC 6749's word (`invalid_grant`).
+        code: Cow<'static, str>,
+    },
+    /// Passing trouble at the other side.
+    #[error("the token service answered {status}")]
+    Busy {
+        /// The HTTP status.
+        status: StatusCode,
+        /// Its `Retry-After`.
+        after: Option<Duration>,
+    },
+    /// No answer.
+    #[error("the token service did not answer")]
+    Unreachable(#[source] Arc<SendError>),
+    /// An answer without a token in it.
+    #[error("the token service's answer is not understood")]
+    Answer,
+}
+
+impl OauthError {
+    /// What it means for the send that wanted the token.
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        let retry = |after| Class::Retry { after };
+        match self {
+            Self::Key(_) => Verdict::new(Class::Misconfigured, "oauth_key"),
+            Self::Address => Verdict::new(Class::Misconfigured, "oauth_address"),
+            Self::Refused { code } => Verdict { class: Class::Misconfigured, code: code.clone() },
+            Self::Busy { after, .. } => Verdict::new(retry(*after), "oauth_busy"),
+            Self::Unreachable(_) => Verdict::new(retry(None), "oauth_unreachable"),
+            Self::Answer => Verdict::new(retry(None), "oauth_answer"),
+        }
+    }
+
+    fn pause(&self) -> Duration {
+        match self {
+            Self::Busy { after: Some(after), .. } => *after,
+            Self::Busy { after: None, .. } | Self::Unreachable(_) | Self::Answer => PAUSE.0,
+            Self::Key(_) | Self::Address | Self::Refused { .. } => PAUSE.1,
+        }
+    }
+}
+
+/// A token as the `authorization` header's value. Without `Debug`: whoever holds it can send.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Bearer(HeaderValue);
+
+impl Bearer {
+    /// The header's value. Not marked sensitive: `h2` puts it into no compression table either way.
+    #[must_use]
+    pub const fn value(&self) -> &HeaderValue {
+        &self.0
+    }
+}
+
+/// One service account and its token of now.
+pub struct Account {
+    account: ServiceAccount,
+    state: Mutex<State>,
+    /// Held while a token is fetched: one fetch at a time.
+    turn: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct State {
+    token: Option<(Bearer, Timestamp)>,
+    failed: Option<(OauthError, Timestamp)>,
+    /// Fetches that came to an end.
+    fetches: u64,
+    /// When a token was last thrown away because it was refused.
+    refused_at: Option<Timestamp>,
+}
+
+impl State {
+    /// What can be said without asking; else how many fetches there were.
+    fn known(&self, now: Timestamp) -> Result<Result<Bearer, OauthError>, u64> {
+        let valid =
+            |margin| self.token.as_ref().filter(|(_, end)| now.plus(margin) < *end).map(|(token, _)| token.clone());
+        if let Some(token) = valid(EARLY) {
+            return Ok(Ok(token));
+        }
+        match &self.failed {
+            Some((error, until)) if now < *until => Ok(valid(LATEST).ok_or_else(|| error.clone())),
+            Some(_) | None => Err(self.fetches),
+        }
+    }
+}
+
+impl Account {
+    /// An account whose token is fetched when it is first asked for.
+    #[must_use]
+    pub fn new(account: ServiceAccount) -> Self {
+        Self { account, state: Mutex::new(State::default()), turn: tokio::sync::Mutex::new(()) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The token of now. While one is fetched everybody else waits for it, and for its failure too.
+    ///
+    /// # Errors
+    /// When there is none and none can be had.
+    pub async fn bearer(&self, pool: &Pool, now: Timestamp) -> Result<Bearer, OauthError> {
+        let fetches = match self.lock().known(now) {
+            Ok(known) => return known,
+            Err(fetches) => fetches,
+        };
+        let _turn = self.turn.lock().await;
+        if let state = self.lock()
+            && state.fetches != fetches
+            && let Ok(known) = state.known(now)
+        {
+            return known;
+        }
+        let result = self.fetch(pool, now).await;
+        let mut state = self.lock();
+        state.fetches += 1;
+        match result {
+            Ok((token, end)) => {
+                state.token = Some((token.clone(), end));
+                state.failed = None;
+                Ok(token)
+            }
+            Err(error) => {
+                tracing::warn!(error = %error, "no access token");
+                state.failed = Some((error.clone(), now.plus(error.pause())));
+                state.known(now).unwrap_or(Err(error))
+            }
+        }
+    }
+
+    /// `token` was refused (401): the next call fetches a new one. Once per token, and once in half a minute: an account whose fresh
+    /// tokens are refused as well is out of order.
+    pub fn refused(&self, token: &Bearer, now: Timestamp) {
+        let mut state = self.lock();
+        if state.token.as_ref().is_none_or(|(current, _)| current != token) {
+            return;
+        }
+        state.token = None;
+        if state.refused_at.is_some_and(|at| now < at.plus(PAUSE.1)) {
+            let error = OauthError::Refused { code: Cow::Borrowed("UNAUTHENTICATED") };
+            state.failed = Some((error, now.plus(PAUSE.1)));
+        }
+        state.refused_at = Some(now);
+    }
+
+    async fn fetch(&self, pool: &Pool, now: Timestamp) -> Result<(Bearer, Timestamp), OauthError> {
+        let address = Address::parse(&self.account.token_uri).map_err(|_| OauthError::Address)?;
+        let claims = serde_json::json!({
+            "iss": self.account.client_email,
+            "scope": SCOPE,
+            "aud": self.account.token_uri,
+            "iat": now.as_secs(),
+            "exp": now.plus(ASSERTION).as_secs(),
+        });
+        let key = self.account.private_key.expose();
+        let assertion = jwt::sign_rs256(key, self.account.private_key_id.as_deref(), &claims)
+            .map_err(|error| OauthError::Key(Arc::new(error)))?;
+        // The assertion is base64url and dots: nothing to escape.
+        let body = format!("grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion={assertion}");
+        let headers = [(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"))];
+        let answer = pool
+            .post(&address, &headers, Bytes::from(body), DEADLINE)
+            .await
+            .map_err(|error| OauthError::Unreachable(Arc::new(error)))?;
+        read(&answer, now)
+    }
+}
+
+#[derive(Deserialize)]
+struct Granted {
+    access_token: String,
+    /// Seconds. Google's are 3600; RFC 6749 does not require it to be told.
+    #[serde(default = "hour")]
+    expires_in: u64,
+}
+
+const fn hour() -> u64 {
+    3600
+}
+
+#[derive(Deserialize)]
+struct Denied {
+    error: String,
+}
+
+/// RFC 6749, 5.2.
+const DENIALS: [&str; 6] = [
+    "invalid_grant",
+    "invalid_client",
+    "invalid_request",
+    "invalid_scope",
+    "unauthorized_client",
+    "unsupported_grant_type",
+];
+
+fn read(answer: &Answer, now: Timestamp) -> Result<(Bearer, Timestamp), OauthError> {
+    match answer.status.as_u16() {
+        200 => {
+            let granted: Granted = serde_json::from_slice(&answer.body).map_err(|_| OauthError::Answer)?;
+            let value = HeaderValue::try_from(format!("Bearer {}", granted.access_token));
+            let end = now.plus(Duration::from_secs(granted.expires_in));
+            Ok((Bearer(value.map_err(|_| OauthError::Answer)?), end))
+        }
+        408 | 429 | 500..=599 => Err(OauthError::Busy { status: answer.status, after: answer.retry_after }),
+        400..=499 => {
+            let denied = serde_json::from_slice::<Denied>(&answer.body).ok();
+            let code = denied.and_then(|denied| DENIALS.into_iter().find(|code| *code == denied.error));
+            Err(OauthError::Refused { code: Cow::Borrowed(code.unwrap_or("oauth_refused")) })
+        }
+        _ => Err(OauthError::Answer),
+    }
+}

@@ -1,0 +1,231 @@
+//! What is given up when a payload is too large, in this order: the app's `data.payload` (a piece of JSON is of no use to an app, so
+//! it goes whole; `pushbell_id` tells the app what to fetch), the end of the body, the end of the title. Nothing else is touched:
+//! what does not fit then is not sent.
+
+use serde_json::{Map, Value};
+
+use crate::message::{Localised, Message};
+
+/// The most bytes of a payload. APNs refuses more (Apple, "Generating a remote notification"). FCM's limit is on "the payload data",
+/// keys and values, of notification and data together (Firebase, "Message types"; error `INVALID_ARGUMENT`, "message too big"); its
+/// JSON is never shorter than that.
+pub(super) const MOST_BYTES: usize = 4096;
+
+/// The member of `data` that goes first: IMKIT's copy of the whole message.
+pub(super) const FIRST_TO_GO: &str = "payload";
+
+/// What may be cut: a cohort's texts and the app's data.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Content {
+    pub(super) title: Option<String>,
+    pub(super) subtitle: Option<String>,
+    pub(super) body: Option<String>,
+    pub(super) localised: Option<Localised>,
+    pub(super) data: Map<String, Value>,
+}
+
+impl Content {
+    /// What a cohort reads. A copy with its own body leaves the localised text out: the phone would show that instead.
+    pub(super) fn of(message: &Message, cohort: Option<usize>) -> Self {
+        let text = &message.text;
+        let copy = cohort.and_then(|index| text.cohorts.get(index));
+        let own_body = copy.and_then(|copy| copy.body.clone());
+        Self {
+            title: copy.and_then(|copy| copy.title.clone()).or_else(|| text.title.clone()),
+            subtitle: text.subtitle.clone(),
+            localised: if own_body.is_some() { None } else { text.localised.clone() },
+            body: own_body.or_else(|| text.body.clone()),
+            data: message.data.clone(),
+        }
+    }
+
+    /// Whether there is anything to show.
+    pub(super) fn is_shown(&self) -> bool {
+        let some = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
+        some(&self.title) || some(&self.body) || self.localised.is_some()
+    }
+}
+
+/// Renders `content`, shortened as far as `limit` demands; `size` says how long the result counts. `None` when nothing more can be
+/// given up.
+pub(super) fn fit<T>(
+    mut content: Content,
+    limit: usize,
+    render: impl Fn(&Content) -> T,
+    size: impl Fn(&T) -> usize,
+) -> Option<T> {
+    let fits = |content: &Content| Some(render(content)).filter(|rendered| size(rendered) <= limit);
+    if let Some(whole) = fits(&content) {
+        return Some(whole);
+    }
+    if content.data.remove(FIRST_TO_GO).is_some()
+        && let Some(rendered) = fits(&content)
+    {
+        return Some(rendered);
+    }
+    for part in [Part::Body, Part::Title] {
+        let original = content.clone();
+        let mut best = None;
+        // What fits with `low` bytes of text is known; what does not with `high`, too.
+        let (mut low, mut high) = (0, part.length(&original));
+        content = part.cut(&original, 0);
+        if let Some(rendered) = fits(&content) {
+            best = Some(rendered);
+            while high - low > 1 {
+                let middle = low.midpoint(high);
+                match fits(&part.cut(&original, middle)) {
+                    Some(rendered) => (low, best) = (middle, Some(rendered)),
+                    None => high = middle,
+                }
+            }
+        }
+        if best.is_some() {
+            return best;
+        }
+    }
+    None
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Part {
+    /// The body and the arguments of the localised text: both hold what was written.
+    Body,
+    /// The title and the subtitle.
+    Title,
+}
+
+impl Part {
+    fn length(self, content: &Content) -> usize {
+        let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        match self {
+            Self::Body => {
+                let args = content.localised.iter().flat_map(|text| &text.args).map(String::len).max();
+                length(&content.body).max(args.unwrap_or(0))
+            }
+            Self::Title => length(&content.title).max(length(&content.subtitle)),
+        }
+    }
+
+    fn cut(self, content: &Content, keep: usize) -> Content {
+        let mut content = content.clone();
+        let texts: Vec<&mut String> = match self {
+            Self::Body => {
+                content.body.iter_mut().chain(content.localised.iter_mut().flat_map(|text| &mut text.args)).collect()
+            }
+            Self::Title => content.title.iter_mut().chain(&mut content.subtitle).collect(),
+        };
+        for text in texts {
+            shorten(text, keep);
+        }
+        content
+    }
+}
+
+/// Cuts `text` to at most `keep` bytes and an ellipsis, between what a person takes for characters.
+fn shorten(text: &mut String, keep: usize) {
+    // An ellipsis is no shorter than three bytes.
+    if text.len() <= keep.max('…'.len_utf8()) {
+        return;
+    }
+    let mut end = text.floor_char_boundary(keep);
+    while end > 0 && !is_boundary(&text[..end], &text[end..]) {
+        end = text.floor_char_boundary(end - 1);
+    }
+    text.truncate(text[..end].trim_end().len());
+    text.push('…');
+}
+
+/// Whether a cut here leaves no half of a cluster: accents, joined emoji, skin tones, flags. An approximation of Unicode's rules
+/// (UAX 29) without their tables.
+fn is_boundary(before: &str, after: &str) -> bool {
+    let (Some(last), Some(next)) = (before.chars().next_back(), after.chars().next()) else { return true };
+    let extends = matches!(next,
+        '\u{300}'..='\u{36f}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}' | '\u{20d0}'..='\u{20ff}'
+        | '\u{200d}' | '\u{fe00}'..='\u{fe0f}' | '\u{fe20}'..='\u{fe2f}'
+        | '\u{1f3fb}'..='\u{1f3ff}' | '\u{e0020}'..='\u{e007f}');
+    let is_flag = |c: char| ('\u{1f1e6}'..='\u{1f1ff}').contains(&c);
+    let splits_flag = is_flag(next) && before.chars().rev().take_while(|c| is_flag(*c)).count() % 2 == 1;
+    !(extends || last == '\u{200d}' || splits_flag)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn content(title: &str, body: &str, payload: Option<&str>) -> Content {
+        Content {
+            title: Some(title.to_owned()),
+            subtitle: None,
+            body: Some(body.to_owned()),
+            localised: Some(Localised { key: "k".to_owned(), args: vec!["n".to_owned(), body.to_owned()] }),
+            data: payload.map(|text| (FIRST_TO_GO.to_owned(), Value::from(text))).into_iter().collect(),
+        }
+    }
+
+    fn render(content: &Content) -> String {
+        serde_json::json!({
+            "title": content.title, "body": content.body, "data": content.data,
+            "args": content.localised.as_ref().map(|text| &text.args),
+        })
+        .to_string()
+    }
+
+    fn fitted(content: Content, limit: usize) -> Option<String> {
+        fit(content, limit, render, String::len)
+    }
+
+    #[test]
+    fn the_payload_goes_before_the_body_and_the_body_before_the_title() {
+        let text = |limit| fitted(content("title", "body of the message", Some("payload")), limit).unwrap();
+        let all = text(usize::MAX).len();
+        assert!(text(all).contains("payload"));
+        let without = text(all - 1);
+        assert!(!without.contains("payload") && without.contains("body of the message"), "{without}");
+        let cut = text(without.len() - 1);
+        assert!(cut.contains("title") && cut.contains('…') && !cut.contains("message\""), "{cut}");
+        let bare = fitted(content("a longer title", "a body", None), 60).unwrap();
+        assert!(bare.contains("\"body\":\"…\"") && bare.contains("\"a l"), "{bare}");
+        assert_eq!(fitted(content("title", "body", None), 20), None);
+    }
+
+    #[test]
+    fn a_cut_leaves_no_half_of_a_character() {
+        let cut = |text: &str, keep| {
+            let mut text = text.to_owned();
+            shorten(&mut text, keep);
+            text
+        };
+        assert_eq!(cut("abc", 3), "abc");
+        assert_eq!(cut("abc def", 4), "abc…");
+        assert_eq!(cut("é", 1), "é", "an ellipsis would be longer");
+        assert_eq!(cut("xe\u{301}y", 2), "x…");
+        assert_eq!(cut("👩‍👩‍👧", 11), "…");
+        assert_eq!(cut("a👍🏽", 5), "a…");
+        assert_eq!(cut("🇩🇪🇫🇷", 12), "🇩🇪…");
+    }
+
+    proptest! {
+        #[test]
+        fn what_comes_out_fits_and_is_json(
+            title in ".{0,60}", body in "(\\PC|[\"\\\\\n\u{1}👩🏽\u{301}]){0,400}", payload in proptest::option::of(".{0,200}"),
+            limit in 60_usize..2000,
+        ) {
+            let before = content(&title, &body, payload.as_deref());
+            let whole = render(&before);
+            match fitted(before, limit) {
+                Some(text) => {
+                    prop_assert!(text.len() <= limit);
+                    prop_assert!(serde_json::from_str::<Value>(&text).is_ok());
+                    if whole.len() <= limit {
+                        prop_assert_eq!(text, whole);
+                    }
+                }
+                // Three bytes of a text stay, and each may be escaped by six.
+                None => prop_assert!(limit < render(&content("", "", None)).len() + 3 * 3 * 6),
+            }
+        }
+    }
+}
