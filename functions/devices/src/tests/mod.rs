@@ -106,10 +106,7 @@ impl Answer {
 async fn answer(cloud: &Cloud, event: &str) -> Answer {
     let request = lambda_http::request::from_str(event).unwrap();
     let response = crate::handle(&cloud.state, request).await;
-    let body = match response.body() {
-        Body::Text(text) => serde_json::from_str(text).unwrap(),
-        _ => Value::Null,
-    };
+    let body = if let Body::Text(text) = response.body() { serde_json::from_str(text).unwrap() } else { Value::Null };
     Answer { status: response.status().as_u16(), body, response }
 }
 
