@@ -18,7 +18,6 @@ use crate::gateway::event::Answer;
 use crate::invocation::InvokeError;
 
 /// A function with its clients built, as after Lambda's init phase.
-#[expect(clippy::large_enum_variant, reason = "there is one per function and stack, behind a pointer")]
 pub enum Function {
     /// `functions/generic-push`
     GenericPush(generic_push::State),

@@ -254,10 +254,11 @@ impl Answer {
             .iter()
             .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
             .collect();
-        let (body, is_base64_encoded) = match &body {
-            lambda_http::Body::Text(text) => (Some(text.clone()), false),
-            lambda_http::Body::Binary(bytes) => (Some(BASE64.encode(bytes)), true),
-            _ => (None, false),
+        let is_base64_encoded = matches!(body, lambda_http::Body::Binary(_));
+        let body = match body {
+            lambda_http::Body::Text(text) => Some(text),
+            other if other.is_empty() => None,
+            other => Some(BASE64.encode(other)),
         };
         Self { status_code: parts.status.as_u16(), headers, cookies, body, is_base64_encoded }
     }
