@@ -11,6 +11,7 @@ use aws_sdk_dynamodb::types::{
 };
 
 use super::rows::{self, token_row};
+use super::transact::Written;
 use super::{Registry, Which};
 use crate::delivery::Channel;
 use crate::env::Environment;
@@ -364,4 +365,21 @@ async fn devices_that_were_never_registered_here_do_not_stand_in_the_way() {
     assert_eq!(tables.devices("u1").await, [device("d1", "bb", 2)]);
     tables.is_consistent().await;
     assert!(tokio::time::timeout(Duration::from_secs(5), tables.registry.erase(&app(), &client("u1"))).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_refresh_that_comes_too_late_brings_nothing_back() {
+    let tables = Tables::new().await;
+    let seen = tables.register("u1", device("d1", "aa", 1)).await.device;
+    let refresh = async |seen: &Device| {
+        let update = tables.registry.refresh_device(&app(), &client("u1"), seen, &device("d1", "aa", 9)).unwrap();
+        tables.registry.update_alone(&update).await.unwrap()
+    };
+    tables.recipients.set_endpoint(&app(), &client("u1"), &key("d1"), &seen.token, "e-1").await.unwrap();
+    assert_eq!(refresh(&seen).await, Written::Refused(vec![0]), "the endpoint that was made since would be lost");
+    let with_endpoint = Device { endpoint: Some("e-1".to_owned()), ..seen };
+    tables.register("u2", device("d2", "aa", 2)).await;
+    assert_eq!(refresh(&with_endpoint).await, Written::Refused(vec![0]), "the token has moved");
+    assert!(tables.devices("u1").await.is_empty());
+    tables.is_consistent().await;
 }
