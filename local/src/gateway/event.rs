@@ -254,11 +254,13 @@ impl Answer {
             .iter()
             .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
             .collect();
-        let is_base64_encoded = matches!(body, lambda_http::Body::Binary(_));
-        let body = match body {
-            lambda_http::Body::Text(text) => Some(text),
-            other if other.is_empty() => None,
-            other => Some(BASE64.encode(other)),
+        // Whatever is neither absent nor text goes as bytes.
+        let is_text = matches!(body, lambda_http::Body::Text(_));
+        let bytes: &[u8] = &body;
+        let is_base64_encoded = !is_text && !bytes.is_empty();
+        let body = match std::str::from_utf8(bytes) {
+            Ok(text) if is_text => Some(text.to_owned()),
+            Ok(_) | Err(_) => is_base64_encoded.then(|| BASE64.encode(bytes)),
         };
         Self { status_code: parts.status.as_u16(), headers, cookies, body, is_base64_encoded }
     }
