@@ -16,44 +16,63 @@ use serde_json::Value;
 
 use crate::{Call, State, answer, method_not_allowed, of_store, settings, trouble};
 
-pub(crate) async fn hook_many(state: &State, call: &Call<'_>) -> Response<Body> {
-    match hook(state, call).await {
-        Ok(caller) => several(state, call, &caller).await,
-        Err(failure) => failure.response(),
+/// What all these addresses take.
+const METHODS: &str = "GET, POST";
+
+/// How the service was entered.
+#[derive(Clone, Copy)]
+pub(crate) enum Door {
+    /// By IMKIT's server, which sends no credential but the path.
+    Hook,
+    /// With a header.
+    Credential,
+}
+
+impl Door {
+    async fn caller(self, state: &State, call: &Call<'_>) -> Result<Caller, Failure> {
+        match self {
+            Self::Hook => hook(state, call).await,
+            Self::Credential => {
+                let caller = caller::authenticate(&state.callers, call.request.headers(), call.now).await?;
+                call.is_for(&caller.app);
+                Ok(caller)
+            }
+        }
     }
 }
 
-pub(crate) async fn hook_one(state: &State, call: &Call<'_>) -> Response<Body> {
-    match hook(state, call).await {
-        Ok(caller) => single(state, call, &caller).await,
-        Err(failure) => failure.response(),
+#[derive(Clone, Copy)]
+enum Asked {
+    Get,
+    Post,
+}
+
+fn method(call: &Call<'_>) -> Option<Asked> {
+    match *call.request.method() {
+        Method::GET => Some(Asked::Get),
+        Method::POST => Some(Asked::Post),
+        _ => None,
     }
 }
 
-pub(crate) async fn many(state: &State, call: &Call<'_>) -> Response<Body> {
-    match authenticate(state, call).await {
-        Ok(caller) => several(state, call, &caller).await,
-        Err(failure) => failure.response(),
-    }
+/// Badges of several clients.
+pub(crate) async fn many(state: &State, call: &Call<'_>, door: Door) -> Response<Body> {
+    let Some(method) = method(call) else { return method_not_allowed(METHODS) };
+    answer(async { several(state, call, method, &door.caller(state, call).await?).await }.await)
 }
 
-pub(crate) async fn one(state: &State, call: &Call<'_>) -> Response<Body> {
-    match authenticate(state, call).await {
-        Ok(caller) => single(state, call, &caller).await,
-        Err(failure) => failure.response(),
-    }
+/// One client's badge.
+pub(crate) async fn one(state: &State, call: &Call<'_>, door: Door) -> Response<Body> {
+    let Some(method) = method(call) else { return method_not_allowed(METHODS) };
+    answer(async { single(state, call, method, &door.caller(state, call).await?).await }.await)
 }
 
-async fn several(state: &State, call: &Call<'_>, caller: &Caller) -> Response<Body> {
-    let ids = match *call.request.method() {
-        Method::GET => asked(call, caller),
-        Method::POST => ids_of_body(call::body(call.request)),
-        _ => return method_not_allowed("GET, POST"),
+async fn several(state: &State, call: &Call<'_>, method: Asked, caller: &Caller) -> Result<Response<Body>, Failure> {
+    let ids = match method {
+        Asked::Get => asked(call, caller)?,
+        Asked::Post => ids_of_body(call::body(call.request))?,
     };
-    answer(match ids {
-        Ok(ids) => list(state, caller, &ids).await,
-        Err(failure) => Err(failure),
-    })
+    list(state, caller, &ids).await
 }
 
 /// The ids of a query. Without any, a client asks for themself. A server would ask for everybody, which is a scan of all apps' clients.
@@ -82,23 +101,16 @@ async fn list(state: &State, caller: &Caller, ids: &[ClientId]) -> Result<Respon
     Ok(call::json(StatusCode::OK, &badges))
 }
 
-async fn single(state: &State, call: &Call<'_>, caller: &Caller) -> Response<Body> {
+async fn single(state: &State, call: &Call<'_>, method: Asked, caller: &Caller) -> Result<Response<Body>, Failure> {
+    let client = call.parameter("clientId");
     // IMKIT's server puts a slash behind the address that it was given.
-    if call.parameter("clientId").is_empty() {
-        return several(state, call, caller).await;
+    if client.is_empty() {
+        return several(state, call, method, caller).await;
     }
-    let method = call.request.method();
-    if method != Method::GET && method != Method::POST {
-        return method_not_allowed("GET, POST");
-    }
-    answer(of_client(state, call, caller).await)
-}
-
-async fn of_client(state: &State, call: &Call<'_>, caller: &Caller) -> Result<Response<Body>, Failure> {
-    let client = caller.client(Some(&call.parameter("clientId")))?;
-    let change = match *call.request.method() {
-        Method::POST => Some(Change::parse(call::body(call.request), call.now)?),
-        _ => None,
+    let client = caller.client(Some(&client))?;
+    let change = match method {
+        Asked::Get => None,
+        Asked::Post => Some(Change::parse(call::body(call.request), call.now)?),
     };
     let from: BadgeFrom = settings(state, &caller.app).await?.badge_from;
     let app = &caller.app;
@@ -116,13 +128,6 @@ fn may_see(caller: &Caller, client: &ClientId) -> Result<(), Failure> {
     caller.client(Some(client.as_str())).map(|_| ())
 }
 
-async fn authenticate(state: &State, call: &Call<'_>) -> Result<Caller, Failure> {
-    let caller = caller::authenticate(&state.callers, call.request.headers(), call.now).await?;
-    call.is_for(&caller.app);
-    Ok(caller)
-}
-
-/// IMKIT's server sends no credential but the path.
 async fn hook(state: &State, call: &Call<'_>) -> Result<Caller, Failure> {
     let unknown = || Failure::new(StatusCode::NOT_FOUND, "APP_NOT_FOUND", "there is no such app");
     let app = AppId::parse(call.parameter("app")).map_err(|_| unknown())?;

@@ -25,6 +25,7 @@ use pushbell::recipient::{Recipients, StoreError};
 use pushbell::registry::{Registry, RegistryError};
 use pushbell::time::Timestamp;
 
+use badges::Door;
 use route::Route;
 
 /// When a caller may try again after 503, in seconds.
@@ -89,10 +90,10 @@ pub async fn handle(state: &State, request: Request) -> Response<Body> {
         Some(Route::Register) => kinvey::register(state, &call).await,
         Some(Route::Unregister) => kinvey::unregister(state, &call).await,
         Some(Route::Devices) => kinvey::list(state, &call).await,
-        Some(Route::HookBadges) => badges::hook_many(state, &call).await,
-        Some(Route::HookBadgesOf) => badges::hook_one(state, &call).await,
-        Some(Route::Badges) => badges::many(state, &call).await,
-        Some(Route::BadgesOf) => badges::one(state, &call).await,
+        Some(Route::HookBadges) => badges::many(state, &call, Door::Hook).await,
+        Some(Route::HookBadgesOf) => badges::one(state, &call, Door::Hook).await,
+        Some(Route::Badges) => badges::many(state, &call, Door::Credential).await,
+        Some(Route::BadgesOf) => badges::one(state, &call, Door::Credential).await,
         Some(Route::Me) => erase::me(state, &call).await,
         Some(Route::MeBelow) => me::below(state, &call).await,
         Some(Route::Client) => erase::client(state, &call).await,

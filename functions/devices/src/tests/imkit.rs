@@ -89,6 +89,8 @@ async fn each_mistake_has_imkit_s_envelope() {
         (hook("DELETE", HOOK_OF).with("clientId", "u1"), (405, "METHOD_NOT_ALLOWED")),
         (hook("POST", HOOK_OF).with("clientId", "u1").body(json!({"source": "a"})), (400, "MISSING_PARAMETER")),
         (server("GET", BADGES), (400, "MISSING_PARAMETER")),
+        (Call::new("PUT", BADGES), (405, "METHOD_NOT_ALLOWED")),
+        (Call::new("GET", BADGES_OF).with("clientId", "u1"), (401, "MISSING_CREDENTIALS")),
     ] {
         let answer = call.send(&cloud).await;
         assert_eq!(answer.error(), error, "{}", answer.body);
