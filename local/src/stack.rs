@@ -147,7 +147,8 @@ impl Stack {
         let aws_url = url(local(&aws_listener, options.listen)?);
         let secrets = Secrets::new(options.apps.clone(), STAGE, &vendors_url);
         let aws = Aws { dynamodb, queues, sns, secrets, faults };
-        back.spawn(aws.clone().serve(aws_listener, closed(&services_closing)));
+        let permissions = deploy::permissions(&template, &aws_url);
+        back.spawn(aws.clone().serve_with(permissions, aws_listener, closed(&services_closing)));
         deploy::seed(&apps, &template, &aws).await?;
 
         let (invocations, invocations_closing) = closer();

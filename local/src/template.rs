@@ -99,6 +99,17 @@ pub struct Function {
     pub asynchronous: Asynchronous,
     /// Environment variables, globals included.
     pub environment: BTreeMap<String, Vec<Part>>,
+    /// What its role allows.
+    pub permissions: Vec<Permission>,
+}
+
+/// A statement of a role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Permission {
+    /// `dynamodb:GetItem`
+    pub actions: Vec<String>,
+    /// ARNs and patterns of ARNs.
+    pub resources: Vec<Vec<Part>>,
 }
 
 /// A piece of an environment variable's value.
@@ -204,12 +215,17 @@ impl std::str::FromStr for Template {
         let document: Document = serde_json::from_value(document).map_err(TemplateError::Shape)?;
         let scope = Scope::new(parameters(&document.parameters), &document.conditions);
 
+        let mut roles = BTreeMap::new();
+        for (id, resource) in document.resources.iter().filter(|(_, resource)| resource.kind == "AWS::IAM::Role") {
+            roles.insert(id.as_str(), resources::permissions(typed(&scope, id, &resource.properties)?));
+        }
+
         let mut template = Self { functions: Vec::new(), tables: Vec::new(), queues: Vec::new() };
         for (id, resource) in &document.resources {
             match resource.kind.as_str() {
                 "AWS::Serverless::Function" => {
                     let merged = merge(document.globals.function.clone(), resource.properties.clone());
-                    template.functions.push(resources::function(id, typed(&scope, id, &merged)?)?);
+                    template.functions.push(resources::function(id, typed(&scope, id, &merged)?, &roles)?);
                 }
                 "AWS::DynamoDB::Table" => {
                     template.tables.push(resources::table(id, typed(&scope, id, &resource.properties)?))

@@ -3,6 +3,7 @@
 //!
 //! A request must carry a SigV4 `Authorization` header; its signature is not verified.
 
+mod asked;
 pub mod dynamodb;
 pub mod secrets;
 pub mod sns;
@@ -20,6 +21,7 @@ use tokio::net::TcpListener;
 
 use crate::connections::{self, BodyError, Cut, Reply, Wire};
 use crate::faults::{Call, Effect, Faults, Target};
+use crate::permissions::Permissions;
 use crate::store::random_id;
 
 use dynamodb::Dynamodb;
@@ -51,16 +53,26 @@ pub struct Aws {
 }
 
 impl Aws {
-    /// Serves the endpoint until `shutdown` resolves.
+    /// Serves the endpoint until `shutdown` resolves. Everybody may do everything.
     pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()> + Send) {
+        self.serve_with(Permissions::default(), listener, shutdown).await;
+    }
+
+    /// Serves the endpoint until `shutdown` resolves, and denies what `permissions` does not allow.
+    pub async fn serve_with(
+        self,
+        permissions: Permissions,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()> + Send,
+    ) {
         let handler = move |request| {
-            let aws = self.clone();
-            async move { aws.answer(request).await }
+            let (aws, permissions) = (self.clone(), permissions.clone());
+            async move { aws.answer(&permissions, request).await }
         };
         connections::serve(listener, Wire::default(), handler, shutdown).await;
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Reply {
+    async fn answer(&self, permissions: &Permissions, request: Request<Incoming>) -> Reply {
         let (parts, body) = request.into_parts();
         let Some(service) = Service::of(&parts.headers) else {
             // What asks whether somebody is there, and what speaks none of the protocols.
@@ -95,6 +107,9 @@ impl Aws {
             Service::Sns => form.get("Action").unwrap_or_default().to_owned(),
             Service::Dynamodb | Service::Sqs | Service::Secrets => target_action(&parts.headers),
         };
+        if permissions.denied(&parts.headers, || asked::asked(service, &action, &form, &body)).is_some() {
+            return Ok(service.refuse(&service.denied()));
+        }
         let effect = self.meet(service, &action, &form, &body).await;
         let lost = matches!(effect, Some(Effect::LoseAnswer | Effect::LoseAnswer500));
         let mut fail = 0;

@@ -14,6 +14,7 @@ use crate::closing::Closing;
 use crate::functions::Thread;
 use crate::gateway::routes::Router;
 use crate::invocation::Invoker;
+use crate::permissions::Permissions;
 use crate::runtime_api::{Pool, Spec};
 use crate::schedule::Timer;
 use crate::store::Store;
@@ -112,7 +113,8 @@ pub(super) fn variables(
         [
             ("AWS_REGION", REGION),
             ("AWS_DEFAULT_REGION", REGION),
-            ("AWS_ACCESS_KEY_ID", "local"),
+            // The role is known by it.
+            ("AWS_ACCESS_KEY_ID", function.package.as_str()),
             ("AWS_SECRET_ACCESS_KEY", "local"),
             ("AWS_ENDPOINT_URL", aws_url),
         ]
@@ -138,6 +140,27 @@ pub(super) fn variables(
         variables.insert(name.clone(), value);
     }
     Ok(variables)
+}
+
+/// What each function's role allows of the services that are emulated.
+pub(super) fn permissions(template: &Template, aws_url: &str) -> Permissions {
+    let mut all = BTreeMap::new();
+    for function in &template.functions {
+        let mut statements = Vec::new();
+        for permission in &function.permissions {
+            let patterns = permission
+                .resources
+                .iter()
+                // What cannot be resolved is of a service that is not emulated, such as a log group.
+                .filter_map(|parts| {
+                    parts.iter().map(|part| resolve(part, template, aws_url)).collect::<Option<String>>()
+                })
+                .collect();
+            statements.push((permission.actions.clone(), patterns));
+        }
+        all.insert(function.package.clone(), statements);
+    }
+    Permissions::new(all)
 }
 
 fn resolve(part: &Part, template: &Template, aws_url: &str) -> Option<String> {

@@ -6,10 +6,14 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use super::{Asynchronous, Function, Part, Queue, QueueSource, Schedule, Table, TemplateError};
+use super::{Asynchronous, Function, Part, Permission, Queue, QueueSource, Schedule, Table, TemplateError};
 use crate::gateway::routes::Route;
 
-pub(super) fn function(id: &str, properties: FunctionProperties) -> Result<Function, TemplateError> {
+pub(super) fn function(
+    id: &str,
+    properties: FunctionProperties,
+    roles: &BTreeMap<&str, Vec<Permission>>,
+) -> Result<Function, TemplateError> {
     let package = properties.code_uri.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_owned();
     let mut function = Function {
         logical_id: id.to_owned(),
@@ -28,6 +32,10 @@ pub(super) fn function(id: &str, properties: FunctionProperties) -> Result<Funct
                 .map(|target| target.destination.logical_id()),
         },
         environment: properties.environment.variables.into_iter().map(|(name, value)| (name, value.parts())).collect(),
+        permissions: properties
+            .role
+            .and_then(|role| roles.get(role.logical_id().as_str()).cloned())
+            .unwrap_or_default(),
     };
     for (name, event) in properties.events {
         match event {
@@ -67,6 +75,17 @@ pub(super) fn rate(expression: &str) -> Option<Duration> {
     Some(Duration::from_secs(count * seconds))
 }
 
+pub(super) fn permissions(role: RoleProperties) -> Vec<Permission> {
+    let statements = role.policies.into_iter().flat_map(|policy| policy.policy_document.statement);
+    statements
+        .filter(|statement| statement.effect == "Allow")
+        .map(|statement| Permission {
+            actions: statement.action.into_vec(),
+            resources: statement.resource.into_vec().into_iter().map(Value::parts).collect(),
+        })
+        .collect()
+}
+
 pub(super) fn table(id: &str, properties: TableProperties) -> Table {
     let key = |kind: &str| {
         properties.key_schema.iter().find(|key| key.key_type == kind).map(|key| key.attribute_name.clone())
@@ -101,6 +120,7 @@ pub(super) fn queue(id: &str, properties: QueueProperties) -> Queue {
 #[serde(rename_all = "PascalCase")]
 pub(super) struct FunctionProperties {
     code_uri: String,
+    role: Option<Value>,
     timeout: u64,
     memory_size: u32,
     #[serde(default)]
@@ -242,6 +262,49 @@ pub(super) struct QueueProperties {
 struct RedrivePolicy {
     dead_letter_target_arn: Value,
     max_receive_count: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct RoleProperties {
+    #[serde(default)]
+    policies: Vec<Policy>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Policy {
+    policy_document: PolicyDocument,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct PolicyDocument {
+    statement: Vec<Statement>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Statement {
+    effect: String,
+    action: OneOrMore<String>,
+    resource: OneOrMore<Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMore<T> {
+    More(Vec<T>),
+    One(T),
+}
+
+impl<T> OneOrMore<T> {
+    fn into_vec(self) -> Vec<T> {
+        match self {
+            Self::More(items) => items,
+            Self::One(item) => vec![item],
+        }
+    }
 }
 
 /// Text, or what [`Scope::evaluate`] leaves of a reference to a resource.

@@ -116,3 +116,29 @@ fn the_template_of_this_workspace_is_read() {
         template.function("generic-push").unwrap().routes.iter().any(|r| r.key() == "ANY /hooks/{app}/{secret}/imkit")
     );
 }
+
+#[test]
+fn a_role_is_its_functions_permissions() {
+    let with_role = SMALL
+        .replace("      CodeUri: functions/one\n", "      CodeUri: functions/one\n      Role: !GetAtt OneRole.Arn\n")
+        .replace(
+            "  Items:\n",
+            r#"  OneRole:
+    Type: AWS::IAM::Role
+    Properties:
+      Policies:
+        - PolicyName: one
+          PolicyDocument:
+            Statement:
+              - { Effect: Allow, Action: sqs:SendMessage, Resource: [!GetAtt Work.Arn, "arn:*"] }
+  Items:
+"#,
+        );
+    let template: Template = with_role.parse().unwrap();
+    let expected = Permission {
+        actions: vec!["sqs:SendMessage".into()],
+        resources: vec![vec![Part::Attribute("Work".into(), "Arn".into())], vec![Part::Text("arn:*".into())]],
+    };
+    assert_eq!(template.function("one").unwrap().permissions, [expected]);
+    assert_eq!(SMALL.parse::<Template>().unwrap().function("one").unwrap().permissions, []);
+}
