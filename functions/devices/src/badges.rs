@@ -103,7 +103,7 @@ async fn list(state: &State, caller: &Caller, ids: &[ClientId]) -> Result<Respon
 
 async fn single(state: &State, call: &Call<'_>, method: Asked, caller: &Caller) -> Result<Response<Body>, Failure> {
     let client = call.parameter("clientId");
-    // IMKIT's server puts a slash behind the address that it was given.
+    // An address with a slash behind it, as a server may make of the one that it was given.
     if client.is_empty() {
         return several(state, call, method, caller).await;
     }

@@ -231,6 +231,7 @@ pub(super) fn text<'a>(fields: &'a Map<String, Value>, name: &str) -> Result<Opt
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use proptest::prelude::*;
 
     const NOW: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 
@@ -305,5 +306,22 @@ mod tests {
         assert_eq!(client_of(Ok(b"[]")).unwrap_err().code(), "INVALID_PARAMETER");
         assert_eq!(Subscribe::parse(Err(BodyError::Empty)).unwrap_err().code(), "MISSING_BODY");
         assert_eq!(Subscribe::parse(Err(BodyError::TooLarge)).unwrap_err().status(), StatusCode::PAYLOAD_TOO_LARGE);
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_breaks_anything(
+            text in ".{0,60}",
+            values in proptest::collection::vec(prop_oneof![
+                Just("null"), Just("1"), Just("true"), Just("[]"), Just("{}"), Just("\"\""), Just("\"ios\""), Just("\"a b\""), Just("\"t\""),
+            ], 6),
+        ) {
+            let _ = subscribe(&text);
+            let fields = ["type", "token", "deviceId", "clientId", "environment", "locale"];
+            let pairs: Vec<String> = fields.iter().zip(&values).map(|(name, value)| format!("\"{name}\": {value}")).collect();
+            let body = format!("{{{}}}", pairs.join(", "));
+            let _ = subscribe(&body);
+            let _ = Unsubscribe::parse(Ok(body.as_bytes()));
+        }
     }
 }

@@ -186,6 +186,7 @@ pub fn push_tokens(devices: &[Device], arn_of: impl Fn(&Device) -> Option<String
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use proptest::prelude::*;
 
     const NOW: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 
@@ -279,5 +280,20 @@ mod tests {
             {"token": "ios-1", "platform": "ios", "arn": "arn:e-1"},
         ]}});
         assert_eq!(list, expected);
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_breaks_anything(
+            text in ".{0,60}",
+            values in proptest::collection::vec(prop_oneof![
+                Just("null"), Just("1"), Just("true"), Just("[]"), Just("{}"), Just("\"\""), Just("\"ios\""), Just("\"a b\""), Just("\"t\""),
+            ], 4),
+        ) {
+            let _ = parse(&text, &Caller::Master);
+            let fields = ["platform", "deviceId", "userId", "framework"];
+            let pairs: Vec<String> = fields.iter().zip(&values).map(|(name, value)| format!("\"{name}\": {value}")).collect();
+            let _ = parse(&format!("{{{}}}", pairs.join(", ")), &Caller::Master);
+        }
     }
 }
