@@ -162,7 +162,7 @@ impl Account {
                 Ok(token)
             }
             Err(error) => {
-                tracing::warn!(error = %error, "no access token");
+                tracing::warn!(project = %self.account.project_id, error = %error, metric = "no_access_token", "no access token");
                 state.failed = Some((error.clone(), now.plus(error.pause())));
                 state.known(now).unwrap_or(Err(error))
             }

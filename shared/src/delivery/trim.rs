@@ -15,13 +15,17 @@ pub(super) const MOST_BYTES: usize = 4096;
 pub(super) const FIRST_TO_GO: &str = "payload";
 
 /// What may be cut: a cohort's texts and the app's data.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Content {
     pub(super) title: Option<String>,
     pub(super) subtitle: Option<String>,
     pub(super) body: Option<String>,
     pub(super) localised: Option<Localised>,
+    /// Without copies of the texts.
     pub(super) data: Map<String, Value>,
+    /// The data has copies of the texts (IMKIT's form): a channel that needs them there writes them anew, so that they are the
+    /// cohort's, and cut when the texts are.
+    pub(super) copies: bool,
 }
 
 impl Content {
@@ -30,12 +34,28 @@ impl Content {
         let text = &message.text;
         let copy = cohort.and_then(|index| text.cohorts.get(index));
         let own_body = copy.and_then(|copy| copy.body.clone());
+        let localises = text.localised.is_some();
+        let is_copy =
+            |value: &Value, text: &Option<String>| localises || text.is_some() && value.as_str() == text.as_deref();
+        let mut data = message.data.clone();
+        let mut copies = localises;
+        data.retain(|key, value| {
+            let copy = match key.as_str() {
+                "title" => is_copy(value, &text.title),
+                "body" => is_copy(value, &text.body),
+                "loc-key" | "loc-args" | "badge" => localises,
+                _ => false,
+            };
+            copies |= copy;
+            !copy
+        });
         Self {
             title: copy.and_then(|copy| copy.title.clone()).or_else(|| text.title.clone()),
             subtitle: text.subtitle.clone(),
             localised: if own_body.is_some() { None } else { text.localised.clone() },
             body: own_body.or_else(|| text.body.clone()),
-            data: message.data.clone(),
+            data,
+            copies,
         }
     }
 
@@ -162,6 +182,7 @@ mod tests {
             body: Some(body.to_owned()),
             localised: Some(Localised { key: "k".to_owned(), args: vec!["n".to_owned(), body.to_owned()] }),
             data: payload.map(|text| (FIRST_TO_GO.to_owned(), Value::from(text))).into_iter().collect(),
+            copies: false,
         }
     }
 

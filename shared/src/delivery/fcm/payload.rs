@@ -161,14 +161,13 @@ fn click_action<'a>(message: &'a Message, blocks: [Option<&'a VendorBlock>; 2]) 
 fn data(message: &Message, content: &Content, kind: Kind) -> Template {
     let id = message.origin.message.as_str();
     let mut template = Template::new("{");
-    let own = message.text.localised.is_some();
     if kind == Kind::Withdraw {
         // An id of its own, or the app would take it for a repeat of what it withdraws.
         template.member("pushbell_id", format!("withdraw:{id}")).member("pushbell_withdraw", id);
     } else {
         template.member("pushbell_id", id);
     }
-    let texts = own || kind == Kind::Data;
+    let texts = content.copies || kind == Kind::Data;
     if texts {
         template.member_if("title", content.title.as_ref()).member_if("body", content.body.as_ref());
     }
@@ -176,17 +175,16 @@ fn data(message: &Message, content: &Content, kind: Kind) -> Template {
         let args = serde_json::to_string(&localised.args).unwrap_or_default();
         template.member("loc-key", &localised.key).member("loc-args", args);
     }
-    let tells_badge = own || matches!(kind, Kind::Data | Kind::Badge | Kind::Withdraw);
-    if tells_badge {
+    let badge = message.text.localised.is_some() || matches!(kind, Kind::Data | Kind::Badge | Kind::Withdraw);
+    if badge {
         template.when(When::Badge, ",\"badge\":\"", Fill::Badge).when(When::Badge, "\"", Fill::Nothing);
     }
     for (key, value) in &content.data {
         let written = match key.as_str() {
             "pushbell_id" | "pushbell_withdraw" => true,
-            "title" => texts && content.title.is_some() || own,
-            "body" => texts && content.body.is_some() || own,
-            "loc-key" | "loc-args" => own,
-            "badge" => tells_badge,
+            "title" => texts && content.title.is_some(),
+            "body" => texts && content.body.is_some(),
+            "badge" => badge,
             _ => false,
         };
         if written || value.is_null() {

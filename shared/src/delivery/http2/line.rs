@@ -162,3 +162,15 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Coalesced<T> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn vectored_writes_are_hidden_so_that_small_frames_are_written_together() {
+        let (stream, _peer) = tokio::io::duplex(16);
+        assert!(stream.is_write_vectored());
+        assert!(!Coalesced { stream, written: Arc::default() }.is_write_vectored());
+    }
+}

@@ -51,7 +51,7 @@ impl Default for Settings {
             connections: 8,
             connect: Duration::from_secs(3),
             silence: Duration::from_secs(15),
-            ping: Duration::from_secs(1),
+            ping: Duration::from_millis(500),
         }
     }
 }

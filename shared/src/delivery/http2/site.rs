@@ -19,8 +19,6 @@ use crate::time::Timestamp;
 const FRAME: usize = 1000;
 /// Requests at once on the first connection until the peer's SETTINGS are there (RFC 9113 recommends to allow no fewer).
 const STREAMS: usize = 100;
-/// Connections that turned out to be closed when a request was to be put on them, before the request is given up.
-const CLOSED: usize = 4;
 
 pub(super) struct Site {
     pub(super) address: Address,
@@ -86,7 +84,8 @@ impl Site {
         sent: &AtomicBool,
     ) -> Result<Answer, SendError> {
         let mut avoid: Option<Arc<Line>> = None;
-        let mut closed = 0;
+        // Every connection may have died, and one that was opened since.
+        let mut spare = self.settings.connections + 1;
         loop {
             let mut slot = self.acquire(avoid.as_ref()).await.map_err(SendError::Connect)?;
             let before = slot.line.written();
@@ -97,10 +96,10 @@ impl Site {
                 Err(error) => {
                     // Closed since it was last used. Nothing was sent.
                     self.remove(&slot.line);
-                    closed += 1;
-                    if closed == CLOSED {
+                    if spare == 0 {
                         return Err(SendError::of(error, false));
                     }
+                    spare -= 1;
                     continue;
                 }
             };
@@ -127,17 +126,22 @@ impl Site {
             // RFC 9113, 8.7: refused streams, and those above a GOAWAY's last stream, were not processed; `h2` gives a GOAWAY as
             // the error of the latter only.
             let refused = error.is_remote() && (error.is_go_away() || error.reason() == Some(Reason::REFUSED_STREAM));
-            let unprocessed = refused || slot.line.written() == before;
+            let unwritten = slot.line.written() == before;
             if error.is_reset() {
                 slot.answered = true;
             } else {
                 self.remove(&slot.line);
             }
-            if !unprocessed || avoid.is_some() {
-                return Err(SendError::of(error, !unprocessed));
+            let again = if refused { avoid.is_none() } else { unwritten && spare > 0 };
+            if !again {
+                return Err(SendError::of(error, !(refused || unwritten)));
             }
             sent.store(false, Ordering::Relaxed);
-            avoid = Some(Arc::clone(&slot.line));
+            if refused {
+                avoid = Some(Arc::clone(&slot.line));
+            } else {
+                spare -= 1;
+            }
         }
     }
 

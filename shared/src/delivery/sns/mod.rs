@@ -100,12 +100,13 @@ impl Sns {
         let Some(platform) = Platform::of(application_arn) else {
             return stop(Class::Misconfigured, "application");
         };
-        let Some(body) = prepared.body(patch, platform, now) else {
-            return stop(Class::BadMessage, "too_large");
+        // Rendered anew for a second publish, which is rare, instead of copied for every first one.
+        let publish = async |arn: &str| match prepared.body(patch, platform, now) {
+            Some(body) => self.publish(arn, body, prepared.attributes(patch, platform, now)).await,
+            None => Err((Then::BadMessage, Verdict::new(Class::BadMessage, "too_large"))),
         };
-        let attributes = prepared.attributes(patch, platform, now);
         if let Some(arn) = device.endpoint.as_deref().and_then(|id| Endpoints::arn(application_arn, id)) {
-            match self.publish(&arn, body.clone(), attributes.clone()).await {
+            match publish(&arn).await {
                 Ok(()) => return Sent { verdict: Verdict::DELIVERED, endpoint: None },
                 Err((Then::Recreate, _)) => {}
                 Err((_, verdict)) => return Sent { verdict, endpoint: None },
@@ -118,7 +119,7 @@ impl Sns {
         let Some(arn) = Endpoints::arn(application_arn, &endpoint) else {
             return stop(Class::Misconfigured, "application");
         };
-        let verdict = match self.publish(&arn, body, attributes).await {
+        let verdict = match publish(&arn).await {
             Ok(()) => Verdict::DELIVERED,
             Err((_, verdict)) => verdict,
         };
@@ -142,6 +143,24 @@ impl Sns {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sends_may_be_spawned() {
+        fn assert_send(_: impl Send) {}
+        #[expect(dead_code, reason = "compiling is the test")]
+        fn check(
+            sns: &Sns,
+            fcm: &crate::delivery::fcm::Fcm,
+            device: &Device,
+            message: &Message,
+            vendor: &crate::app::FcmVendor,
+        ) {
+            let (settings, patch, now) = (Settings::default(), Patch::default(), Timestamp::from_millis(0));
+            assert_send(sns.send("", &Sns::prepare(message, &settings), device, &patch, now));
+            let prepared = crate::delivery::fcm::Fcm::prepare(message, &settings);
+            assert_send(fcm.send(vendor, &prepared, &device.token, &patch, now));
+        }
+    }
 
     #[test]
     fn the_platform_comes_from_the_application() {

@@ -112,19 +112,164 @@ fn data(payload: &mut Template, message: &Message, content: &Content) {
             payload.member_if(name, value.as_ref());
         }
     }
-    // The parts of a localised text are in the alert; where its key is not, they stand here.
-    let own = message.text.localised.is_some();
+    // The texts are in the alert. A localisation key that is not stands here.
     if let Some(localised) = content.localised.as_ref().filter(|text| !aps::is_carried(&text.key)) {
         payload.member("loc-key", &localised.key).member("loc-args", &localised.args);
     }
     for (key, value) in &content.data {
-        let written = match key.as_str() {
-            "aps" | "pushbell_id" | "pushbell_withdraw" => true,
-            "title" | "body" | "loc-key" | "loc-args" | "badge" => own,
-            _ => false,
-        };
+        let written = matches!(key.as_str(), "aps" | "pushbell_id" | "pushbell_withdraw");
         if !written && *value != Value::Null {
             payload.member(key, value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_767_225_600_000);
+
+    fn prepared(parts: Value) -> Prepared {
+        let mut whole = json!({"origin": {"app": "demo", "dialect": "imkit", "message": "m1"}});
+        whole.as_object_mut().unwrap().extend(parts.as_object().unwrap().clone());
+        Prepared::new(&serde_json::from_value(whole).unwrap(), &Settings::default())
+    }
+
+    /// What APNs gets, and under which name.
+    fn payload(prepared: &Prepared, patch: &Patch, platform: Platform) -> String {
+        let body = prepared.body(patch, platform, NOW).unwrap();
+        let envelope: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(envelope.as_object().unwrap().len(), 2, "{body}");
+        assert!(envelope["default"].is_string());
+        envelope[platform.as_str()].as_str().unwrap().to_owned()
+    }
+
+    fn json_of(prepared: &Prepared, patch: &Patch) -> Value {
+        serde_json::from_str(&payload(prepared, patch, Platform::Apns)).unwrap()
+    }
+
+    fn attributes(prepared: &Prepared, patch: &Patch, platform: Platform) -> Vec<(String, String)> {
+        let mut list: Vec<_> = prepared
+            .attributes(patch, platform, NOW)
+            .into_iter()
+            .map(|(name, value)| (name.trim_start_matches("AWS.SNS.MOBILE.").to_owned(), value.string_value.unwrap()))
+            .collect();
+        list.sort();
+        list
+    }
+
+    fn badge(badge: Option<u32>) -> Patch {
+        Patch { badge, ..Patch::default() }
+    }
+
+    fn imkit(key: &str) -> Value {
+        json!({
+            "text": {"title": "Demo \"Room\"", "body": "SSS: lala", "localised": {"key": key, "args": ["SSS", "lala"]}},
+            "behaviour": {"mutable": true, "thread": "demo-room"},
+            "media": {"image": "https://i.example/1.png"},
+            "data": {
+                "type": "text", "title": "Demo \"Room\"", "body": "SSS: lala", "loc-key": key, "loc-args": ["SSS", "lala"],
+                "payload": {"_id": "m1"}, "aps": "mine", "none": null,
+            },
+        })
+    }
+
+    #[test]
+    fn an_imkit_message_becomes_an_alert_with_key_args_and_text_and_nested_data() {
+        let prepared = prepared(imkit("im_loc_text"));
+        let expected = json!({
+            "aps": {
+                "mutable-content": 1,
+                "alert": {
+                    "title": "Demo \"Room\"", "body": "SSS: lala", "loc-key": "im_loc_text", "loc-args": ["SSS", "lala"],
+                },
+                "badge": 3, "sound": "default", "thread-id": "demo-room",
+            },
+            "pushbell_id": "m1", "image": "https://i.example/1.png", "type": "text", "payload": {"_id": "m1"},
+        });
+        assert_eq!(json_of(&prepared, &badge(Some(3))), expected);
+        let silent = json_of(&prepared, &Patch { silent: true, ..Patch::default() });
+        assert_eq!((silent["aps"].get("sound"), silent["aps"].get("badge")), (None, None));
+    }
+
+    #[test]
+    fn a_key_that_an_app_may_not_have_stands_beside_the_alert() {
+        let sent = json_of(&prepared(imkit("im_loc_poll")), &badge(None));
+        assert_eq!(sent["aps"]["alert"], json!({"title": "Demo \"Room\"", "body": "SSS: lala"}));
+        assert_eq!((&sent["loc-key"], &sent["loc-args"]), (&json!("im_loc_poll"), &json!(["SSS", "lala"])));
+        let own = json_of(&prepared(imkit("MY_KEY")), &badge(None));
+        assert_eq!(own["aps"]["alert"]["loc-key"], "MY_KEY");
+    }
+
+    #[test]
+    fn the_platform_names_the_payload_and_the_time_to_live() {
+        let mut parts = imkit("im_loc_text");
+        parts["behaviour"]["expires_at"] = json!(NOW.as_millis() + 60_000);
+        let prepared = prepared(parts);
+        let of = |platform| attributes(&prepared, &badge(None), platform);
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let common = [pair("APNS.COLLAPSE_ID", "m1"), pair("APNS.PRIORITY", "10"), pair("APNS.PUSH_TYPE", "alert")];
+        assert_eq!(of(Platform::Apns), [&common[..], &[pair("APNS.TTL", "60")]].concat());
+        assert_eq!(of(Platform::Sandbox), [&common[..], &[pair("APNS_SANDBOX.TTL", "60")]].concat());
+        assert!(payload(&prepared, &badge(None), Platform::Sandbox).contains("lala"));
+    }
+
+    #[test]
+    fn a_withdrawal_is_a_background_push_unless_it_shows_a_badge() {
+        let prepared = prepared(json!({"behaviour": {"kind": "withdraw"}}));
+        let sent = json_of(&prepared, &badge(None));
+        let expected = json!({
+            "aps": {"content-available": 1}, "pushbell_id": "withdraw:m1", "pushbell_withdraw": "m1",
+        });
+        assert_eq!(sent, expected);
+        let kind = |patch: &Patch| attributes(&prepared, patch, Platform::Apns)[2].1.clone();
+        assert_eq!((kind(&badge(None)).as_str(), kind(&badge(Some(1))).as_str()), ("background", "alert"));
+        assert_eq!(attributes(&prepared, &badge(None), Platform::Apns)[1].1, "5");
+    }
+
+    #[test]
+    fn a_caller_s_own_aps_goes_as_it_is() {
+        let aps = json!({"alert": "hi", "badge": 4, "x": [1]});
+        let sent =
+            json_of(&prepared(json!({"vendors": {"ios": {"aps": aps}}, "data": {"k": {"v": 1}}})), &badge(Some(9)));
+        assert_eq!(sent, json!({"aps": aps, "pushbell_id": "m1", "k": {"v": 1}}));
+    }
+
+    #[test]
+    fn apple_s_own_settings_reach_aps() {
+        let parts = json!({
+            "text": {"body": "b", "subtitle": "s0"},
+            "behaviour": {"category": "c0", "thread": "t0", "interruption": "time-sensitive", "wakes_app": true},
+            "vendors": {"ios": {
+                "sound": "ping.caf", "category": "c1", "thread_id": "t1", "subtitle": "s1", "content_available": false,
+            }},
+        });
+        let expected = json!({
+            "mutable-content": 0, "alert": {"subtitle": "s1", "body": "b"}, "sound": "ping.caf", "thread-id": "t1",
+            "category": "c1", "interruption-level": "time-sensitive",
+        });
+        assert_eq!(json_of(&prepared(parts), &badge(None))["aps"], expected);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn a_payload_fits_apns(
+            text in "(\\PC|[\"\\\\\n\u{1}]){0,3000}", extra in 0_usize..6000, badge in any::<Option<u32>>(), silent in any::<bool>(),
+        ) {
+            let mut parts = imkit("im_loc_text");
+            parts["text"]["body"] = json!(format!("SSS: {text}"));
+            parts["text"]["localised"]["args"] = json!(["SSS", text]);
+            parts["data"]["payload"] = json!({"message": "p".repeat(extra)});
+            let patch = Patch { badge, silent, cohort: None };
+            let sent = payload(&prepared(parts), &patch, Platform::Apns);
+            prop_assert!(sent.len() <= 4096);
+            prop_assert!(serde_json::from_str::<Value>(&sent).is_ok());
         }
     }
 }
