@@ -1,0 +1,220 @@
+//! What FCM is sent.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn body(message: &Message, patch: &Patch) -> Value {
+    let token = Token::parse("to\"ken").unwrap();
+    let text = Fcm::prepare(message, &Settings::default()).body(&token, patch, NOW).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn an_imkit_message_becomes_a_notification_with_its_data_as_texts() {
+    let expected = json!({"message": {
+        "token": "to\"ken",
+        "notification": {"title": "Demo Room", "body": "SSS: lala"},
+        "data": {
+            "pushbell_id": "m1", "title": "Demo Room", "body": "SSS: lala", "loc-key": "im_loc_text",
+            "loc-args": "[\"SSS\",\"lala\"]", "badge": "3", "type": "text", "redirect": "/chat",
+            "payload": "{\"_id\":\"m1\",\"n\":1}",
+        },
+        "android": {
+            "priority": "HIGH", "ttl": "86400s",
+            "notification": {"tag": "m1", "sound": "default", "notification_count": 3},
+        },
+        "apns": {
+            "headers": {
+                "apns-priority": "10", "apns-collapse-id": "m1", "apns-expiration": "1767312000", "apns-push-type": "alert",
+            },
+            "payload": {"aps": {
+                "mutable-content": 1,
+                "alert": {
+                    "title": "Demo Room", "body": "SSS: lala", "loc-key": "im_loc_text", "loc-args": ["SSS", "lala"],
+                },
+                "badge": 3, "sound": "default", "thread-id": "demo-room",
+            }},
+        },
+    }});
+    assert_eq!(body(&message(imkit()), &patch(Some(3))), expected);
+}
+
+#[test]
+fn a_recipient_without_a_badge_is_told_none_and_a_silent_one_hears_nothing() {
+    let quiet = Patch { badge: None, silent: true, cohort: None };
+    let sent = body(&message(imkit()), &quiet)["message"].take();
+    assert_eq!(sent["android"]["notification"], json!({"tag": "m1"}));
+    assert_eq!(sent["data"].get("badge"), None);
+    let aps = &sent["apns"]["payload"]["aps"];
+    assert_eq!((aps.get("badge"), aps.get("sound")), (None, None));
+}
+
+#[test]
+fn a_silent_message_shows_without_sound() {
+    let mut parts = imkit();
+    parts["behaviour"]["kind"] = json!("silent");
+    let sent = body(&message(parts), &patch(Some(1)))["message"].take();
+    let shown = json!({"tag": "m1", "notification_priority": "PRIORITY_LOW", "notification_count": 1});
+    assert_eq!(sent["android"]["notification"], shown);
+    let aps = &sent["apns"]["payload"]["aps"];
+    assert_eq!((aps.get("sound"), &aps["interruption-level"]), (None, &json!("passive")));
+    assert_eq!(aps["alert"]["title"], "Demo Room");
+}
+
+#[test]
+fn a_data_message_shows_nothing_and_wakes_the_app() {
+    let parts =
+        json!({"behaviour": {"kind": "data"}, "text": {"title": "t"}, "data": {"a": [1, null], "b": null, "c": true}});
+    let sent = body(&message(parts.clone()), &patch(None))["message"].take();
+    assert_eq!(sent.get("notification"), None);
+    assert_eq!(sent["android"], json!({"priority": "HIGH", "ttl": "86400s"}));
+    assert_eq!(sent["data"], json!({"pushbell_id": "m1", "title": "t", "a": "[1,null]", "c": "true"}));
+    assert_eq!(sent["apns"]["payload"], json!({"aps": {"content-available": 1}}));
+    let headers = &sent["apns"]["headers"];
+    assert_eq!((&headers["apns-push-type"], &headers["apns-priority"]), (&json!("background"), &json!("5")));
+    let counted = body(&message(parts), &patch(Some(4)))["message"].take();
+    assert_eq!(counted["apns"]["payload"]["aps"], json!({"content-available": 1, "badge": 4}));
+    assert_eq!(counted["apns"]["headers"]["apns-push-type"], "alert", "a badge is seen");
+    assert_eq!(counted["data"]["badge"], "4");
+}
+
+#[test]
+fn an_alert_without_any_text_is_data() {
+    let sent = body(&message(json!({"data": {"a": 1}})), &patch(None))["message"].take();
+    assert_eq!(sent.get("notification"), None);
+    assert_eq!(sent["apns"]["headers"]["apns-push-type"], "background");
+}
+
+#[test]
+fn a_badge_message_carries_the_number_only() {
+    let parts = json!({"behaviour": {"kind": "badge"}});
+    let sent = body(&message(parts.clone()), &patch(Some(7)))["message"].take();
+    assert_eq!(sent["data"], json!({"pushbell_id": "m1", "badge": "7"}));
+    assert_eq!(sent["apns"]["payload"], json!({"aps": {"badge": 7}}));
+    let none = body(&message(parts), &patch(None))["message"].take();
+    assert_eq!(none["apns"]["payload"], json!({"aps": {"content-available": 1}}));
+}
+
+#[test]
+fn a_withdrawal_names_the_message_and_is_no_repeat_of_it() {
+    let parts = json!({"behaviour": {"kind": "withdraw"}, "data": {"type": "recall"}});
+    let sent = body(&message(parts), &patch(Some(2)))["message"].take();
+    let data = json!({"pushbell_id": "withdraw:m1", "pushbell_withdraw": "m1", "badge": "2", "type": "recall"});
+    assert_eq!(sent["data"], data);
+    assert_eq!((sent.get("notification"), sent["android"].get("notification")), (None, None));
+    assert_eq!(sent["apns"]["payload"]["aps"], json!({"content-available": 1, "badge": 2}));
+    assert_eq!(
+        sent["apns"]["headers"]["apns-collapse-id"], "m1",
+        "a phone that was away gets the later of the two only"
+    );
+}
+
+#[test]
+fn a_cohort_reads_its_own_copy_everywhere() {
+    let mut parts = imkit();
+    parts["text"]["cohorts"] = json!([{"weight": 1}, {"weight": 1, "title": "T2", "body": "B2"}]);
+    let message = message(parts);
+    let own = body(&message, &Patch { cohort: Some(0), ..Patch::default() });
+    assert_eq!(own["message"]["notification"]["body"], "SSS: lala");
+    let other = body(&message, &Patch { cohort: Some(1), ..Patch::default() })["message"].take();
+    assert_eq!(other["notification"], json!({"title": "T2", "body": "B2"}));
+    assert_eq!((&other["data"]["title"], &other["data"]["body"]), (&json!("T2"), &json!("B2")));
+    assert_eq!(other["data"].get("loc-key"), None);
+    let aps = other["apns"]["payload"]["aps"].as_object().unwrap();
+    assert!(!aps.contains_key("alert"), "FCM makes it from the notification");
+}
+
+#[test]
+fn fcm_s_block_wins_over_android_s_and_that_over_the_message() {
+    let parts = json!({
+        "text": {"body": "b"},
+        "behaviour": {"sound": "s0", "priority": "normal"},
+        "media": {"channel": "c0", "click_action": "a0", "image": "https://i.example/1.png"},
+        "vendors": {"android": {"sound": "s1", "channel_id": "c1"}, "fcm": {"sound": "s2"}},
+    });
+    let sent = body(&message(parts.clone()), &patch(None))["message"].take();
+    assert_eq!(sent["android"]["priority"], "NORMAL");
+    let shown = json!({"tag": "m1", "channel_id": "c1", "click_action": "a0", "sound": "s2"});
+    assert_eq!(sent["android"]["notification"], shown);
+    assert_eq!(sent["notification"]["image"], "https://i.example/1.png");
+    assert_eq!(sent["apns"]["payload"]["aps"], json!({"mutable-content": 1, "sound": "s0"}));
+    assert_eq!(sent["apns"]["fcm_options"]["image"], "https://i.example/1.png");
+
+    let click = |block: Value| {
+        let mut parts = parts.clone();
+        parts["vendors"]["fcm"] = block;
+        body(&message(parts), &patch(None))["message"]["android"]["notification"]["click_action"].take()
+    };
+    assert_eq!(click(json!({"click_action": "open_app"})), Value::Null);
+    assert_eq!(click(json!({"click_action": "intent", "intent": "OPEN"})), "OPEN");
+    assert_eq!(click(json!({"click_action": "intent", "intent": "intent://x#Intent;scheme=s;action=a.B;end"})), "a.B");
+    assert_eq!(click(json!({"click_action": "intent", "intent": "intent://x#Intent;scheme=s;end"})), Value::Null);
+}
+
+#[test]
+fn reserved_keys_are_renamed() {
+    let data =
+        json!({"from": "f", "message_type": 1, "google.x": 2, "gcm": 3, "collapse_key": 4, "x_from": 5, "fromage": 6});
+    let sent = body(&message(json!({"data": data})), &patch(None));
+    let expected = json!({
+        "pushbell_id": "m1", "x_x_from": "f", "x_message_type": "1", "x_google.x": "2", "x_gcm": "3", "x_collapse_key": "4",
+        "x_from": "5", "fromage": "6",
+    });
+    assert_eq!(sent["message"]["data"], expected);
+}
+
+#[test]
+fn a_caller_s_own_aps_goes_as_it_is() {
+    let aps = json!({"alert": "hi", "badge": 1, "custom": {"a": []}});
+    let parts = json!({"text": {"body": "b"}, "vendors": {"ios": {"aps": aps, "apns_collapse_id": "c"}}});
+    let sent = body(&message(parts), &patch(Some(9)))["message"].take();
+    assert_eq!(sent["apns"]["payload"]["aps"], aps);
+    assert_eq!(sent["apns"]["headers"]["apns-collapse-id"], "c");
+}
+
+#[test]
+fn a_message_is_kept_until_it_expires() {
+    let at = |expires: u64| {
+        let message = message(json!({"text": {"body": "b"}, "behaviour": {"expires_at": expires}}));
+        let sent = body(&message, &patch(None))["message"].take();
+        (sent["android"]["ttl"].clone(), sent["apns"]["headers"]["apns-expiration"].clone())
+    };
+    let now = NOW.as_millis();
+    assert_eq!(at(now + 90_500), (json!("90s"), json!("1767225690")));
+    assert_eq!(at(now - 1), (json!("0s"), json!("1767225600")));
+    assert_eq!(at(now + 100 * 86_400_000).0, "2419200s");
+}
+
+#[test]
+fn never_a_collapse_key() {
+    let mut parts = imkit();
+    parts["behaviour"]["collapse"] = json!("room");
+    let text = body(&message(parts), &patch(Some(1))).to_string();
+    assert!(!text.contains("collapse_key") && text.contains("\"tag\":\"room\""), "{text}");
+}
+
+#[test]
+fn what_can_not_be_made_to_fit_is_not_sent() {
+    let message = message(json!({"data": {"blob": "x".repeat(4096)}}));
+    let prepared = Fcm::prepare(&message, &Settings::default());
+    assert!(prepared.body(&Token::parse("t").unwrap(), &patch(None), NOW).is_none());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn notification_and_data_fit_and_so_does_apple_s_part(
+        title in "\\PC{0,100}", text in "(\\PC|[\"\\\\\n]){0,3000}", payload in 0_usize..6000, badge in any::<Option<u32>>(),
+    ) {
+        let mut parts = imkit();
+        parts["text"]["title"] = json!(title);
+        parts["text"]["body"] = json!(format!("SSS: {text}"));
+        parts["text"]["localised"]["args"] = json!(["SSS", text]);
+        parts["data"]["payload"] = json!({"message": "p".repeat(payload)});
+        let sent = body(&message(parts), &patch(badge))["message"].take();
+        let size = |value: &Value| if value.is_null() { 0 } else { value.to_string().len() };
+        prop_assert!(size(&sent["notification"]) + size(&sent["data"]) <= 4096);
+        prop_assert!(size(&sent["apns"]["payload"]) + size(&sent["data"]) <= 4096 + 8);
+    }
+}
