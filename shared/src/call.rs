@@ -40,12 +40,10 @@ pub fn body(request: &Request) -> Result<&[u8], BodyError> {
     }
 }
 
-/// A parameter of the route's path, percent-decoded; the empty text when the route has none of that name.
+/// A parameter of the route's path; the empty text when the route has none of that name. API Gateway has percent-decoded it.
 #[must_use]
 pub fn path_parameter(request: &Request, name: &str) -> String {
-    let parameters = request.path_parameters();
-    let given = parameters.first(name).unwrap_or_default();
-    percent_encoding::percent_decode_str(given).decode_utf8_lossy().into_owned()
+    request.path_parameters().first(name).unwrap_or_default().to_owned()
 }
 
 /// A header's text, in whatever case its name was sent; `None` when it is absent or not text.

@@ -51,11 +51,7 @@ pub(crate) fn next(attempt: u16, wish: Wish, now: Timestamp, expiry: Timestamp, 
     let widest = FIRST.saturating_mul(1 << attempt.min(16)).min(LONGEST);
     let asked = wish.until.map(|until| until.since(now)).max(wish.after).unwrap_or_default();
     let due = now.plus(asked.saturating_add(widest.mul_f64(random)));
-    if attempt + 1 >= MOST_ATTEMPTS || due >= expiry {
-        (Queue::DeadLetters, now)
-    } else {
-        (Queue::Deliver, due)
-    }
+    if attempt + 1 >= MOST_ATTEMPTS || due >= expiry { (Queue::DeadLetters, now) } else { (Queue::Deliver, due) }
 }
 
 #[cfg(test)]

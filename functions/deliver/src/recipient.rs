@@ -143,8 +143,9 @@ impl Job<'_> {
             if !mentioned && recipient.muted.contains(&room) {
                 return not(Outcome::Muted);
             }
-            let past = origin.written_at.is_some_and(|written_at| recipient.has_read(&room, written_at));
-            let in_room = matches!(self.chunk.message.badge, Badge::Add { source: pushbell::message::Source::Room, .. });
+            let past = recipient.has_read(&room, origin.written_at, self.chunk.claimed_at);
+            let in_room =
+                matches!(self.chunk.message.badge, Badge::Add { source: pushbell::message::Source::Room, .. });
             let empty = counted && in_room && recipient.spilled == 0 && !recipient.unread.contains_key(&room);
             if past || empty {
                 return not(Outcome::Read);
@@ -190,11 +191,7 @@ impl Job<'_> {
                 Some(recipient.badge(self.settings.badge_from))
             }
         };
-        Patch {
-            badge,
-            silent: message.behaviour.kind == Kind::Silent,
-            cohort: message.text.cohort_of(client.as_str()),
-        }
+        Patch { badge, silent: message.behaviour.kind == Kind::Silent, cohort: message.text.cohort_of(client.as_str()) }
     }
 
     /// Sends to one device, and does what the verdict asks for at once: a dead token is deleted. `None`: there is no channel.
@@ -228,7 +225,7 @@ impl Job<'_> {
         if verdict.class == Class::DeadToken {
             let before = started.minus(REGISTERED_BEFORE);
             let app = &self.chunk.message.origin.app;
-            let removed = self.state.registry.remove_dead(app, client, &device.key, &device.token, before).await;
+            let removed = self.state.registry.remove_dead(app, client, device, before).await;
             if let Err(error) = removed {
                 // The next send finds it dead again.
                 tracing::warn!(app = %app, error = %error, metric = "dead_token_left", "a dead token was not deleted");

@@ -117,8 +117,8 @@ async fn single(state: &State, call: &Call<'_>, method: Asked, caller: &Caller) 
     let recipient = match change {
         None => state.recipients.get(app, &client, true).await.map(Option::unwrap_or_default),
         Some(Change::Source { name, count }) => state.recipients.set_source(app, &client, &name, count).await,
-        Some(Change::Room { room, until }) => state.recipients.read_room(app, &client, &room, until).await,
-        Some(Change::Everything { until }) => state.recipients.read_all(app, &client, until).await,
+        Some(Change::Room { room, reading }) => state.recipients.read_room(app, &client, &room, reading).await,
+        Some(Change::Everything { reading }) => state.recipients.read_all(app, &client, reading).await,
     };
     let recipient = recipient.map_err(|error| of_store(app, &error))?;
     Ok(call::json(StatusCode::OK, &object_of(&client, &recipient, from)))

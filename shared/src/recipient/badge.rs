@@ -3,13 +3,13 @@
 use aws_sdk_dynamodb::types::{Delete, TransactWriteItem, Update};
 
 use super::store::{StoreError, Updated, number, text};
-use super::{MOST_MUTED, MOST_SOURCES, MOST_WATERMARKS, Recipient, Recipients, names};
+use super::{MOST_MUTED, MOST_SOURCES, MOST_WATERMARKS, Reading, Recipient, Recipients, names};
 use crate::id::{AppId, ClientId, RoomKey};
 use crate::time::Timestamp;
 
 impl Recipients {
-    /// `room` was read: its count goes, and messages written up to `until` that are still on their way will not be shown. The
-    /// store holds counts and no messages, so a message that was written later and is counted already goes with them.
+    /// `room` was read: its count goes, and what was read of it that is still on its way will not be shown. The store holds
+    /// counts and no messages, so a message that was written later and is counted already goes with them.
     ///
     /// # Errors
     /// When the table does not answer.
@@ -18,15 +18,15 @@ impl Recipients {
         app: &AppId,
         client: &ClientId,
         room: &RoomKey,
-        until: Timestamp,
+        reading: Reading,
     ) -> Result<Recipient, StoreError> {
         let update = self
             .update(app, client)
             .update_expression("SET #r = :until REMOVE #u")
             .condition_expression("attribute_not_exists(#r) OR #r <= :until")
-            .expression_attribute_names("#r", names::read(room))
+            .expression_attribute_names("#r", names::read(reading.kind(), room.as_str()))
             .expression_attribute_names("#u", names::unread(room))
-            .expression_attribute_values(":until", number(until.as_millis()));
+            .expression_attribute_values(":until", number(reading.until().as_millis()));
         let recipient = match self.conditional(update, false).await? {
             Updated::Done(recipient) | Updated::Refused(recipient) => recipient,
         };
@@ -48,37 +48,33 @@ impl Recipients {
     ///
     /// # Errors
     /// When the table does not answer, or the item is changed by others all the time.
-    pub async fn read_all(
-        &self,
-        app: &AppId,
-        client: &ClientId,
-        until: Timestamp,
-    ) -> Result<Recipient, StoreError> {
+    pub async fn read_all(&self, app: &AppId, client: &ClientId, reading: Reading) -> Result<Recipient, StoreError> {
         let Some(recipient) = self.get(app, client, true).await? else {
             return Ok(Recipient::default());
         };
+        // One watermark over everything; each room's own only matters for what is still on its way, and goes.
         let mut expression = String::from("SET #ra = :until REMOVE #s");
-        let mut attributes = vec![("#ra".to_owned(), names::READ_ALL.to_owned()), ("#s".to_owned(), names::SPILLED.to_owned())];
-        let gone = recipient.unread.keys().map(names::unread).chain(recipient.read.keys().map(names::read));
-        for (index, attribute) in gone.enumerate() {
+        let mut attributes = vec![
+            ("#ra".to_owned(), names::read(reading.kind(), names::EVERY_ROOM)),
+            ("#s".to_owned(), names::SPILLED.to_owned()),
+        ];
+        let of_rooms = watermarks(&recipient).into_iter().map(|(attribute, _)| attribute);
+        for (index, attribute) in recipient.unread.keys().map(names::unread).chain(of_rooms).enumerate() {
             expression.push_str(&format!(", #x{index}"));
             attributes.push((format!("#x{index}"), attribute));
         }
-        // A watermark above everything makes each room's own needless, unless that is later.
         if recipient.spilled > 0 {
             let update = Update::builder()
                 .table_name(&self.table)
                 .key(names::PK, text(names::client(app, client)))
                 .update_expression(expression)
                 .set_expression_attribute_names(Some(attributes.into_iter().collect()))
-                .expression_attribute_values(":until", number(until.as_millis()))
+                .expression_attribute_values(":until", number(reading.until().as_millis()))
                 .condition_expression("#s = :spilled")
                 .expression_attribute_values(":spilled", number(recipient.spilled))
                 .build();
-            let delete = Delete::builder()
-                .table_name(&self.table)
-                .key(names::PK, text(names::spill(app, client)))
-                .build();
+            let delete =
+                Delete::builder().table_name(&self.table).key(names::PK, text(names::spill(app, client))).build();
             let (Ok(update), Ok(delete)) = (update, delete) else { return Err(StoreError::Conflict) };
             self.transact(vec![
                 TransactWriteItem::builder().update(update).build(),
@@ -91,7 +87,7 @@ impl Recipients {
             .update(app, client)
             .update_expression(expression)
             .set_expression_attribute_names(Some(attributes.into_iter().collect()))
-            .expression_attribute_values(":until", number(until.as_millis()));
+            .expression_attribute_values(":until", number(reading.until().as_millis()));
         match self.conditional(update, false).await? {
             Updated::Done(recipient) | Updated::Refused(recipient) => Ok(recipient),
         }
@@ -166,23 +162,33 @@ impl Recipients {
         client: &ClientId,
         recipient: Recipient,
     ) -> Result<Recipient, StoreError> {
-        let rooms = recipient.read.iter().filter(|(room, _)| room.as_str() != names::EVERY_ROOM);
-        let mut oldest_first: Vec<_> = rooms.collect();
+        let mut oldest_first = watermarks(&recipient);
         if oldest_first.len() <= MOST_WATERMARKS {
             return Ok(recipient);
         }
-        oldest_first.sort_by_key(|(_, at)| **at);
+        oldest_first.sort_by_key(|(_, at)| *at);
         let mut update = self.update(app, client);
         let mut expression = String::new();
-        for (index, (room, _)) in oldest_first[..oldest_first.len() - MOST_WATERMARKS].iter().enumerate() {
+        for (index, (attribute, _)) in oldest_first[..oldest_first.len() - MOST_WATERMARKS].iter().enumerate() {
             expression.push_str(if index == 0 { "REMOVE " } else { ", " });
             expression.push_str(&format!("#x{index}"));
-            update = update.expression_attribute_names(format!("#x{index}"), names::read(room));
+            update = update.expression_attribute_names(format!("#x{index}"), attribute);
         }
         match self.conditional(update.update_expression(expression), false).await? {
             Updated::Done(recipient) | Updated::Refused(recipient) => Ok(recipient),
         }
     }
+}
+
+/// The attributes of single rooms' watermarks, of both kinds.
+fn watermarks(recipient: &Recipient) -> Vec<(String, Timestamp)> {
+    let kinds = [(names::READ_WRITTEN, &recipient.read.written), (names::READ_ACCEPTED, &recipient.read.accepted)];
+    kinds
+        .into_iter()
+        .flat_map(|(kind, rooms)| rooms.iter().map(move |(room, at)| (kind, room, *at)))
+        .filter(|(_, room, _)| room.as_str() != names::EVERY_ROOM)
+        .map(|(kind, room, at)| (names::read(kind, room.as_str()), at))
+        .collect()
 }
 
 fn rooms(room: &RoomKey) -> aws_sdk_dynamodb::types::AttributeValue {

@@ -13,7 +13,7 @@ mod store;
 mod tests;
 
 pub use device::Device;
-pub use state::Recipient;
+pub use state::{Reading, Recipient, Watermarks};
 pub use store::{Counted, Counting, NotCounted, Recipients, StoreError, Units};
 
 /// A client's devices; the oldest goes when another comes.

@@ -18,12 +18,12 @@ pub const MUTED: &str = "mu";
 pub const SPILLED: &str = "u#~";
 /// Before a room's unread count.
 pub const UNREAD: &str = "u#";
-/// Before a room's read watermark.
-pub const READ: &str = "r#";
+/// Before a room's read watermark on the time that messages were written, by the chat server's clock.
+pub const READ_WRITTEN: &str = "r#";
+/// Before a room's read watermark on the time that messages were accepted, by ours.
+pub const READ_ACCEPTED: &str = "q#";
 /// In place of a room's key: every room.
 pub const EVERY_ROOM: &str = "*";
-/// Up to which point everything was read.
-pub const READ_ALL: &str = "r#*";
 /// Before a named counter.
 pub const SOURCE: &str = "s#";
 /// Before a device.
@@ -47,10 +47,10 @@ pub fn unread(room: &RoomKey) -> String {
     format!("{UNREAD}{}", room.as_str())
 }
 
-/// The attribute of a room's read watermark.
+/// The attribute of a room's read watermark of one kind: [`READ_WRITTEN`] or [`READ_ACCEPTED`].
 #[must_use]
-pub fn read(room: &RoomKey) -> String {
-    format!("{READ}{}", room.as_str())
+pub fn read(kind: &str, room: &str) -> String {
+    format!("{kind}{room}")
 }
 
 /// The attribute of a named counter.

@@ -45,7 +45,13 @@ impl Recipients {
         of_client.insert("#s".to_owned(), names::SPILLED.to_owned());
         let mut with_sum = counts.clone();
         with_sum.insert(":sum".to_owned(), number(sum));
-        let from = self.part(names::client(app, client), format!("ADD #s :sum REMOVE {removed}"), Some(condition), of_client, with_sum)?;
+        let from = self.part(
+            names::client(app, client),
+            format!("ADD #s :sum REMOVE {removed}"),
+            Some(condition),
+            of_client,
+            with_sum,
+        )?;
         let to = self.part(names::spill(app, client), format!("ADD {added}"), None, attributes, counts)?;
         self.transact(vec![from, to]).await
     }

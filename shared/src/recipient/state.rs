@@ -17,7 +17,7 @@ pub struct Recipient {
     /// Unread messages of rooms that were folded away.
     pub spilled: u32,
     /// Up to which point rooms were read.
-    pub read: BTreeMap<RoomKey, Timestamp>,
+    pub read: Watermarks,
     /// Named counters.
     pub sources: BTreeMap<String, u32>,
     /// Installations, by their keys.
@@ -53,10 +53,10 @@ impl Recipient {
             }
         } else if let Some(device) = name.strip_prefix(names::DEVICE) {
             self.devices.extend(Device::from_attribute(DeviceKey::from_attribute(device), value));
-        } else if let Some(room) = name.strip_prefix(names::READ) {
-            if let Some(at) = point(&value) {
-                self.read.insert(RoomKey::from_attribute(room), at);
-            }
+        } else if let Some(room) = name.strip_prefix(names::READ_WRITTEN) {
+            self.read.written.extend(point(&value).map(|at| (RoomKey::from_attribute(room), at)));
+        } else if let Some(room) = name.strip_prefix(names::READ_ACCEPTED) {
+            self.read.accepted.extend(point(&value).map(|at| (RoomKey::from_attribute(room), at)));
         } else if let Some(source) = name.strip_prefix(names::SOURCE) {
             if let Some(n) = number(&value) {
                 self.sources.insert(source.to_owned(), n);
@@ -104,11 +104,47 @@ impl Recipient {
         (self.marks_new.len(), self.marks_old.len())
     }
 
-    /// Whether `room` was read up to a message written at `written_at`.
+    /// Whether `room` was read past a message that was written and accepted at these times.
     #[must_use]
-    pub fn has_read(&self, room: &RoomKey, written_at: Timestamp) -> bool {
+    pub fn has_read(&self, room: &RoomKey, written_at: Option<Timestamp>, accepted_at: Timestamp) -> bool {
         let every = RoomKey::from_attribute(names::EVERY_ROOM);
-        [room, &every].into_iter().filter_map(|room| self.read.get(room)).any(|until| written_at <= *until)
+        [room, &every].into_iter().any(|room| {
+            let written = self.read.written.get(room).zip(written_at).is_some_and(|(until, at)| at <= *until);
+            written || self.read.accepted.get(room).is_some_and(|until| accepted_at < *until)
+        })
+    }
+}
+
+/// Up to which point rooms were read, each in one of two clocks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Watermarks {
+    /// Messages written up to then, by the chat server's clock.
+    pub written: BTreeMap<RoomKey, Timestamp>,
+    /// Messages that we accepted before then.
+    pub accepted: BTreeMap<RoomKey, Timestamp>,
+}
+
+/// What a client has read of a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// Messages written up to this point, as the chat server or the app says.
+    Written(Timestamp),
+    /// Everything that was there: what we had accepted before now. Needs no agreement of clocks, and no times in the messages.
+    Accepted(Timestamp),
+}
+
+impl Reading {
+    pub(super) const fn kind(self) -> &'static str {
+        match self {
+            Self::Written(_) => names::READ_WRITTEN,
+            Self::Accepted(_) => names::READ_ACCEPTED,
+        }
+    }
+
+    pub(super) const fn until(self) -> Timestamp {
+        match self {
+            Self::Written(until) | Self::Accepted(until) => until,
+        }
     }
 }
 
@@ -154,7 +190,8 @@ mod tests {
 
     #[test]
     fn attributes_of_a_newer_release_are_passed_over() {
-        let item = HashMap::from([("zz".to_owned(), n(1)), ("pk".to_owned(), AttributeValue::S("demo#aaa".to_owned()))]);
+        let item =
+            HashMap::from([("zz".to_owned(), n(1)), ("pk".to_owned(), AttributeValue::S("demo#aaa".to_owned()))]);
         assert_eq!(Recipient::from_item(item), Recipient::default());
     }
 

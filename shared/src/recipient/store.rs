@@ -229,11 +229,7 @@ impl Recipients {
     ///
     /// # Errors
     /// When the table does not answer, or keeps leaving keys unprocessed.
-    pub async fn get_all(
-        &self,
-        app: &AppId,
-        clients: &[ClientId],
-    ) -> Result<HashMap<ClientId, Recipient>, StoreError> {
+    pub async fn get_all(&self, app: &AppId, clients: &[ClientId]) -> Result<HashMap<ClientId, Recipient>, StoreError> {
         let mut found = HashMap::with_capacity(clients.len());
         for page in clients.chunks(100) {
             let by_key: HashMap<String, &ClientId> =
@@ -303,13 +299,18 @@ impl Recipients {
                 condition.push_str(" AND NOT contains(mu, :room)");
                 update = update.expression_attribute_values(":room", text(room.as_str()));
             }
+            condition
+                .push_str(" AND (attribute_not_exists(#q) OR #q <= :c) AND (attribute_not_exists(#qa) OR #qa <= :c)");
+            update = update
+                .expression_attribute_names("#q", names::read(names::READ_ACCEPTED, room.as_str()))
+                .expression_attribute_names("#qa", names::read(names::READ_ACCEPTED, names::EVERY_ROOM));
             if let Some(written_at) = counting.written_at {
                 condition.push_str(
                     " AND (attribute_not_exists(#r) OR #r < :wr) AND (attribute_not_exists(#ra) OR #ra < :wr)",
                 );
                 update = update
-                    .expression_attribute_names("#r", names::read(room))
-                    .expression_attribute_names("#ra", names::READ_ALL)
+                    .expression_attribute_names("#r", names::read(names::READ_WRITTEN, room.as_str()))
+                    .expression_attribute_names("#ra", names::read(names::READ_WRITTEN, names::EVERY_ROOM))
                     .expression_attribute_values(":wr", number(written_at.as_millis()));
             }
         }
@@ -331,12 +332,7 @@ impl Recipients {
     ///
     /// # Errors
     /// As [`Recipients::count`].
-    pub async fn withdraw(
-        &self,
-        app: &AppId,
-        client: &ClientId,
-        counting: &Counting,
-    ) -> Result<Recipient, StoreError> {
+    pub async fn withdraw(&self, app: &AppId, client: &ClientId, counting: &Counting) -> Result<Recipient, StoreError> {
         if let Some(room) = &counting.room {
             // A count that was folded away comes back first, so that it is the room's own that loses one.
             self.unfold(app, client, room).await?;
@@ -466,11 +462,8 @@ impl Recipients {
         // Marks are forgotten only where there is an older set to forget. All of its messages were claimed before the newer set was
         // begun.
         let forgets = recipient.marks().1 > 0 && recipient.trimmed.is_none_or(|trimmed| trimmed < begun);
-        let expression = if forgets {
-            "SET m1 = m0, g = :now, trimmed = :g REMOVE m0"
-        } else {
-            "SET m1 = m0, g = :now REMOVE m0"
-        };
+        let expression =
+            if forgets { "SET m1 = m0, g = :now, trimmed = :g REMOVE m0" } else { "SET m1 = m0, g = :now REMOVE m0" };
         let update = self
             .update(app, client)
             .update_expression(expression)
@@ -495,7 +488,7 @@ fn why_not(recipient: &Recipient, counting: &Counting, mentioned: bool) -> NotCo
         if !mentioned && recipient.muted.contains(room) {
             return NotCounted::Muted;
         }
-        if counting.written_at.is_some_and(|written_at| recipient.has_read(room, written_at)) {
+        if recipient.has_read(room, counting.written_at, counting.claimed_at) {
             return NotCounted::Read;
         }
     }

@@ -119,7 +119,7 @@ async fn a_message_that_was_counted_is_not_sent_again_to_a_client_who_muted_the_
 #[tokio::test]
 async fn a_room_that_was_read_past_a_message_does_not_count_it() {
     let store = store().await;
-    store.read_room(&app(), &client(), &room(), T).await.unwrap();
+    store.read_room(&app(), &client(), &room(), Reading::Written(T)).await.unwrap();
     assert_eq!(store.counts(&message("m1", T)).await, Some(NotCounted::Read));
     assert_eq!(store.counts(&message("m2", T.plus(Duration::from_millis(1)))).await, None);
     let other = message_in(&RoomKey::of("other"), "m3", T);
@@ -132,11 +132,29 @@ async fn reading_a_room_clears_it_and_an_older_report_changes_nothing() {
     let store = store().await;
     store.counts(&message("m1", T)).await;
     store.counts(&message_in(&RoomKey::of("other"), "m2", T)).await;
-    let read = store.read_room(&app(), &client(), &room(), T).await.unwrap();
+    let read = store.read_room(&app(), &client(), &room(), Reading::Written(T)).await.unwrap();
     assert_eq!(read.badge(BadgeFrom::Rooms), 1);
     store.counts(&message("m3", T.plus(Duration::from_secs(2)))).await;
-    let late = store.read_room(&app(), &client(), &room(), T.minus(Duration::from_secs(1))).await.unwrap();
+    let late =
+        store.read_room(&app(), &client(), &room(), Reading::Written(T.minus(Duration::from_secs(1)))).await.unwrap();
     assert_eq!(late.badge(BadgeFrom::Rooms), 2);
+}
+
+#[tokio::test]
+async fn a_room_that_was_read_now_holds_back_what_was_accepted_before_whatever_the_messages_times() {
+    let store = store().await;
+    let old = T.minus(Duration::from_secs(200_000_000));
+    let accepted = |id, at| Counting { written_at: Some(old), ..message(id, at) };
+    store.counts(&accepted("m1", T)).await;
+    let now = T.plus(Duration::from_millis(1));
+    store.read_room(&app(), &client(), &room(), Reading::Accepted(now)).await.unwrap();
+    assert_eq!(store.counts(&accepted("m2", T)).await, Some(NotCounted::Read));
+    assert_eq!(store.counts(&accepted("m3", now)).await, None);
+    let later = T.plus(Duration::from_secs(1));
+    store.read_all(&app(), &client(), Reading::Accepted(later)).await.unwrap();
+    let other = Counting { room: Some(RoomKey::of("other")), ..accepted("m4", now) };
+    assert_eq!(store.counts(&other).await, Some(NotCounted::Read));
+    assert_eq!(store.counts(&accepted("m5", later)).await, None);
 }
 
 #[tokio::test]
@@ -146,7 +164,7 @@ async fn reading_everything_clears_every_room_and_holds_back_what_is_on_its_way(
         store.counts(&message_in(&RoomKey::of(&n.to_string()), &n.to_string(), T)).await;
     }
     store.set_source(&app(), &client(), "orders", 4).await.unwrap();
-    let read = store.read_all(&app(), &client(), T).await.unwrap();
+    let read = store.read_all(&app(), &client(), Reading::Written(T)).await.unwrap();
     assert_eq!(read.badge(BadgeFrom::Rooms), 4, "orders are not messages");
     assert_eq!(store.counts(&message("late", T)).await, Some(NotCounted::Read));
     assert_eq!(store.counts(&message("new", T.plus(Duration::from_secs(1)))).await, None);
@@ -157,11 +175,11 @@ async fn watermarks_do_not_pile_up() {
     let store = store().await;
     for n in 0..20 {
         let at = T.plus(Duration::from_secs(n));
-        store.read_room(&app(), &client(), &RoomKey::of(&n.to_string()), at).await.unwrap();
+        store.read_room(&app(), &client(), &RoomKey::of(&n.to_string()), Reading::Written(at)).await.unwrap();
     }
     let read = store.now().await.read;
-    assert_eq!(read.len(), MOST_WATERMARKS);
-    assert!(read.contains_key(&RoomKey::of("19")), "the newest stay");
+    assert_eq!(read.written.len(), MOST_WATERMARKS);
+    assert!(read.written.contains_key(&RoomKey::of("19")), "the newest stay");
 }
 
 #[tokio::test]
@@ -223,7 +241,7 @@ async fn a_withdrawn_message_leaves_the_badge_once_and_is_not_counted_afterwards
 async fn a_withdrawal_after_reading_takes_nothing_from_newer_messages() {
     let store = store().await;
     store.counts(&message("m1", T)).await;
-    store.read_room(&app(), &client(), &room(), T).await.unwrap();
+    store.read_room(&app(), &client(), &room(), Reading::Written(T)).await.unwrap();
     store.withdraw(&app(), &client(), &message("m1", T)).await.unwrap();
     assert_eq!(store.badge().await, 0);
 }
@@ -246,7 +264,10 @@ async fn rooms_beyond_the_cap_fold_and_every_badge_stays_exact() {
     for (n, room) in rooms.iter().enumerate() {
         store.counts(&message_in(room, &format!("{n}-more"), T)).await;
         let badge = store.badge().await;
-        let read = store.read_room(&app(), &client(), room, T.plus(Duration::from_secs(n as u64))).await.unwrap();
+        let read = store
+            .read_room(&app(), &client(), room, Reading::Written(T.plus(Duration::from_secs(n as u64))))
+            .await
+            .unwrap();
         assert_eq!(badge - read.badge(BadgeFrom::Rooms), u32::try_from(n % 3).unwrap() + 2, "room {n}");
     }
     assert_eq!(store.badge().await, 0);
@@ -259,10 +280,13 @@ async fn reading_everything_takes_the_folded_rooms_along() {
     for n in 0..50 {
         store.counts(&message_in(&RoomKey::of(&n.to_string()), &n.to_string(), T)).await;
     }
-    assert_eq!(store.read_all(&app(), &client(), T).await.unwrap().badge(BadgeFrom::Rooms), 0);
+    assert_eq!(store.read_all(&app(), &client(), Reading::Written(T)).await.unwrap().badge(BadgeFrom::Rooms), 0);
     // No old count comes back when a folded room is read later.
     store.counts(&message_in(&RoomKey::of("0"), "new", T.plus(Duration::from_secs(1)))).await;
-    store.read_room(&app(), &client(), &RoomKey::of("0"), T.plus(Duration::from_secs(2))).await.unwrap();
+    store
+        .read_room(&app(), &client(), &RoomKey::of("0"), Reading::Written(T.plus(Duration::from_secs(2))))
+        .await
+        .unwrap();
     assert_eq!(store.badge().await, 0);
 }
 
@@ -328,7 +352,7 @@ async fn a_count_costs_one_write_unit_at_the_population_of_the_bars() {
         let room = &rooms[usize::try_from(n % 5).unwrap()];
         store.count(&app(), &person, &message_in(room, &n.to_string(), at), false).await.unwrap();
         if n % 50 == 49 {
-            store.read_room(&app(), &person, room, at).await.unwrap();
+            store.read_room(&app(), &person, room, Reading::Written(at)).await.unwrap();
         }
     }
     let (counts, others, reads) = store.units().unwrap().snapshot();

@@ -11,7 +11,7 @@ use super::subscription::{invalid, json, missing, object, text};
 use crate::app::BadgeFrom;
 use crate::call::BodyError;
 use crate::id::{ClientId, RoomKey};
-use crate::recipient::Recipient;
+use crate::recipient::{Reading, Recipient};
 use crate::time::Timestamp;
 
 /// Clients of one call: what one batch read takes.
@@ -130,19 +130,19 @@ pub enum Change {
     Room {
         /// The room.
         room: RoomKey,
-        /// Messages written later are not read.
-        until: Timestamp,
+        /// How far.
+        reading: Reading,
     },
     /// `{"read": "*", "until"}`: everything was read.
     Everything {
-        /// Messages written later are not read.
-        until: Timestamp,
+        /// How far.
+        reading: Reading,
     },
 }
 
 impl Change {
-    /// Reads a body. Without `until` everything up to `now` was read; one that lies ahead of every clock is taken back to a minute
-    /// from now.
+    /// Reads a body. Without `until` everything that was accepted before `now` was read, whatever times the messages bear; an
+    /// `until` that lies ahead of every clock is taken back to a minute from now.
     ///
     /// # Errors
     /// When a field is missing or not usable; the failure names it.
@@ -151,13 +151,13 @@ impl Change {
         match (text(&fields, "read")?, text(&fields, "source")?) {
             (Some(_), Some(_)) => Err(invalid("read and source are in one body: send one of them")),
             (Some(room), None) => {
-                let until = until(&fields, now)?;
+                let reading = reading(&fields, now)?;
                 if room == "*" {
-                    Ok(Self::Everything { until })
+                    Ok(Self::Everything { reading })
                 } else if room.len() > MOST_ROOM_NAME {
                     Err(invalid("read is longer than 256 bytes"))
                 } else {
-                    Ok(Self::Room { room: RoomKey::of(room), until })
+                    Ok(Self::Room { room: RoomKey::of(room), reading })
                 }
             }
             (None, Some(source)) => {
@@ -173,12 +173,12 @@ impl Change {
     }
 }
 
-fn until(fields: &Map<String, Value>, now: Timestamp) -> Result<Timestamp, Failure> {
+fn reading(fields: &Map<String, Value>, now: Timestamp) -> Result<Reading, Failure> {
     match fields.get("until") {
-        None | Some(Value::Null) => Ok(now),
+        None | Some(Value::Null) => Ok(Reading::Accepted(now)),
         Some(until) => {
             let ms = until.as_u64().ok_or_else(|| invalid("until is not a whole number of milliseconds since 1970"))?;
-            Ok(Timestamp::from_millis(ms).min(now.plus(CLOCK_SLACK)))
+            Ok(Reading::Written(Timestamp::from_millis(ms).min(now.plus(CLOCK_SLACK))))
         }
     }
 }
@@ -254,15 +254,15 @@ mod tests {
     fn a_source_is_set_and_a_room_is_read() {
         let orders = Change::Source { name: "orders".to_owned(), count: 2 };
         assert_eq!(change(r#"{"source": "orders", "count": 2}"#), Ok(orders));
-        let room = Change::Room { room: RoomKey::of("r"), until: NOW };
+        let room = Change::Room { room: RoomKey::of("r"), reading: Reading::Accepted(NOW) };
         assert_eq!(change(r#"{"read": "r"}"#), Ok(room));
-        let earlier = Change::Everything { until: Timestamp::from_millis(5) };
+        let earlier = Change::Everything { reading: Reading::Written(Timestamp::from_millis(5)) };
         assert_eq!(change(r#"{"read": "*", "until": 5}"#), Ok(earlier));
     }
 
     #[test]
     fn a_read_mark_from_the_future_silences_nothing_but_the_next_minute() {
-        let ahead = Change::Everything { until: NOW.plus(CLOCK_SLACK) };
+        let ahead = Change::Everything { reading: Reading::Written(NOW.plus(CLOCK_SLACK)) };
         assert_eq!(change(r#"{"read": "*", "until": 9999999999999}"#), Ok(ahead));
     }
 
