@@ -1,1 +1,11 @@
-fn main(){}
+//! End to end: through HTTP, over the local stack, with the bodies that the real servers send.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub, reason = "tests")]
+
+mod bad_input;
+mod bell;
+mod deliver;
+mod durability;
+mod imkit;
+mod processes;
+mod template;

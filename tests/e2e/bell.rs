@@ -1,0 +1,206 @@
+//! A running stack, and a caller who talks to it over HTTP as the real servers do.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use pushbell_local::aws::sqs::Delayed;
+use pushbell_local::faults::Rule;
+use pushbell_local::phones::{Channel, Notification, View};
+use pushbell_local::stack::{Options, Stack};
+use serde_json::{Value, json};
+
+/// A stack of one test, and a client of it.
+pub struct Bell {
+    pub stack: Stack,
+    pub caller: Caller,
+}
+
+/// An HTTP client of a stack, in this process or another.
+pub struct Caller {
+    url: String,
+    http: Client<HttpConnector, Full<Bytes>>,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: http::HeaderMap,
+    pub text: String,
+}
+
+impl Answer {
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("no JSON in {}: {:?}", self.status, self.text))
+    }
+}
+
+/// `demo:demo-master`, as Kinvey's callers send it.
+pub const MASTER: (&str, &str) = ("authorization", "Basic ZGVtbzpkZW1vLW1hc3Rlcg==");
+/// The demo app's API key.
+pub const API_KEY: (&str, &str) = ("im-api-key", "demo.demo-api-key");
+const JSON: (&str, &str) = ("content-type", "application/json; charset=utf-8");
+/// The demo app's IMKIT hook.
+pub const HOOK: &str = "/hooks/demo/demo-secret/imkit";
+
+impl Caller {
+    pub fn new(url: impl Into<String>) -> Self {
+        Self { url: url.into(), http: Client::builder(TokioExecutor::new()).build_http() }
+    }
+
+    pub async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Answer {
+        self.try_send(method, path, headers, body).await.expect("the stack answers")
+    }
+
+    pub async fn try_send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Option<Answer> {
+        let mut request = http::Request::builder().method(method).uri(format!("{}{path}", self.url));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(body.into())).expect("a request");
+        let response = self.http.request(request).await.ok()?;
+        let (parts, body) = response.into_parts();
+        let text = String::from_utf8_lossy(&body.collect().await.ok()?.to_bytes()).into_owned();
+        Some(Answer { status: parts.status.as_u16(), headers: parts.headers, text })
+    }
+
+    pub async fn post(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
+        let headers: Vec<_> = headers.iter().copied().chain([JSON]).collect();
+        self.send("POST", path, &headers, body.to_string()).await
+    }
+
+    pub async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        self.send("GET", path, headers, "").await
+    }
+
+    /// IMKIT's chat server calls.
+    pub async fn imkit(&self, body: &Value) -> Answer {
+        self.post(HOOK, &[], body).await
+    }
+
+    /// A device of `user` as Kinvey's SDKs register it. The token is the device's id.
+    pub async fn register(&self, user: &str, platform: &str, token: &str) {
+        let body = json!({"platform": platform, "deviceId": token, "userId": user});
+        let answer = self.post("/push/demo/register-device", &[MASTER], &body).await;
+        assert_eq!((answer.status, answer.text.as_str()), (204, ""));
+    }
+}
+
+impl Bell {
+    pub async fn start() -> Self {
+        Self::start_with(Options::test()).await
+    }
+
+    pub async fn start_with(options: Options) -> Self {
+        let stack = Stack::start(options).await.unwrap_or_else(|error| panic!("the stack does not start: {error}"));
+        let caller = Caller::new(stack.url());
+        Self { stack, caller }
+    }
+
+    /// Everything that is due now was worked off; delayed work may be left.
+    pub async fn settled(&self) {
+        self.stack.idle(Delayed::Ignored).await.expect("the queues answer");
+    }
+
+    /// Everything was worked off, delayed work too: time is moved on for it until nothing is left.
+    pub async fn drained(&self) {
+        loop {
+            self.settled().await;
+            let waits = |queue| self.stack.aws.queues.depth(queue).expect("a queue of the template").delayed > 0;
+            if !waits("DeliverQueue") && !waits("FanOutQueue") {
+                return;
+            }
+            self.stack.aws.queues.advance_delayed(Duration::from_secs(900)).expect("the queues answer");
+        }
+    }
+
+    /// How many records the deliver function gave up.
+    pub fn dead_letters(&self) -> u64 {
+        self.stack.aws.queues.depth("DeliverDeadLetters").expect("a queue of the template").visible
+    }
+
+    /// Makes a rule for a fake service.
+    pub fn fault(&self, rule: Rule) -> u64 {
+        self.stack.aws.faults.add(rule).expect("a rule that the service has")
+    }
+
+    pub fn shown(&self, channel: Channel, token: &str) -> Vec<Notification> {
+        self.stack.phones.notifications(channel, token, View::Received).expect("the phones answer")
+    }
+
+    pub fn android(&self, token: &str) -> Vec<Notification> {
+        self.shown(Channel::Fcm, token)
+    }
+
+    pub fn iphone(&self, token: &str) -> Vec<Notification> {
+        self.shown(Channel::Sns, token)
+    }
+
+    /// The number that the client's badge service shows.
+    pub async fn badge(&self, client: &str) -> i64 {
+        let answer = self.caller.get(&format!("/badges/{client}"), &[API_KEY]).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        let body = answer.json();
+        body["result"]["total"].as_i64().or_else(|| body["total"].as_i64()).expect("a total")
+    }
+}
+
+/// The page's example, to `clients`.
+pub fn text_message(id: &str, clients: &[&str]) -> Value {
+    json!({
+        "_id": id,
+        "message": "lala",
+        "room": "demo-room",
+        "roomName": "Demo Room",
+        "sender": {
+            "_id": "sss", "avatarUrl": "http://loremflickr.com/240/240/style?1574241882", "nickname": "SSS",
+            "description": "description la la #1568192464957", "isRobot": false, "id": "sss",
+            "lastLoginTimeMS": 1_568_192_470_942_u64
+        },
+        "messageType": "text",
+        "appID": "SampleApp",
+        "id": id,
+        "messageTimeMS": 1_574_246_991_222_u64,
+        "updatedAtMS": 1_574_246_991_223_u64,
+        "createdAtMS": 1_574_246_991_223_u64,
+        "pushToClients": clients
+    })
+}
+
+/// The folder of the workspace.
+pub fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The binaries of the workspace, built when they are not yet: `cargo test` builds a package's binaries only for its own tests.
+pub fn binaries() -> PathBuf {
+    static BUILT: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
+    BUILT
+        .get_or_init(|| {
+            let status = std::process::Command::new(env!("CARGO"))
+                .args(["build", "--workspace", "--bins", "--locked", "--offline", "--quiet"])
+                .current_dir(workspace())
+                .status()
+                .expect("cargo runs");
+            assert!(status.success(), "the binaries do not build");
+            let mut folder = std::env::current_exe().expect("this test has a path");
+            folder.pop();
+            if folder.ends_with("deps") {
+                folder.pop();
+            }
+            folder
+        })
+        .clone()
+}

@@ -1,0 +1,88 @@
+//! The real function binaries on an emulated Lambda Runtime API.
+
+use std::process::Stdio;
+
+use pushbell_local::phones::Channel;
+use pushbell_local::stack::{Options, Processes};
+use tokio::io::AsyncReadExt as _;
+use tokio::process::Command;
+
+use crate::bell::{Bell, Caller, binaries, text_message};
+
+fn options() -> Options {
+    Options { processes: Some(Processes { binaries: binaries(), environments: 2, output: false }), ..Options::test() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_function_binaries_do_the_main_job() {
+    let bell = Bell::start_with(options()).await;
+    bell.caller.register("aaa", "ios", "a1b2c3").await;
+    bell.caller.register("bbb", "android", "fcm-bbb").await;
+    let clients: Vec<String> = (0..150).map(|n| format!("c{n}")).collect();
+    let mut names: Vec<&str> = clients.iter().map(String::as_str).collect();
+    names.extend(["aaa", "bbb"]);
+    let answer = bell.caller.imkit(&text_message("m1", &names)).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    bell.stack.phones.wait_for(Channel::Sns, "a1b2c3", 1).await.unwrap();
+    bell.stack.phones.wait_for(Channel::Fcm, "fcm-bbb", 1).await.unwrap();
+    bell.settled().await;
+    assert_eq!(bell.iphone("a1b2c3")[0].badge, Some(1));
+    bell.stack.tick("retry").await.unwrap().unwrap();
+    bell.stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_token_secret_or_text_reaches_a_log() {
+    let mut child = Command::new(binaries().join("pushbell"))
+        .args(["--listen", "127.0.0.1:0", "--processes"])
+        .env("AWS_LAMBDA_LOG_LEVEL", "TRACE")
+        .env("RUST_LOG", "trace")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut out = child.stdout.take().unwrap();
+    let mut text = Vec::new();
+    let url = loop {
+        let mut chunk = [0; 4096];
+        let n = out.read(&mut chunk).await.unwrap();
+        assert!(n > 0, "the address comes before the end of the output");
+        text.extend_from_slice(&chunk[..n]);
+        let so_far = String::from_utf8_lossy(&text).into_owned();
+        if let Some(at) = so_far.find("http://127.0.0.1:")
+            && so_far[at..].contains('\n')
+        {
+            break so_far[at..].split_whitespace().next().unwrap().trim_end_matches('/').to_owned();
+        }
+    };
+    // What it says at its start is for the person who started it: the demo app's credentials are printed on purpose.
+    let greeting = text.len();
+    let reader = tokio::spawn(async move {
+        out.read_to_end(&mut text).await.unwrap();
+        text
+    });
+    let caller = Caller::new(url);
+    caller.register("aaa", "ios", "5ec2e77042").await;
+    caller.register("aaa", "android", "fcm-5ec2e7-token").await;
+    let mut body = text_message("m1", &["aaa"]);
+    body["message"] = serde_json::json!("a very private text");
+    assert_eq!(caller.imkit(&body).await.status, 200);
+    let mut clock = tokio::time::interval(std::time::Duration::from_millis(20));
+    while caller.get("/phones", &[]).await.json().as_array().map_or(0, Vec::len) < 2 {
+        clock.tick().await;
+    }
+    caller.post("/hooks/demo/wrong-but-private/imkit", &[], &body).await;
+    // Ctrl-C, so that everything that was to be written is written.
+    let pid = child.id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().await.unwrap().success());
+    let end = child.wait_with_output().await.unwrap();
+    let text = reader.await.unwrap();
+    let log = String::from_utf8_lossy(&text[greeting..]).into_owned() + &String::from_utf8_lossy(&end.stderr);
+    assert!(log.contains("chunk"), "the functions' logs are in it: {log}");
+    for private in ["5ec2e7", "a very private text", "demo-secret", "wrong-but-private", "demo-master", "PRIVATE KEY"] {
+        let place = log.lines().find(|line| line.contains(private));
+        assert_eq!(place, None, "{private} is in the log");
+    }
+    assert!(end.status.success(), "Ctrl-C ends it cleanly: {:?}", end.status);
+}
