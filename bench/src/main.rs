@@ -1,2 +1,54 @@
-//! x
-fn main() {}
+//! Benchmarks over the local stack. Each prints what it measured and how; nothing here fails on a time.
+
+mod chunks;
+mod end_to_end;
+mod population;
+mod stats;
+
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+
+/// What can go wrong: the stack, the tables, the binaries. A benchmark has one user, who reads the text.
+type Error = Box<dyn std::error::Error + Send + Sync>;
+
+#[derive(Parser)]
+#[command(name = "bench", about = "Benchmarks of Pushbell over the local stack")]
+struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Drives `deliver`: recipients per second, DynamoDB units per recipient, time to the vendor, memory.
+    Deliver {
+        /// Recipients, each with two devices.
+        #[arg(long, default_value_t = 10_000)]
+        recipients: usize,
+        /// What the fake FCM takes for an answer, in milliseconds.
+        #[arg(long, default_value_t = 0)]
+        latency: u64,
+        /// Rooms with unread messages of each recipient.
+        #[arg(long, default_value_t = 5)]
+        rooms: usize,
+        /// Seed of the population.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    match Arguments::parse().what {
+        What::Deliver { recipients, latency, rooms, seed } => {
+            let latency = Duration::from_millis(latency);
+            fastrand::seed(seed);
+            println!(
+                "deliver: {recipients} recipients x 2 devices (SNS, FCM), {rooms} unread rooms, FCM answers after {latency:?}, seed {seed}\n"
+            );
+            chunks::run(recipients, rooms, latency).await?;
+            end_to_end::run(recipients, rooms, latency).await
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! The population that the bars are stated for: two devices with tokens of real length, rooms with unread messages, marks in steady
+//! state.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use pushbell::delivery::Channel;
+use pushbell::delivery::sns::Endpoints;
+use pushbell::env::{Environment, Table};
+use pushbell::id::{AppId, ClientId, DeviceKey, RoomKey, Token};
+use pushbell::recipient::{Device, names};
+use pushbell::time::Timestamp;
+use pushbell_local::stack::Stack;
+
+use crate::Error;
+
+/// The iOS platform application of the demo app.
+const APPLICATION: &str = "arn:aws:sns:us-east-1:000000000000:app/APNS/demo";
+
+/// The environment of one of a stack's functions.
+pub(crate) fn environment(stack: &Stack, function: &str) -> Result<Environment, Error> {
+    let variables = stack.variables(function)?;
+    Ok(Environment::from_lookup(|name| variables.get(name).cloned())?)
+}
+
+/// The clients' names, as chat servers make them.
+pub(crate) fn clients(n: usize) -> Result<Vec<ClientId>, Error> {
+    Ok((0..n).map(|n| ClientId::parse(format!("65a1f0c2e4b0a1d2c3{n:06x}"))).collect::<Result<_, _>>()?)
+}
+
+/// Puts the clients into the tables, and their phones into the fake SNS.
+pub(crate) async fn seed(stack: &Stack, clients: &[ClientId], rooms: usize) -> Result<(), Error> {
+    let env = environment(stack, "deliver")?;
+    let (app, table) = (AppId::parse("demo")?, env.table(Table::Recipients)?);
+    let (dynamodb, endpoints) = (pushbell::aws::dynamodb(&env), Endpoints::new(&env));
+    let now = Timestamp::now();
+    stream::iter(clients.chunks(25).map(Ok::<_, Error>))
+        .try_for_each_concurrent(8, |page| {
+            let (app, table, dynamodb, endpoints) = (&app, &table, &dynamodb, &endpoints);
+            async move {
+                let mut writes = Vec::with_capacity(page.len());
+                for client in page {
+                    let token = Token::parse(format!("{:064x}", u128::from_str_radix(&hex(client), 16)?))?;
+                    let endpoint = endpoints.create(APPLICATION, &token).await?;
+                    let item = item(app, client, token, endpoint, rooms, now)?;
+                    let put = PutRequest::builder().set_item(Some(item)).build()?;
+                    writes.push(WriteRequest::builder().put_request(put).build());
+                }
+                dynamodb.batch_write_item().request_items(table, writes).send().await?;
+                Ok(())
+            }
+        })
+        .await
+}
+
+fn hex(client: &ClientId) -> String {
+    client.as_str().to_owned()
+}
+
+fn item(
+    app: &AppId,
+    client: &ClientId,
+    token: Token,
+    endpoint: String,
+    rooms: usize,
+    now: Timestamp,
+) -> Result<HashMap<String, AttributeValue>, Error> {
+    let number = |n: u64| AttributeValue::N(n.to_string());
+    let device = |kind: &str, channel, token, endpoint| Device {
+        key: DeviceKey::of(kind, client.as_str()),
+        channel,
+        token,
+        endpoint,
+        sandbox: false,
+        registered_at: now.minus(Duration::from_secs(86_400)),
+        framework: None,
+        locale: None,
+    };
+    // 163 characters: an installation id, a colon, 140 characters.
+    let fcm = Token::parse(format!(
+        "{:A<22}:APA91b{:x<134}",
+        client.as_str().chars().rev().take(22).collect::<String>(),
+        client.as_str()
+    ))?;
+    let ios = device("ios", Channel::Sns, token, Some(endpoint));
+    let android = device("android", Channel::Fcm, fcm, None);
+    // A set is closed with 25 marks at 15 minutes; the newest one is anywhere between.
+    let newest = fastrand::usize(1..=24);
+    let marks = |n: usize| {
+        AttributeValue::Bs((0..n).map(|_| Blob::new(fastrand::u64(..).to_be_bytes()[..6].to_vec())).collect())
+    };
+    let begun = now.minus(Duration::from_secs(36 * newest as u64 + 40));
+    let mut item = HashMap::from([
+        (names::PK.to_owned(), AttributeValue::S(names::client(app, client))),
+        (names::device(&ios.key), ios.to_attribute()),
+        (names::device(&android.key), android.to_attribute()),
+        (names::MARKS_NEW.to_owned(), marks(newest)),
+        (names::MARKS_OLD.to_owned(), marks(25)),
+        (names::BEGUN.to_owned(), number(begun.as_millis())),
+        (names::TRIMMED.to_owned(), number(begun.minus(Duration::from_secs(900)).as_millis())),
+    ]);
+    for room in 0..rooms {
+        item.insert(names::unread(&RoomKey::of(&format!("{client}-{room}"))), number(fastrand::u64(1..=30)));
+    }
+    Ok(item)
+}
+
+/// The channels' messages as an IMKIT server sends them, to a group.
+pub(crate) fn callback(id: &str, clients: &[ClientId]) -> serde_json::Value {
+    serde_json::json!({
+        "_id": id, "id": id, "appID": "demo", "room": "room-4412", "roomName": "Night shift",
+        "messageType": "text", "message": "gate 4 is open, please come over with both keys and the list",
+        "sender": {"_id": "u-207", "id": "u-207", "nickname": "Mira", "avatarUrl": "https://files.example.net/a/207.png",
+            "description": "", "isRobot": false, "lastLoginTimeMS": 1_767_225_000_123_u64},
+        "messageTimeMS": Timestamp::now().as_millis(), "createdAtMS": Timestamp::now().as_millis(),
+        "updatedAtMS": Timestamp::now().as_millis(),
+        "pushToClients": clients.iter().map(ClientId::as_str).collect::<Vec<_>>(),
+    })
+}
+
+/// Collects a stream's chunks of work; a name for the type in signatures.
+pub(crate) async fn in_turn<T>(work: impl IntoIterator<Item = impl Future<Output = T>>, most: usize) -> Vec<T> {
+    stream::iter(work).buffered(most).collect().await
+}
