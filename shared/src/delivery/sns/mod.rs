@@ -6,6 +6,8 @@
 mod answer;
 mod endpoint;
 mod payload;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 
@@ -137,38 +139,5 @@ impl Sns {
             Ok(_) => Ok(()),
             Err(error) => Err(answer::of(&error)),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sends_may_be_spawned() {
-        fn assert_send(_: impl Send) {}
-        #[expect(dead_code, reason = "compiling is the test")]
-        fn check(
-            sns: &Sns,
-            fcm: &crate::delivery::fcm::Fcm,
-            device: &Device,
-            message: &Message,
-            vendor: &crate::app::FcmVendor,
-        ) {
-            let (settings, patch, now) = (Settings::default(), Patch::default(), Timestamp::from_millis(0));
-            assert_send(sns.send("", &Sns::prepare(message, &settings), device, &patch, now));
-            let prepared = crate::delivery::fcm::Fcm::prepare(message, &settings);
-            assert_send(fcm.send(vendor, &prepared, &device.token, &patch, now));
-        }
-    }
-
-    #[test]
-    fn the_platform_comes_from_the_application() {
-        let of = |kind: &str| Platform::of(&format!("arn:aws:sns:eu-west-1:000000000000:app/{kind}/demo"));
-        assert_eq!(of("APNS"), Some(Platform::Apns));
-        assert_eq!(of("APNS_SANDBOX"), Some(Platform::Sandbox));
-        assert_eq!(of("GCM"), None);
-        assert_eq!(Platform::of("arn:aws:sns:eu-west-1:000000000000:topic"), None);
-        assert_eq!(Platform::of(""), None);
     }
 }
