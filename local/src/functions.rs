@@ -125,7 +125,13 @@ impl Thread {
         let (jobs, work) = mpsc::unbounded_channel();
         std::thread::Builder::new()
             .name(package.to_owned())
-            .spawn(move || LocalSet::new().block_on(&runtime, work_off(function, work, timeout, closing)))
+            .spawn(move || {
+                let tasks = LocalSet::new();
+                tasks.block_on(&runtime, work_off(function, work, timeout, closing));
+                // What is left of a run closes its connections, for which it needs the runtime.
+                let _context = runtime.enter();
+                drop(tasks);
+            })
             .map_err(failed)?;
         Ok(Self { jobs })
     }

@@ -9,9 +9,15 @@ use pushbell_local::cli::{Cli, Command, Run, Token};
 use pushbell_local::stack::{Options, Processes, Stack, StackError};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::filter::{EnvFilter, FilterExt as _, filter_fn};
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// The key of the demo app's user tokens. Fixed and printed: nothing real is behind it.
 const DEMO_USER_KEY: &[u8] = b"demo-user-key-0123456789abcdef0123456789ab";
+
+/// Whose events below warnings may be shown.
+const OUR_CRATES: [&str; 6] = ["pushbell", "generic_push", "devices", "fan_out", "deliver", "retry"];
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -25,13 +31,7 @@ fn main() -> ExitCode {
 }
 
 fn run(run: Run) -> ExitCode {
-    tracing_subscriber::fmt()
-        .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_default_env()
-                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,dynoxide=error")),
-        )
-        .with_writer(std::io::stderr)
-        .init();
+    log();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error),
@@ -39,6 +39,17 @@ fn run(run: Run) -> ExitCode {
     let code = runtime.block_on(serve(run));
     runtime.shutdown_timeout(Duration::from_millis(200));
     code
+}
+
+/// Logs go to standard error, as `RUST_LOG` says.
+fn log() {
+    let wanted = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,dynoxide=error"));
+    // Below warnings, libraries log whole requests: with tokens and secrets in them.
+    let ours = filter_fn(|event| {
+        *event.level() <= tracing::Level::WARN || OUR_CRATES.iter().any(|own| event.target().starts_with(own))
+    });
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_filter(wanted.and(ours));
+    tracing_subscriber::registry().with(layer).init();
 }
 
 async fn serve(run: Run) -> ExitCode {
