@@ -377,7 +377,9 @@ impl<T: DeserializeOwned> SecretDocuments<T> {
         let answer = self.client.get_secret_value().secret_id(name).send().await;
         match answer {
             Ok(secret) => parse(self.document, secret.secret_string().unwrap_or_default()).map(Some),
-            Err(error) if error.as_service_error().is_some_and(GetSecretValueError::is_resource_not_found_exception) => {
+            Err(error)
+                if error.as_service_error().is_some_and(GetSecretValueError::is_resource_not_found_exception) =>
+            {
                 Ok(None)
             }
             Err(error) => Err(AppError::Secret(Box::new(error.into()))),
@@ -445,7 +447,11 @@ impl SettingsDocuments {
 
 fn parse<T: DeserializeOwned>(document: &'static str, text: &str) -> Result<T, AppError> {
     // serde's message may quote the value it stumbled over, and that may be a secret: only the place is told.
-    serde_json::from_str(text).map_err(|error| AppError::Malformed { document, line: error.line(), column: error.column() })
+    serde_json::from_str(text).map_err(|error| AppError::Malformed {
+        document,
+        line: error.line(),
+        column: error.column(),
+    })
 }
 
 #[cfg(test)]

@@ -32,8 +32,7 @@ fn http_client() -> SharedHttpClient {
 
 fn config(env: &Environment, service: Service) -> SdkConfig {
     let (access_key, secret_key, session_token) = env.credentials();
-    let credentials =
-        Credentials::new(access_key, secret_key, session_token.map(str::to_owned), None, "environment");
+    let credentials = Credentials::new(access_key, secret_key, session_token.map(str::to_owned), None, "environment");
     let mut builder = SdkConfig::builder()
         .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest())
         .region(Region::new(env.region().to_owned()))

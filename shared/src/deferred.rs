@@ -136,13 +136,7 @@ fn row(mut item: std::collections::HashMap<String, AttributeValue>) -> Option<Ro
     };
     let key = (text("pk")?, text("sk")?);
     let due = Timestamp::from_millis(key.1.split('#').next()?.parse().ok()?);
-    Some(Row {
-        queue: Queue::from_word(&text("q")?)?,
-        app: AppId::parse(text("a")?).ok()?,
-        body: text("b")?,
-        due,
-        key,
-    })
+    Some(Row { queue: Queue::from_word(&text("q")?)?, app: AppId::parse(text("a")?).ok()?, body: text("b")?, due, key })
 }
 
 #[cfg(test)]

@@ -70,7 +70,14 @@ impl Work {
     ///
     /// # Errors
     /// When neither the queue nor the deferred table takes it.
-    pub async fn put(&self, queue: Queue, app: &AppId, body: String, delay: Duration, now: Timestamp) -> Result<(), Refused> {
+    pub async fn put(
+        &self,
+        queue: Queue,
+        app: &AppId,
+        body: String,
+        delay: Duration,
+        now: Timestamp,
+    ) -> Result<(), Refused> {
         if delay <= LONGEST_DELAY && self.send(queue, app, &body, delay).await {
             return Ok(());
         }

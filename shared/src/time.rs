@@ -13,9 +13,11 @@ impl Timestamp {
     /// The worker's clock. Where a decision must hold between workers, take the queue record's time instead.
     #[must_use]
     pub fn now() -> Self {
-        Self(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| {
-            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-        }))
+        Self(
+            SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX)),
+        )
     }
 
     /// The point `ms` milliseconds after 1970.

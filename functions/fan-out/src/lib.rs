@@ -73,7 +73,8 @@ async fn run(state: &State, record: &SqsMessage) -> Result<(), RecordError> {
     let now = Timestamp::now();
     // A record that comes again has queued some of its chunks: deliver looks for their results before it sends.
     let again = record.attributes.get("ApproximateReceiveCount").is_some_and(|count| count != "1");
-    let bodies = part.chunks(again).map(|chunk| queue::body(&chunk)).collect::<Result<Vec<_>, _>>().map_err(malformed)?;
+    let bodies =
+        part.chunks(again).map(|chunk| queue::body(&chunk)).collect::<Result<Vec<_>, _>>().map_err(malformed)?;
     state.work.put_all(Queue::Deliver, &app, bodies, now).await.map_err(RecordError::Queue)?;
     tracing::info!(app = %app, task = part.key.task.get(), first = part.first, chunks = part.len(), recipients = part.to.len(), "cut");
     let split = Split { first: part.first, chunks: part.len(), app, key: part.key };

@@ -191,7 +191,10 @@ mod tests {
             ],
         };
         let text = serde_json::to_string(&chunk).unwrap();
-        assert!(text.starts_with(r#"{"task":7,"nonce":"abcdefgh","seq":3,"attempt":1,"claimed_at":1,"repeat":true"#), "{text}");
+        assert!(
+            text.starts_with(r#"{"task":7,"nonce":"abcdefgh","seq":3,"attempt":1,"claimed_at":1,"repeat":true"#),
+            "{text}"
+        );
         assert_eq!(serde_json::from_str::<Chunk<serde_json::Value>>(&text).unwrap(), chunk);
     }
 

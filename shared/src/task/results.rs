@@ -383,7 +383,10 @@ mod tests {
             results: vec![
                 TargetResult {
                     client: client("a,b=c #名"),
-                    outcomes: vec![(Some(device.clone()), Outcome::Delivered), (Some(DeviceKey::of("x", "2")), Outcome::Pending)],
+                    outcomes: vec![
+                        (Some(device.clone()), Outcome::Delivered),
+                        (Some(DeviceKey::of("x", "2")), Outcome::Pending),
+                    ],
                 },
                 TargetResult { client: client("bbb"), outcomes: vec![(None, Outcome::NoDevice)] },
                 TargetResult { client: client("ccc"), outcomes: Vec::new() },
@@ -395,7 +398,10 @@ mod tests {
             }),
         };
         assert_eq!(from_item(key, to_item(&row)).unwrap(), row);
-        assert_eq!(row.counters(), BTreeMap::from([(Outcome::Delivered, 1), (Outcome::NoDevice, 1), (Outcome::Pending, 1)]));
+        assert_eq!(
+            row.counters(),
+            BTreeMap::from([(Outcome::Delivered, 1), (Outcome::NoDevice, 1), (Outcome::Pending, 1)])
+        );
     }
 
     #[test]
