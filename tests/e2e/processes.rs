@@ -1,10 +1,12 @@
 //! The real function binaries on an emulated Lambda Runtime API.
 
 use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use pushbell_local::phones::Channel;
 use pushbell_local::stack::{Options, Processes};
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Command;
 
 use crate::bell::{Bell, Caller, binaries, text_message};
@@ -31,6 +33,14 @@ async fn the_function_binaries_do_the_main_job() {
     bell.stack.stop().await;
 }
 
+/// Reads to the end, so that the process is never held up by a full pipe.
+async fn collect(mut from: impl AsyncRead + Unpin, into: Arc<Mutex<String>>) {
+    let mut chunk = [0; 4096];
+    while let Ok(n @ 1..) = from.read(&mut chunk).await {
+        into.lock().unwrap().push_str(&String::from_utf8_lossy(&chunk[..n]));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_token_secret_or_text_reaches_a_log() {
     let mut child = Command::new(binaries().join("pushbell"))
@@ -42,33 +52,29 @@ async fn no_token_secret_or_text_reaches_a_log() {
         .kill_on_drop(true)
         .spawn()
         .unwrap();
-    let mut out = child.stdout.take().unwrap();
-    let mut text = Vec::new();
+    let log = Arc::new(Mutex::new(String::new()));
+    let readers = [
+        tokio::spawn(collect(child.stdout.take().unwrap(), Arc::clone(&log))),
+        tokio::spawn(collect(child.stderr.take().unwrap(), Arc::clone(&log))),
+    ];
+    let mut clock = tokio::time::interval(Duration::from_millis(20));
     let url = loop {
-        let mut chunk = [0; 4096];
-        let n = out.read(&mut chunk).await.unwrap();
-        assert!(n > 0, "the address comes before the end of the output");
-        text.extend_from_slice(&chunk[..n]);
-        let so_far = String::from_utf8_lossy(&text).into_owned();
-        if let Some(at) = so_far.find("http://127.0.0.1:")
-            && so_far[at..].contains('\n')
+        clock.tick().await;
+        let so_far = log.lock().unwrap().clone();
+        if let Some(url) = so_far.split_whitespace().find(|word| word.starts_with("http://127.0.0.1:"))
+            && so_far.contains("/phones")
         {
-            break so_far[at..].split_whitespace().next().unwrap().trim_end_matches('/').to_owned();
+            break url.trim_end_matches('/').to_owned();
         }
     };
     // What it says at its start is for the person who started it: the demo app's credentials are printed on purpose.
-    let greeting = text.len();
-    let reader = tokio::spawn(async move {
-        out.read_to_end(&mut text).await.unwrap();
-        text
-    });
+    let greeting = log.lock().unwrap().len();
     let caller = Caller::new(url);
     caller.register("aaa", "ios", "5ec2e77042").await;
     caller.register("aaa", "android", "fcm-5ec2e7-token").await;
     let mut body = text_message("m1", &["aaa"]);
     body["message"] = serde_json::json!("a very private text");
     assert_eq!(caller.imkit(&body).await.status, 200);
-    let mut clock = tokio::time::interval(std::time::Duration::from_millis(20));
     while caller.get("/phones", &[]).await.json().as_array().map_or(0, Vec::len) < 2 {
         clock.tick().await;
     }
@@ -76,13 +82,15 @@ async fn no_token_secret_or_text_reaches_a_log() {
     // Ctrl-C, so that everything that was to be written is written.
     let pid = child.id().unwrap().to_string();
     assert!(Command::new("kill").args(["-INT", &pid]).status().await.unwrap().success());
-    let end = child.wait_with_output().await.unwrap();
-    let text = reader.await.unwrap();
-    let log = String::from_utf8_lossy(&text[greeting..]).into_owned() + &String::from_utf8_lossy(&end.stderr);
+    let end = child.wait().await.unwrap();
+    for reader in readers {
+        reader.await.unwrap();
+    }
+    let log = log.lock().unwrap()[greeting..].to_owned();
     assert!(log.contains("chunk"), "the functions' logs are in it: {log}");
     for private in ["5ec2e7", "a very private text", "demo-secret", "wrong-but-private", "demo-master", "PRIVATE KEY"] {
         let place = log.lines().find(|line| line.contains(private));
         assert_eq!(place, None, "{private} is in the log");
     }
-    assert!(end.status.success(), "Ctrl-C ends it cleanly: {:?}", end.status);
+    assert!(end.success(), "Ctrl-C ends it cleanly: {end:?}");
 }

@@ -8,7 +8,7 @@ use pushbell::env::Environment;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    pushbell::telemetry::init();
+    pushbell::telemetry::init(env!("CARGO_CRATE_NAME"));
     let state = fan_out::State::new(&Environment::from_process()?)?;
     let state = &state;
     lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| async move {

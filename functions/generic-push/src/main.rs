@@ -8,7 +8,7 @@ use pushbell::env::Environment;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    pushbell::telemetry::init();
+    pushbell::telemetry::init(env!("CARGO_CRATE_NAME"));
     let state = match Environment::from_process().and_then(|env| State::new(&env)) {
         Ok(state) => state,
         Err(error) => {

@@ -7,7 +7,7 @@ use pushbell::env::Environment;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    pushbell::telemetry::init();
+    pushbell::telemetry::init(env!("CARGO_CRATE_NAME"));
     let state = retry::State::new(&Environment::from_process()?)?;
     let state = &state;
     lambda_runtime::run(service_fn(|event: LambdaEvent<serde_json::Value>| async move {
