@@ -29,7 +29,7 @@ pub fn body(request: &Request) -> Result<&[u8], BodyError> {
     let bytes: &[u8] = match request.body() {
         Body::Text(text) => text.as_bytes(),
         Body::Binary(bytes) => bytes,
-        _ => &[],
+        Body::Empty | _ => &[],
     };
     if bytes.iter().all(u8::is_ascii_whitespace) {
         Err(BodyError::Empty)

@@ -1,6 +1,13 @@
 //! End to end: through HTTP, over the local stack, with the bodies that the real servers send.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::wildcard_enum_match_arm,
+    missing_docs,
+    unreachable_pub,
+    reason = "tests"
+)]
 
 mod bad_input;
 mod bell;

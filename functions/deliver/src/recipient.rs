@@ -40,7 +40,7 @@ impl Served {
 
 /// A recipient as it is now, or why nothing is sent.
 enum Found {
-    Send(Recipient, Tally),
+    Send(Box<Recipient>, Tally),
     Not(Outcome, Tally),
 }
 
@@ -98,14 +98,15 @@ impl Job<'_> {
         if let Some(counting) = &self.counting {
             if message.behaviour.kind == Kind::Withdraw {
                 let recipient = recipients.withdraw(app, client, counting).await?;
-                return Ok(Found::Send(recipient, Tally::default()));
+                return Ok(Found::Send(Box::new(recipient), Tally::default()));
             }
             let counted = recipients.count(app, client, counting, mentioned).await?;
+            let recipient = Box::new(counted.recipient);
             let tally = |counted, repeat, uncounted| Tally { counted, repeat, uncounted };
             return Ok(match counted.not {
-                None => Found::Send(counted.recipient, tally(1, 0, 0)),
-                Some(NotCounted::Repeat) => Found::Send(counted.recipient, tally(0, 1, 0)),
-                Some(NotCounted::Uncounted) => Found::Send(counted.recipient, tally(0, 0, 1)),
+                None => Found::Send(recipient, tally(1, 0, 0)),
+                Some(NotCounted::Repeat) => Found::Send(recipient, tally(0, 1, 0)),
+                Some(NotCounted::Uncounted) => Found::Send(recipient, tally(0, 0, 1)),
                 Some(NotCounted::Muted) => Found::Not(Outcome::Muted, Tally::default()),
                 Some(NotCounted::Read) => Found::Not(Outcome::Read, Tally::default()),
                 Some(NotCounted::Withdrawn) => Found::Not(Outcome::Withdrawn, Tally::default()),
@@ -132,7 +133,7 @@ impl Job<'_> {
     fn unless_unwanted(&self, recipient: Recipient, mentioned: bool, counted: bool) -> Found {
         let not = |outcome| Found::Not(outcome, Tally::default());
         if self.chunk.message.behaviour.kind == Kind::Withdraw {
-            return Found::Send(recipient, Tally::default());
+            return Found::Send(Box::new(recipient), Tally::default());
         }
         let origin = &self.chunk.message.origin;
         let withdrawn = pushbell::id::Mark::withdrawn(&origin.app, &origin.message);
@@ -151,7 +152,7 @@ impl Job<'_> {
                 return not(Outcome::Read);
             }
         }
-        Found::Send(recipient, Tally::default())
+        Found::Send(Box::new(recipient), Tally::default())
     }
 
     async fn send_all(

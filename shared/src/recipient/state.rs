@@ -152,17 +152,12 @@ impl Reading {
 pub(super) const IMKIT: &str = "imkit";
 
 fn number(value: &AttributeValue) -> Option<u32> {
-    match value {
-        AttributeValue::N(text) => Some(u32::try_from(text.parse::<i64>().ok()?.max(0)).unwrap_or(u32::MAX)),
-        _ => None,
-    }
+    let number = value.as_n().ok()?.parse::<i64>().ok()?;
+    Some(u32::try_from(number.max(0)).unwrap_or(u32::MAX))
 }
 
 fn point(value: &AttributeValue) -> Option<Timestamp> {
-    match value {
-        AttributeValue::N(text) => text.parse().ok().map(Timestamp::from_millis),
-        _ => None,
-    }
+    value.as_n().ok()?.parse().ok().map(Timestamp::from_millis)
 }
 
 #[cfg(test)]
