@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
-use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use futures_util::stream::{self, TryStreamExt as _};
 use pushbell::delivery::Channel;
 use pushbell::delivery::sns::Endpoints;
 use pushbell::env::{Environment, Table};
@@ -20,10 +20,19 @@ use crate::Error;
 /// The iOS platform application of the demo app.
 const APPLICATION: &str = "arn:aws:sns:us-east-1:000000000000:app/APNS/demo";
 
-/// The environment of one of a stack's functions.
+/// The environment of one of a stack's functions, with that function's rights.
 pub(crate) fn environment(stack: &Stack, function: &str) -> Result<Environment, Error> {
     let variables = stack.variables(function)?;
     Ok(Environment::from_lookup(|name| variables.get(name).cloned())?)
+}
+
+/// The environment of `deliver`, with an operator's rights.
+fn operator(stack: &Stack) -> Result<Environment, Error> {
+    let variables = stack.variables("deliver")?;
+    Ok(Environment::from_lookup(|name| match name {
+        "AWS_ACCESS_KEY_ID" => Some("operator".to_owned()),
+        _ => variables.get(name).cloned(),
+    })?)
 }
 
 /// The clients' names, as chat servers make them.
@@ -33,7 +42,7 @@ pub(crate) fn clients(n: usize) -> Result<Vec<ClientId>, Error> {
 
 /// Puts the clients into the tables, and their phones into the fake SNS.
 pub(crate) async fn seed(stack: &Stack, clients: &[ClientId], rooms: usize) -> Result<(), Error> {
-    let env = environment(stack, "deliver")?;
+    let env = operator(stack)?;
     let (app, table) = (AppId::parse("demo")?, env.table(Table::Recipients)?);
     let (dynamodb, endpoints) = (pushbell::aws::dynamodb(&env), Endpoints::new(&env));
     let now = Timestamp::now();
@@ -119,9 +128,4 @@ pub(crate) fn callback(id: &str, clients: &[ClientId]) -> serde_json::Value {
         "updatedAtMS": Timestamp::now().as_millis(),
         "pushToClients": clients.iter().map(ClientId::as_str).collect::<Vec<_>>(),
     })
-}
-
-/// Collects a stream's chunks of work; a name for the type in signatures.
-pub(crate) async fn in_turn<T>(work: impl IntoIterator<Item = impl Future<Output = T>>, most: usize) -> Vec<T> {
-    stream::iter(work).buffered(most).collect().await
 }

@@ -8,6 +8,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use pushbell::env::Environment;
 use pushbell_local::aws::sqs::Delayed;
 use pushbell_local::faults::Rule;
 use pushbell_local::phones::{Channel, Notification, View};
@@ -134,6 +135,16 @@ impl Bell {
     /// Makes a rule for a fake service.
     pub fn fault(&self, rule: Rule) -> u64 {
         self.stack.aws.faults.add(rule).expect("a rule that the service has")
+    }
+
+    /// The environment of the functions, with an operator's rights.
+    pub fn operator(&self) -> Environment {
+        let variables = self.stack.variables("deliver").expect("a function of the template");
+        let lookup = |name: &str| match name {
+            "AWS_ACCESS_KEY_ID" => Some("operator".to_owned()),
+            _ => variables.get(name).cloned(),
+        };
+        Environment::from_lookup(lookup).expect("a whole environment")
     }
 
     pub fn shown(&self, channel: Channel, token: &str) -> Vec<Notification> {

@@ -40,9 +40,7 @@ async fn a_dead_token_is_deleted_and_the_other_phone_stays() {
 
 /// Moves the registrations of a client a minute back, as if time had passed.
 async fn age_devices(bell: &Bell, client: &str) {
-    let env =
-        pushbell::env::Environment::from_lookup(|name| bell.stack.variables("deliver").unwrap().get(name).cloned());
-    let dynamodb = pushbell::aws::dynamodb(&env.unwrap());
+    let dynamodb = pushbell::aws::dynamodb(&bell.operator());
     let table = bell.stack.variables("deliver").unwrap()["TABLE_RECIPIENTS"].clone();
     let key = aws_sdk_dynamodb::types::AttributeValue::S(format!("demo#{client}"));
     let item = dynamodb.get_item().table_name(&table).key("pk", key).send().await.unwrap().item.unwrap();
@@ -67,6 +65,8 @@ async fn a_disabled_sns_endpoint_is_a_dead_token() {
         bell.drained().await;
     }
     assert_eq!(tokens(&bell, "aaa").await, ["fcm-aaa"]);
+    let application = "arn:aws:sns:us-east-1:000000000000:app/APNS/demo";
+    assert_eq!(bell.stack.aws.sns.endpoints(application).unwrap(), 0, "its endpoint is deleted too");
     assert_eq!(bell.android("fcm-aaa")[0].badge, Some(3));
 }
 
@@ -272,9 +272,7 @@ async fn an_endpoint_that_is_gone_is_made_again() {
         .find_map(|token| token["arn"].as_str())
         .unwrap()
         .to_owned();
-    let env =
-        pushbell::env::Environment::from_lookup(|name| bell.stack.variables("deliver").unwrap().get(name).cloned());
-    pushbell::aws::sns(&env.unwrap()).delete_endpoint().endpoint_arn(&arn).send().await.unwrap();
+    pushbell::aws::sns(&bell.operator()).delete_endpoint().endpoint_arn(&arn).send().await.unwrap();
     bell.caller.imkit(&text_message("m1", &["aaa"])).await;
     bell.settled().await;
     assert_eq!(bell.iphone("a1b2c3").len(), 1);

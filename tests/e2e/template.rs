@@ -256,7 +256,7 @@ fn only_deliver_reads_the_vendors_credentials() {
                 resource
             })
             .collect();
-        let reads_vendors = secrets.iter().any(|pattern| pattern.contains("/vendors-"));
+        let reads_vendors = secrets.iter().any(|pattern| pattern.contains("/vendors"));
         assert_eq!(reads_vendors, package == "deliver", "{package}");
     }
 }

@@ -24,6 +24,8 @@ use tokio::sync::Semaphore;
 
 /// Updates in flight of one environment. More of them make the SDK open more connections and take more memory, and are not faster.
 const UPDATES_IN_FLIGHT: usize = 100;
+/// Publishes to SNS in flight of one environment. Each takes a connection of its own: SNS speaks HTTP/1.1.
+const PUBLISHES_IN_FLIGHT: usize = 100;
 /// With less than this share of the invocation left, recipients that were not begun become leftovers.
 const SPARE: u32 = 5;
 
@@ -38,6 +40,7 @@ pub struct State {
     fcm: Fcm,
     sns: Sns,
     updates: Semaphore,
+    publishes: Semaphore,
 }
 
 impl State {
@@ -56,6 +59,7 @@ impl State {
             fcm: Fcm::new(),
             sns: Sns::new(env),
             updates: Semaphore::new(UPDATES_IN_FLIGHT),
+            publishes: Semaphore::new(PUBLISHES_IN_FLIGHT),
         })
     }
 

@@ -8,6 +8,7 @@ use pushbell::id::{ClientId, DeviceKey};
 use pushbell::message::{Badge, Kind};
 use pushbell::recipient::{Device, NotCounted, Recipient, StoreError};
 use pushbell::task::{Outcome, Tally, Target, TargetResult};
+use pushbell::time::Timestamp;
 
 use crate::REGISTERED_BEFORE;
 use crate::backoff::Wish;
@@ -50,7 +51,7 @@ impl Job<'_> {
             return Ok(Served::not_begun(target));
         }
         let found = {
-            // Closed never: the semaphore lives as long as the process.
+            // The semaphore is never closed: it lives as long as the process.
             let _permit = self.state.updates.acquire().await;
             match target {
                 Target::Fresh(client) => self.first(client).await,
@@ -224,15 +225,31 @@ impl Job<'_> {
             );
         }
         if verdict.class == Class::DeadToken {
-            let before = started.minus(REGISTERED_BEFORE);
-            let app = &self.chunk.message.origin.app;
-            let removed = self.state.registry.remove_dead(app, client, device, before).await;
-            if let Err(error) = removed {
-                // The next send finds it dead again.
+            self.bury(client, device, started).await;
+        }
+        Some(verdict.class)
+    }
+
+    /// Deletes a device whose token its vendor called dead in answer to a send that was started at `started`. What is not deleted now is
+    /// found dead by the next send.
+    async fn bury(&self, client: &ClientId, device: &Device, started: Timestamp) {
+        let app = &self.chunk.message.origin.app;
+        let before = started.minus(REGISTERED_BEFORE);
+        match self.state.registry.remove_dead(app, client, device, before).await {
+            Ok(false) => {}
+            Ok(true) => {
+                let application = self.settings.sns.application(device.sandbox);
+                if let (Channel::Sns, Some(application), Some(endpoint)) =
+                    (device.channel, application, &device.endpoint)
+                    && let Err(error) = self.state.sns.endpoints().delete(application, endpoint).await
+                {
+                    tracing::warn!(app = %app, error = %error, "the endpoint of a dead token was not deleted");
+                }
+            }
+            Err(error) => {
                 tracing::warn!(app = %app, error = %error, metric = "dead_token_left", "a dead token was not deleted");
             }
         }
-        Some(verdict.class)
     }
 
     async fn send_fcm(&self, device: &Device, patch: &Patch) -> Verdict {
@@ -250,6 +267,7 @@ impl Job<'_> {
         };
         let message = &self.chunk.message;
         let prepared = self.sns.get_or_init(|| async { Sns::prepare(message, &self.settings) }).await;
+        let _permit = self.state.publishes.acquire().await;
         let sent = self.state.sns.send(application, prepared, device, patch, self.clock.now()).await;
         if let Some(endpoint) = &sent.endpoint {
             let app = &message.origin.app;

@@ -6,17 +6,15 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
-};
+use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::rows::{self, token_row};
 use super::transact::Written;
 use super::{Registry, Which};
 use crate::delivery::Channel;
-use crate::env::Environment;
 use crate::id::{AppId, ClientId, DeviceKey, RoomKey, Token};
 use crate::recipient::{Device, Recipients, names};
+use crate::test_tables;
 use crate::time::Timestamp;
 
 struct Tables {
@@ -27,22 +25,7 @@ struct Tables {
 
 impl Tables {
     async fn new() -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let database = dynoxide::Database::memory().unwrap();
-        tokio::spawn(dynoxide::server::serve_with_shutdown(listener, database, std::future::pending()));
-        let env = Environment::from_lookup(|name| match name {
-            "AWS_REGION" => Some("us-east-1".to_owned()),
-            "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" | "STAGE" => Some("test".to_owned()),
-            "AWS_ENDPOINT_URL" => Some(url.clone()),
-            "TABLE_RECIPIENTS" => Some("recipients".to_owned()),
-            "TABLE_REGISTRY" => Some("registry".to_owned()),
-            _ => None,
-        })
-        .unwrap();
-        let dynamodb = crate::aws::dynamodb(&env);
-        create(&dynamodb, "recipients", &["pk"]).await;
-        create(&dynamodb, "registry", &["pk", "sk"]).await;
+        let (env, dynamodb) = test_tables::start().await;
         let (registry, recipients) = (Registry::new(&env).unwrap(), Recipients::new(&env).unwrap());
         Self { registry: Arc::new(registry), recipients, dynamodb }
     }
@@ -84,18 +67,6 @@ impl Tables {
         }
         assert_eq!(held, said);
     }
-}
-
-async fn create(dynamodb: &aws_sdk_dynamodb::Client, table: &str, keys: &[&str]) {
-    let mut call = dynamodb.create_table().table_name(table).billing_mode(BillingMode::PayPerRequest);
-    for (index, key) in keys.iter().enumerate() {
-        let kind = if index == 0 { KeyType::Hash } else { KeyType::Range };
-        let attribute = AttributeDefinition::builder().attribute_name(*key).attribute_type(ScalarAttributeType::S);
-        call = call
-            .key_schema(KeySchemaElement::builder().attribute_name(*key).key_type(kind).build().unwrap())
-            .attribute_definitions(attribute.build().unwrap());
-    }
-    call.send().await.unwrap();
 }
 
 fn app() -> AppId {

@@ -1,10 +1,11 @@
 //! A vendor for tests: HTTP/2 on loopback that answers as a test tells it.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use h2::server::SendResponse;
@@ -156,13 +157,16 @@ impl Server {
 
     /// Waits until so many requests have come.
     pub(crate) async fn wait_for(&self, requests: usize) {
-        loop {
-            let changed = self.shared.changed.notified();
-            if self.shared.seen.lock().unwrap().len() >= requests {
-                return;
+        let come = async {
+            loop {
+                let changed = self.shared.changed.notified();
+                if self.shared.seen.lock().unwrap().len() >= requests {
+                    return;
+                }
+                changed.await;
             }
-            changed.await;
-        }
+        };
+        tokio::time::timeout(Duration::from_secs(10), come).await.expect("the requests come");
     }
 
     /// Waits until every connection has ended.
