@@ -308,13 +308,12 @@ impl<T> Cache<T> {
         map.insert(app.clone(), Cached { until, document });
     }
 
-    /// The stale document after a failed refresh, kept for a while more.
-    fn keep_stale(&self, app: &AppId) -> Option<Arc<T>> {
+    /// What was known (outer), the lack of a document too (inner), after a failed refresh: kept for a while more.
+    fn keep_stale(&self, app: &AppId) -> Option<Option<Arc<T>>> {
         let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let cached = map.get_mut(app)?;
-        let document = cached.document.clone()?;
         cached.until = Instant::now() + AFTER_FAILURE;
-        Some(document)
+        Some(cached.document.clone())
     }
 }
 
@@ -365,7 +364,7 @@ impl<T: DeserializeOwned> SecretDocuments<T> {
             Err(error) => match self.cache.keep_stale(app) {
                 Some(stale) => {
                     tracing::warn!(app = %app, document = self.document, error = %error, "serving the document as it was");
-                    Ok(Some(stale))
+                    Ok(stale)
                 }
                 None => Err(error),
             },
@@ -377,11 +376,7 @@ impl<T: DeserializeOwned> SecretDocuments<T> {
         let answer = self.client.get_secret_value().secret_id(name).send().await;
         match answer {
             Ok(secret) => parse(self.document, secret.secret_string().unwrap_or_default()).map(Some),
-            Err(error)
-                if error.as_service_error().is_some_and(GetSecretValueError::is_resource_not_found_exception) =>
-            {
-                Ok(None)
-            }
+            Err(error) if error.as_service_error().is_some_and(is_gone) => Ok(None),
             Err(error) => Err(AppError::Secret(Box::new(error.into()))),
         }
     }
@@ -421,7 +416,7 @@ impl SettingsDocuments {
             Err(error) => match self.cache.keep_stale(app) {
                 Some(stale) => {
                     tracing::warn!(app = %app, document = "settings", error = %error, "serving the document as it was");
-                    Ok(stale)
+                    Ok(stale.unwrap_or_default())
                 }
                 None => Err(error),
             },
@@ -443,6 +438,11 @@ impl SettingsDocuments {
         };
         parse("settings", text).map(Some)
     }
+}
+
+/// Never there, or scheduled for deletion (Secrets Manager calls that an invalid request): the app is gone either way.
+fn is_gone(error: &GetSecretValueError) -> bool {
+    error.is_resource_not_found_exception() || error.is_invalid_request_exception()
 }
 
 fn parse<T: DeserializeOwned>(document: &'static str, text: &str) -> Result<T, AppError> {

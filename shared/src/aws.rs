@@ -25,6 +25,9 @@ const CONNECT: Duration = Duration::from_secs(2);
 const ATTEMPT: Duration = Duration::from_secs(4);
 /// Tries of one call, the first included.
 const ATTEMPTS: u32 = 3;
+/// How long a call to SQS may take with all its tries: what it does not take by then the deferred table has to take, before the
+/// function's own time is over.
+const QUEUE_CALL: Duration = Duration::from_secs(5);
 
 fn http_client() -> SharedHttpClient {
     Builder::new().tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring)).build_https()
@@ -33,6 +36,11 @@ fn http_client() -> SharedHttpClient {
 fn config(env: &Environment, service: Service) -> SdkConfig {
     let (access_key, secret_key, session_token) = env.credentials();
     let credentials = Credentials::new(access_key, secret_key, session_token.map(str::to_owned), None, "environment");
+    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT);
+    let timeouts = match service {
+        Service::Sqs => timeouts.operation_timeout(QUEUE_CALL),
+        Service::DynamoDb | Service::Sns | Service::SecretsManager => timeouts,
+    };
     let mut builder = SdkConfig::builder()
         .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest())
         .region(Region::new(env.region().to_owned()))
@@ -40,7 +48,7 @@ fn config(env: &Environment, service: Service) -> SdkConfig {
         .http_client(http_client())
         .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
-        .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT).build());
+        .timeout_config(timeouts.build());
     builder.set_endpoint_url(env.endpoint(service).map(str::to_owned));
     builder.build()
 }

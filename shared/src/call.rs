@@ -7,6 +7,8 @@ use lambda_http::request::RequestContext;
 use lambda_http::{Body, Request, RequestExt as _, Response};
 use serde::Serialize;
 
+use crate::time::Timestamp;
+
 /// The most bytes of a body. API Gateway takes 10 MB, Lambda's event 6 MB with the body escaped inside JSON.
 pub const MOST_BODY: usize = 5 * 1024 * 1024;
 
@@ -59,6 +61,16 @@ pub fn source(request: &Request) -> Option<IpAddr> {
         RequestContext::ApiGatewayV2(context) => context.http.source_ip.as_deref()?.parse().ok(),
         _ => None,
     }
+}
+
+/// When the call came in, by API Gateway's clock; by this machine's where the event does not say.
+#[must_use]
+pub fn received_at(request: &Request) -> Timestamp {
+    let epoch = match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV2(context)) => u64::try_from(context.time_epoch).ok().filter(|ms| *ms > 0),
+        _ => None,
+    };
+    epoch.map_or_else(Timestamp::now, Timestamp::from_millis)
 }
 
 /// The route that was matched (`ANY /hooks/{app}/{secret}/imkit`): what logs may name instead of the path.

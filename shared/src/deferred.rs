@@ -3,6 +3,7 @@
 //! Rows are spread over shards, and sorted by the time they are due within one, so that the timer reads only what is due. A row is
 //! deleted after its record is in the queue: a crash in between repeats the record, and a repeated record finds its result row.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
@@ -42,6 +43,19 @@ pub struct Row {
     /// From when on it may be received.
     pub due: Timestamp,
     key: (String, String),
+}
+
+/// Where a page ended.
+#[derive(Debug, Clone)]
+pub struct Cursor(HashMap<String, AttributeValue>);
+
+/// A page of due rows.
+#[derive(Debug)]
+pub struct Page {
+    /// The rows.
+    pub rows: Vec<Row>,
+    /// Where the next page begins; `None` when this was the last.
+    pub next: Option<Cursor>,
 }
 
 /// The deferred table.
@@ -84,11 +98,17 @@ impl Deferred {
         Ok(())
     }
 
-    /// Up to `most` rows of a shard that are due by `until`, the earliest first.
+    /// A page of a shard's rows that are due by `until`, the earliest first: up to `most` of them, and up to 1 MB.
     ///
     /// # Errors
     /// When the table does not answer.
-    pub async fn due(&self, shard_number: u8, until: Timestamp, most: i32) -> Result<Vec<Row>, DeferredError> {
+    pub async fn due(
+        &self,
+        shard_number: u8,
+        until: Timestamp,
+        most: i32,
+        from: Option<Cursor>,
+    ) -> Result<Page, DeferredError> {
         let answer = self
             .client
             .query()
@@ -97,10 +117,22 @@ impl Deferred {
             .expression_attribute_values(":shard", AttributeValue::S(shard(shard_number)))
             .expression_attribute_values(":until", AttributeValue::S(format!("{}$", sort_key(until))))
             .limit(most)
+            .set_exclusive_start_key(from.map(|from| from.0))
             .send()
             .await
             .map_err(|error| DeferredError::Unavailable(Box::new(error.into())))?;
-        Ok(answer.items.unwrap_or_default().into_iter().filter_map(row).collect())
+        let items = answer.items.unwrap_or_default();
+        let found = items.len();
+        let rows: Vec<Row> = items.into_iter().filter_map(row).collect();
+        if rows.len() < found {
+            tracing::error!(
+                shard = shard_number,
+                unreadable = found - rows.len(),
+                metric = "deferred_unreadable",
+                "rows are no records"
+            );
+        }
+        Ok(Page { rows, next: answer.last_evaluated_key.map(Cursor) })
     }
 
     /// Takes a row away whose record is in its queue.
@@ -129,7 +161,7 @@ fn sort_key(due: Timestamp) -> String {
     format!("{:015}", due.as_millis())
 }
 
-fn row(mut item: std::collections::HashMap<String, AttributeValue>) -> Option<Row> {
+fn row(mut item: HashMap<String, AttributeValue>) -> Option<Row> {
     let mut text = |name: &str| match item.remove(name) {
         Some(AttributeValue::S(text)) => Some(text),
         _ => None,
@@ -141,7 +173,37 @@ fn row(mut item: std::collections::HashMap<String, AttributeValue>) -> Option<Ro
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[tokio::test]
+    async fn rows_too_long_for_one_page_are_all_found() {
+        let (env, _) = crate::test_tables::start().await;
+        let deferred = Deferred::new(&env).unwrap();
+        let (app, now) = (AppId::parse("demo").unwrap(), Timestamp::from_millis(1_767_225_600_000));
+        for n in 0..20 {
+            let due = now.plus(Duration::from_secs(n));
+            deferred.put(Queue::Deliver, &app, "x".repeat(MOST_BYTES), due).await.unwrap();
+        }
+        let refused = deferred.put(Queue::Deliver, &app, "x".repeat(MOST_BYTES + 1), now).await;
+        assert!(matches!(refused, Err(DeferredError::TooLarge)));
+        let (mut found, mut pages) = (Vec::new(), 0);
+        for shard in 0..SHARDS {
+            let mut from = None;
+            loop {
+                let page = deferred.due(shard, now.plus(Duration::from_secs(14)), 100, from).await.unwrap();
+                found.extend(page.rows.iter().map(|row| row.due));
+                pages += 1;
+                from = page.next;
+                if from.is_none() {
+                    break;
+                }
+            }
+        }
+        found.sort();
+        assert_eq!(found, (0..15).map(|n| now.plus(Duration::from_secs(n))).collect::<Vec<_>>());
+        assert!(pages > usize::from(SHARDS), "a megabyte is a page");
+    }
 
     #[test]
     fn rows_sort_by_the_time_they_are_due() {

@@ -84,27 +84,23 @@ impl Work {
         self.deferred.put(queue, app, body, now.plus(delay)).await.map_err(Refused)
     }
 
-    /// Puts `bodies` into `queue` at once, in as few calls as the limits allow. Entries that are refused go to the deferred table.
+    /// Puts `bodies` into `queue` at once, in as few calls as the limits allow. Entries that are refused go to the deferred table; so does
+    /// the rest, once a whole call has failed: a queue that does not answer is not asked again and again while time runs out.
     ///
     /// # Errors
     /// When that refuses one too. The others are in: the same call again repeats them.
     pub async fn put_all(&self, queue: Queue, app: &AppId, bodies: Vec<String>, now: Timestamp) -> Result<(), Refused> {
-        let mut batch: Vec<String> = Vec::with_capacity(MOST_ENTRIES);
-        let mut bytes = 0;
-        for body in bodies {
-            if batch.len() == MOST_ENTRIES || bytes + body.len() > MOST_BYTES {
-                self.put_batch(queue, app, std::mem::take(&mut batch), now).await?;
-                bytes = 0;
+        let mut answers = true;
+        for batch in batches(bodies) {
+            let refused = if answers {
+                self.send_batch(queue, app, batch).await
+            } else {
+                Unsent { bodies: batch, answered: true }
+            };
+            answers &= refused.answered;
+            for body in refused.bodies {
+                self.deferred.put(queue, app, body, now).await.map_err(Refused)?;
             }
-            bytes += body.len();
-            batch.push(body);
-        }
-        if batch.is_empty() { Ok(()) } else { self.put_batch(queue, app, batch, now).await }
-    }
-
-    async fn put_batch(&self, queue: Queue, app: &AppId, batch: Vec<String>, now: Timestamp) -> Result<(), Refused> {
-        for body in self.send_batch(queue, app, batch).await {
-            self.deferred.put(queue, app, body, now).await.map_err(Refused)?;
         }
         Ok(())
     }
@@ -130,8 +126,7 @@ impl Work {
         }
     }
 
-    /// The bodies that SQS did not take.
-    async fn send_batch(&self, queue: Queue, app: &AppId, mut batch: Vec<String>) -> Vec<String> {
+    async fn send_batch(&self, queue: Queue, app: &AppId, mut batch: Vec<String>) -> Unsent {
         let mut entries = Vec::with_capacity(batch.len());
         for (index, body) in batch.iter().enumerate() {
             let entry = SendMessageBatchRequestEntry::builder()
@@ -154,12 +149,13 @@ impl Work {
                 refused.dedup();
                 refused.retain(|index| *index < batch.len());
                 // From the back, so that the places of the others stay.
-                refused.into_iter().rev().map(|index| batch.swap_remove(index)).collect()
+                let bodies = refused.into_iter().rev().map(|index| batch.swap_remove(index)).collect();
+                Unsent { bodies, answered: true }
             }
             Err(error) => {
                 let error = aws_sdk_sqs::Error::from(error);
                 tracing::warn!(queue = queue.as_str(), app = %app, count = batch.len(), error = %error, metric = "queue_refused", "deferring");
-                batch
+                Unsent { bodies: batch, answered: false }
             }
         }
     }
@@ -168,6 +164,32 @@ impl Work {
     pub async fn hand_on(&self, queue: Queue, app: &AppId, body: &str, delay: Duration) -> bool {
         self.send(queue, app, body, delay.min(LONGEST_DELAY)).await
     }
+}
+
+/// The bodies that SQS did not take.
+struct Unsent {
+    bodies: Vec<String>,
+    /// Whether the call itself was answered.
+    answered: bool,
+}
+
+/// Cuts `bodies` into batches that SQS takes.
+fn batches(bodies: Vec<String>) -> Vec<Vec<String>> {
+    let mut batches: Vec<Vec<String>> = Vec::new();
+    let mut bytes = 0;
+    for body in bodies {
+        match batches.last_mut() {
+            Some(batch) if batch.len() < MOST_ENTRIES && bytes + body.len() <= MOST_BYTES => {
+                bytes += body.len();
+                batch.push(body);
+            }
+            Some(_) | None => {
+                bytes = body.len();
+                batches.push(vec![body]);
+            }
+        }
+    }
+    batches
 }
 
 /// SQS counts in whole seconds: rounded up, so that nothing comes early.
@@ -185,6 +207,15 @@ mod tests {
         assert_eq!(whole_seconds(Duration::ZERO), 0);
         assert_eq!(whole_seconds(Duration::from_millis(1)), 1);
         assert_eq!(whole_seconds(Duration::from_secs(900)), 900);
+    }
+
+    #[test]
+    fn a_batch_has_ten_entries_and_a_mebibyte_at_most() {
+        let sizes = |bodies: Vec<String>| batches(bodies).iter().map(Vec::len).collect::<Vec<_>>();
+        assert_eq!(sizes(vec!["x".to_owned(); 21]), [10, 10, 1]);
+        assert_eq!(sizes(vec!["x".repeat(MOST_BYTES / 2); 5]), [2, 2, 1]);
+        assert_eq!(sizes(vec!["x".repeat(MOST_BYTES); 2]), [1, 1]);
+        assert!(sizes(Vec::new()).is_empty());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Points in time, as the tables and the wire hold them: milliseconds since 1970.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +54,34 @@ impl Timestamp {
     #[must_use]
     pub fn minus(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
+    }
+}
+
+/// Time as the queue tells it: the latest time on a batch's records, and what passed since they were taken up. A worker's own clock may be
+/// wrong, and what it decides (which tokens are dead, which marks are old) must hold among all workers.
+#[derive(Debug, Clone, Copy)]
+pub struct QueueClock {
+    base: Timestamp,
+    taken_up: Option<Instant>,
+}
+
+impl QueueClock {
+    /// A clock that goes on from `base`, the latest time on the records that were taken up just now.
+    #[must_use]
+    pub fn from_now(base: Timestamp) -> Self {
+        Self { base, taken_up: Some(Instant::now()) }
+    }
+
+    /// A clock that stands, for tests.
+    #[must_use]
+    pub const fn standing(at: Timestamp) -> Self {
+        Self { base: at, taken_up: None }
+    }
+
+    /// The time. Never ahead of the queue's own clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.base.plus(self.taken_up.map(|taken_up| taken_up.elapsed()).unwrap_or_default())
     }
 }
 

@@ -13,18 +13,18 @@ use pushbell::message::{Badge, Kind, Message, Source};
 use pushbell::queue;
 use pushbell::recipient::{Counting, names};
 use pushbell::task::{Chunk, Leftovers, Outcome, Put, ResultRow, Target};
-use pushbell::time::Timestamp;
+use pushbell::time::{QueueClock, Timestamp};
 use tokio::sync::OnceCell;
 
-use crate::backoff::{self, Wish};
+use crate::backoff;
 use crate::recipient::Served;
-use crate::{Clock, RecordError, State, receive_count};
+use crate::{RecordError, State, receive_count};
 
 /// What the records of one invocation share.
 #[derive(Clone, Copy)]
 pub(crate) struct Batch<'a> {
     pub(crate) state: &'a State,
-    pub(crate) clock: Clock,
+    pub(crate) clock: QueueClock,
     pub(crate) soft_deadline: Instant,
     pub(crate) fresh: bool,
 }
@@ -32,7 +32,7 @@ pub(crate) struct Batch<'a> {
 /// What the recipients of one chunk share.
 pub(crate) struct Job<'a> {
     pub(crate) state: &'a State,
-    pub(crate) clock: Clock,
+    pub(crate) clock: QueueClock,
     pub(crate) soft_deadline: Instant,
     pub(crate) chunk: &'a Chunk<Message>,
     pub(crate) settings: Arc<Settings>,
@@ -59,7 +59,9 @@ impl Batch<'_> {
             .map_err(|error| RecordError::Malformed { line: error.line(), column: error.column() })?;
         let started = Instant::now();
         // A count tells by its mark that a record is a second copy; what does not count has to look first.
-        let counts = chunk.attempt == 0 && counting(&chunk, self.clock.now(), false).is_some();
+        let counts = chunk.attempt == 0
+            && chunk.message.behaviour.kind != Kind::Withdraw
+            && counting(&chunk, self.clock, false).is_some();
         if chunk.repeat || receive_count(record) > 1 || !counts {
             let row = self.state.results.get(&chunk.key, chunk.seq, chunk.attempt).await;
             if let Some(row) = row.map_err(RecordError::Results)? {
@@ -94,7 +96,7 @@ impl Batch<'_> {
             chunk,
             settings,
             vendors,
-            counting: counting(chunk, self.clock.now(), self.fresh),
+            counting: counting(chunk, self.clock, self.fresh),
             expiry: chunk.message.expiry(chunk.claimed_at),
             fcm: OnceCell::new(),
             sns: OnceCell::new(),
@@ -104,26 +106,47 @@ impl Batch<'_> {
 
     /// Queues what a result row left over, under the chunk's next attempt. `repeat`: it may have been queued before.
     async fn hand_back(&self, chunk: &Chunk<Message>, row: &ResultRow, repeat: bool) -> Result<(), RecordError> {
-        let Some(leftovers) = &row.leftovers else { return Ok(()) };
-        let next = Chunk {
+        let now = self.clock.now();
+        let next = |to: &[Target], attempt| Chunk {
             key: chunk.key.clone(),
             seq: chunk.seq,
-            attempt: chunk.attempt.saturating_add(1),
+            attempt,
             claimed_at: chunk.claimed_at,
             repeat,
             message: &chunk.message,
-            to: leftovers.to.clone(),
+            to: to.to_vec(),
         };
-        let body = queue::body(&next).map_err(|_| RecordError::Malformed { line: 0, column: 0 })?;
-        let now = self.clock.now();
-        let delay = leftovers.due.since(now);
+        if !row.given_up.is_empty() {
+            // A name that the leftovers' attempts never have: a replay would find their row.
+            let given_up = next(&row.given_up, chunk.attempt.saturating_add(REPLAYED));
+            self.put(Queue::DeadLetters, &given_up, now, now).await?;
+        }
+        match &row.leftovers {
+            None => Ok(()),
+            Some(left) => {
+                self.put(Queue::Deliver, &next(&left.to, chunk.attempt.saturating_add(1)), left.due, now).await
+            }
+        }
+    }
+
+    async fn put(
+        &self,
+        queue: Queue,
+        chunk: &Chunk<&Message>,
+        due: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), RecordError> {
+        let body = queue::body(chunk).map_err(|_| RecordError::Malformed { line: 0, column: 0 })?;
         let app = &chunk.message.origin.app;
-        self.state.work.put(leftovers.queue, app, body, delay, now).await.map_err(RecordError::Leftovers)
+        self.state.work.put(queue, app, body, due.since(now), now).await.map_err(RecordError::Leftovers)
     }
 }
 
+/// Attempts of what was given up and is replayed begin here, above all others.
+const REPLAYED: u16 = 500;
+
 /// How the chunk's recipients are counted, when its message does.
-fn counting(chunk: &Chunk<Message>, now: Timestamp, may_rotate: bool) -> Option<Counting> {
+fn counting(chunk: &Chunk<Message>, clock: QueueClock, may_rotate: bool) -> Option<Counting> {
     let message = &chunk.message;
     let room = message.origin.room.as_deref().map(RoomKey::of);
     let (n, counter) = match (&message.badge, message.behaviour.kind) {
@@ -140,8 +163,9 @@ fn counting(chunk: &Chunk<Message>, now: Timestamp, may_rotate: bool) -> Option<
         n,
         room,
         written_at: message.origin.written_at,
-        claimed_at: chunk.claimed_at,
-        now,
+        // A withdrawal asks whether its message was read, and that was accepted at a time of its own.
+        claimed_at: message.origin.withdrawn_accepted_at.unwrap_or(chunk.claimed_at),
+        clock,
         may_rotate,
     })
 }
@@ -152,8 +176,8 @@ impl Job<'_> {
         self.chunk.message.origin.room.as_deref().map(RoomKey::of)
     }
 
-    /// Stops the chunk when this attempt has its result row. Asked when a recipient was counted before: then this record may be a second
-    /// copy of one that was delivered.
+    /// Stops the chunk when this attempt has its result row. Asked when a recipient was counted before, or may have been: then this record
+    /// may be a second copy of one that was delivered.
     pub(crate) async fn stop_if_delivered(&self) -> Result<(), Stop> {
         let (results, chunk) = (&self.state.results, self.chunk);
         let earlier = self
@@ -179,25 +203,37 @@ impl Job<'_> {
             tally: pushbell::task::Tally::default(),
             results: Vec::with_capacity(served.len()),
             leftovers: None,
+            given_up: Vec::new(),
         };
-        let (mut to, mut wish): (Vec<Target>, Wish) = (Vec::new(), Wish::default());
-        for one in served {
-            row.tally.counted += u32::from(one.tally.counted > 0);
-            row.tally.repeat += u32::from(one.tally.repeat > 0);
-            row.tally.uncounted += u32::from(one.tally.uncounted > 0);
-            wish = wish.and(one.wish);
-            to.extend(one.left);
-            row.results.push(one.result);
-        }
-        if !to.is_empty() {
-            let (queue, due) = backoff::next(self.chunk.attempt, wish, now, self.expiry, fastrand::f64());
-            if queue == Queue::DeadLetters {
-                let outcomes = row.results.iter_mut().flat_map(|result| &mut result.outcomes);
-                for (_, outcome) in outcomes.filter(|(_, outcome)| *outcome == Outcome::Pending) {
-                    *outcome = Outcome::GaveUp;
+        let mut to: Vec<Target> = Vec::new();
+        let mut earliest: Option<Timestamp> = None;
+        for mut one in served {
+            row.tally.counted += one.tally.counted;
+            row.tally.repeat += one.tally.repeat;
+            row.tally.uncounted += one.tally.uncounted;
+            let not_before = one.wish.not_before(now);
+            if let Some(mut left) = one.left {
+                if backoff::is_given_up(self.chunk.attempt, not_before, now, self.expiry) {
+                    for (_, outcome) in &mut one.result.outcomes {
+                        if *outcome == Outcome::Pending {
+                            *outcome = Outcome::GaveUp;
+                        }
+                    }
+                    row.given_up.push(left);
+                } else {
+                    if let Target::Left { not_before: kept, .. } = &mut left {
+                        *kept = not_before;
+                    }
+                    let may_be_tried = not_before.unwrap_or(now);
+                    earliest = Some(earliest.map_or(may_be_tried, |earliest| earliest.min(may_be_tried)));
+                    to.push(left);
                 }
             }
-            row.leftovers = Some(Leftovers { to, queue, due });
+            row.results.push(one.result);
+        }
+        if let Some(earliest) = earliest {
+            let due = backoff::due(self.chunk.attempt, earliest, self.expiry, fastrand::f64());
+            row.leftovers = Some(Leftovers { to, due });
         }
         row
     }

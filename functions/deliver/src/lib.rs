@@ -19,7 +19,7 @@ use pushbell::queue::{Refused, Work};
 use pushbell::recipient::Recipients;
 use pushbell::registry::Registry;
 use pushbell::task::{Results, ResultsError};
-use pushbell::time::Timestamp;
+use pushbell::time::{QueueClock, Timestamp};
 use tokio::sync::Semaphore;
 
 /// Updates in flight of one environment. More of them make the SDK open more connections and take more memory, and are not faster.
@@ -91,26 +91,12 @@ enum RecordError {
     Leftovers(#[source] Refused),
 }
 
-/// Time as the queue tells it: the latest time on the batch's records, and what passed since they were taken up. A worker's own clock may
-/// be wrong, and what it decides (which tokens are dead, which marks are old) must hold among all workers.
-#[derive(Debug, Clone, Copy)]
-struct Clock {
-    base: Timestamp,
-    taken_up: Instant,
-}
-
-impl Clock {
-    fn of(records: &[SqsMessage]) -> Self {
-        let times = records.iter().flat_map(|record| {
-            ["SentTimestamp", "ApproximateFirstReceiveTimestamp"].map(|name| attribute(record, name))
-        });
-        let latest = times.flatten().max().map(Timestamp::from_millis);
-        Self { base: latest.unwrap_or_else(Timestamp::now), taken_up: Instant::now() }
-    }
-
-    fn now(&self) -> Timestamp {
-        self.base.plus(self.taken_up.elapsed())
-    }
+/// The queue's clock, from the latest time on the records.
+fn clock_of(records: &[SqsMessage]) -> QueueClock {
+    let times = records
+        .iter()
+        .flat_map(|record| ["SentTimestamp", "ApproximateFirstReceiveTimestamp"].map(|name| attribute(record, name)));
+    QueueClock::from_now(times.flatten().max().map_or_else(Timestamp::now, Timestamp::from_millis))
 }
 
 fn attribute(record: &SqsMessage, name: &str) -> Option<u64> {
@@ -124,8 +110,8 @@ fn receive_count(record: &SqsMessage) -> u64 {
 
 /// Delivers the chunks of `event`. The answer names the records that are to come again.
 pub async fn handle(state: &State, event: SqsEvent, deadline: Instant) -> SqsBatchResponse {
-    let clock = Clock::of(&event.records);
-    let left = deadline.saturating_duration_since(clock.taken_up);
+    let clock = clock_of(&event.records);
+    let left = deadline.saturating_duration_since(Instant::now());
     let soft_deadline = deadline.checked_sub(left / SPARE).unwrap_or(deadline);
     // A record that comes again has the time of its first receipt; only a fresh one in the batch tells the time of now.
     let fresh = event.records.iter().any(|record| receive_count(record) == 1);

@@ -47,12 +47,18 @@ enum Found {
 
 impl Job<'_> {
     pub(crate) async fn serve(&self, target: &Target) -> Result<Served, Stop> {
-        if Instant::now() >= self.soft_deadline {
-            return Ok(Served::not_begun(target));
+        if let Target::Left { not_before: Some(not_before), .. } = target
+            && self.clock.now() < *not_before
+        {
+            return Ok(Served { wish: Wish::until(*not_before), ..Served::not_begun(target) });
         }
         let found = {
             // The semaphore is never closed: it lives as long as the process.
             let _permit = self.state.updates.acquire().await;
+            // After the wait for a permit: that is where the time of a slow table goes.
+            if self.is_late() {
+                return Ok(Served::not_begun(target));
+            }
             match target {
                 Target::Fresh(client) => self.first(client).await,
                 Target::Left { client, .. } => self.again(client).await,
@@ -73,7 +79,7 @@ impl Job<'_> {
                 return Ok(Served::not_begun(target));
             }
         };
-        if tally.repeat > 0 {
+        if tally.repeat > 0 || tally.uncounted > 0 {
             self.stop_if_delivered().await?;
         }
         Ok(match target {
@@ -81,7 +87,7 @@ impl Job<'_> {
                 let devices: Vec<&Device> = recipient.devices.iter().collect();
                 self.send_all(client, &recipient, devices, Vec::new(), tally).await
             }
-            Target::Left { client, devices } => {
+            Target::Left { client, devices, .. } => {
                 let (there, gone): (Vec<_>, Vec<_>) =
                     devices.iter().partition(|key| recipient.devices.iter().any(|device| device.key == **key));
                 let devices = recipient.devices.iter().filter(|device| there.contains(&&device.key)).collect();
@@ -89,6 +95,11 @@ impl Job<'_> {
                 self.send_all(client, &recipient, devices, gone, tally).await
             }
         })
+    }
+
+    /// Whether so little of the invocation is left that nothing new is begun.
+    fn is_late(&self) -> bool {
+        Instant::now() >= self.soft_deadline
     }
 
     /// A recipient who was not counted yet, as far as the record knows.
@@ -148,7 +159,13 @@ impl Job<'_> {
             let past = recipient.has_read(&room, origin.written_at, self.chunk.claimed_at);
             let in_room =
                 matches!(self.chunk.message.badge, Badge::Add { source: pushbell::message::Source::Room, .. });
-            let empty = counted && in_room && recipient.spilled == 0 && !recipient.unread.contains_key(&room);
+            // Only of a message that is known to have been counted: one that was sent uncounted is in no room's number.
+            let mark = pushbell::id::Mark::counted(&origin.app, &origin.message);
+            let empty = counted
+                && in_room
+                && recipient.has_mark(&mark)
+                && recipient.spilled == 0
+                && !recipient.unread.contains_key(&room);
             if past || empty {
                 return not(Outcome::Read);
             }
@@ -180,7 +197,7 @@ impl Job<'_> {
             }
             outcomes.push((Some(device.key.clone()), outcome));
         }
-        let left = (!left.is_empty()).then(|| Target::Left { client: client.clone(), devices: left });
+        let left = (!left.is_empty()).then(|| Target::Left { client: client.clone(), devices: left, not_before: None });
         Served { result: TargetResult { client: client.clone(), outcomes }, tally, left, wish }
     }
 
@@ -199,7 +216,7 @@ impl Job<'_> {
     /// Sends to one device, and does what the verdict asks for at once: a dead token is deleted. `None`: there is no channel.
     async fn send(&self, client: &ClientId, device: &Device, patch: &Patch) -> Option<Class> {
         let started = self.clock.now();
-        if started >= self.expiry {
+        if started >= self.expiry || self.is_late() {
             return Some(Class::Retry { after: None });
         }
         let verdict = match device.channel {
@@ -268,6 +285,9 @@ impl Job<'_> {
         let message = &self.chunk.message;
         let prepared = self.sns.get_or_init(|| async { Sns::prepare(message, &self.settings) }).await;
         let _permit = self.state.publishes.acquire().await;
+        if self.is_late() {
+            return Verdict::new(Class::Retry { after: None }, "late");
+        }
         let sent = self.state.sns.send(application, prepared, device, patch, self.clock.now()).await;
         if let Some(endpoint) = &sent.endpoint {
             let app = &message.origin.app;

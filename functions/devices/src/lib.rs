@@ -85,7 +85,7 @@ impl Call<'_> {
 /// Answers one call, and writes one line about it.
 pub async fn handle(state: &State, request: Request) -> Response<Body> {
     let begun = Instant::now();
-    let call = Call { request: &request, now: Timestamp::now(), app: OnceLock::new() };
+    let call = Call { request: &request, now: call::received_at(&request), app: OnceLock::new() };
     let mut response = match Route::of(call::route(&request)) {
         Some(Route::Register) => kinvey::register(state, &call).await,
         Some(Route::Unregister) => kinvey::unregister(state, &call).await,

@@ -58,7 +58,7 @@ pub async fn handle(state: &State, request: Request) -> Response<Body> {
     let done = match &app {
         _ if request.method() != Method::POST => Err(Refusal::Method),
         None => Err(Refusal::UnknownApp),
-        Some(app) => take(state, app, &request, Timestamp::now()).await,
+        Some(app) => take(state, app, &request, call::received_at(&request)).await,
     };
     let response = match &done {
         Ok(Done::Queued(task, accepted, left_out)) => answer::taken(Some(task.task), *accepted, left_out),

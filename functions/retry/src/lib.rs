@@ -15,6 +15,8 @@ use pushbell::time::Timestamp;
 const PAGE: i32 = 100;
 /// Rows that are handed on at once.
 const IN_FLIGHT: usize = 32;
+/// After so many refusals the rest of a shard is left for the next run.
+const MOST_REFUSED: usize = 200;
 /// With less time than this left, the rest waits for the next run.
 const SPARE: Duration = Duration::from_secs(5);
 
@@ -50,28 +52,60 @@ impl State {
 /// When the table does not answer or a queue refuses. Everything that is not handed on stays where it is.
 pub async fn handle(state: &State, deadline: Instant) -> Result<(), RetryError> {
     let until = Timestamp::now().plus(LONGEST_DELAY);
-    let (mut moved, mut refused) = (0_usize, 0_usize);
+    let mut run = Run::default();
     for shard in 0..deferred::SHARDS {
-        loop {
-            if deadline.saturating_duration_since(Instant::now()) < SPARE {
-                tracing::warn!(moved, metric = "retry_backlog", "the rest waits for the next run");
-                return Ok(());
-            }
-            let rows = state.work.deferred().due(shard, until, PAGE).await.map_err(RetryError::Read)?;
-            let full = rows.len() == usize::try_from(PAGE).unwrap_or_default();
-            let ends: Vec<bool> =
-                stream::iter(&rows).map(|row| hand_on(state, row)).buffer_unordered(IN_FLIGHT).collect().await;
-            let failed = ends.iter().filter(|handed_on| !**handed_on).count();
-            moved += ends.len() - failed;
-            refused += failed;
-            // A page with refusals would be read again and again.
-            if !full || failed > 0 {
-                break;
-            }
+        if let Err(error) = drain(state, shard, until, deadline, &mut run).await {
+            tracing::error!(shard, error = %error, "a shard could not be read");
+            run.unread = Some(error);
         }
     }
-    tracing::info!(moved, refused, "due work handed on");
-    if refused == 0 { Ok(()) } else { Err(RetryError::Refused(refused)) }
+    tracing::info!(moved = run.moved, refused = run.refused, "due work handed on");
+    if run.late {
+        tracing::warn!(moved = run.moved, metric = "retry_backlog", "the rest waits for the next run");
+    }
+    match run {
+        Run { unread: Some(error), .. } => Err(RetryError::Read(error)),
+        Run { refused: 0, .. } => Ok(()),
+        Run { refused, .. } => Err(RetryError::Refused(refused)),
+    }
+}
+
+/// What a run has done so far.
+#[derive(Default)]
+struct Run {
+    moved: usize,
+    refused: usize,
+    late: bool,
+    unread: Option<DeferredError>,
+}
+
+/// Hands a shard's due rows on, page by page.
+async fn drain(
+    state: &State,
+    shard: u8,
+    until: Timestamp,
+    deadline: Instant,
+    run: &mut Run,
+) -> Result<(), DeferredError> {
+    let (mut from, mut refused) = (None, 0);
+    loop {
+        if deadline.saturating_duration_since(Instant::now()) < SPARE {
+            run.late = true;
+            return Ok(());
+        }
+        let page = state.work.deferred().due(shard, until, PAGE, from).await?;
+        let ends: Vec<bool> =
+            stream::iter(&page.rows).map(|row| hand_on(state, row)).buffer_unordered(IN_FLIGHT).collect().await;
+        let handed_on = ends.iter().filter(|handed_on| **handed_on).count();
+        run.moved += handed_on;
+        run.refused += ends.len() - handed_on;
+        refused += ends.len() - handed_on;
+        from = page.next;
+        // A queue that refuses so many refuses the rest as well.
+        if from.is_none() || refused >= MOST_REFUSED {
+            return Ok(());
+        }
+    }
 }
 
 /// Whether the row's record is in its queue.

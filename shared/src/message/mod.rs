@@ -105,6 +105,9 @@ pub struct Origin {
     /// When it was written, by the chat server's clock. Compared with read watermarks of the same clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub written_at: Option<Timestamp>,
+    /// When the message that this one withdraws was accepted; `None` when it never was, or nothing is withdrawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withdrawn_accepted_at: Option<Timestamp>,
     /// The caller's name for the request, carried through logs and traces.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<String>,
@@ -365,6 +368,7 @@ mod tests {
                 mentions: Vec::new(),
                 mentions_all: false,
                 written_at: None,
+                withdrawn_accepted_at: None,
                 operation: None,
             },
             text: Text::default(),

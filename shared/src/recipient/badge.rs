@@ -7,6 +7,9 @@ use super::{MOST_MUTED, MOST_SOURCES, MOST_WATERMARKS, Reading, Recipient, Recip
 use crate::id::{AppId, ClientId, RoomKey};
 use crate::time::Timestamp;
 
+/// Tries of a change that others' changes stand in the way of.
+const TRIES: usize = 5;
+
 impl Recipients {
     /// `room` was read: its count goes, and what was read of it that is still on its way will not be shown. The store holds
     /// counts and no messages, so a message that was written later and is counted already goes with them.
@@ -28,7 +31,9 @@ impl Recipients {
             .expression_attribute_names("#u", names::unread(room))
             .expression_attribute_values(":until", number(reading.until().as_millis()));
         let recipient = match self.conditional(update, false).await? {
-            Updated::Done(recipient) | Updated::Refused(recipient) => recipient,
+            Updated::Done(recipient) => recipient,
+            // An older report than one that is known already changes nothing.
+            Updated::Refused(recipient) => return Ok(recipient),
         };
         let recipient = if recipient.spilled > 0 && self.unfold(app, client, room).await? {
             let update = self
@@ -44,53 +49,75 @@ impl Recipients {
         self.forget_watermarks(app, client, recipient).await
     }
 
-    /// Everything was read.
+    /// Everything was read. An older report than one that is known already changes nothing.
     ///
     /// # Errors
     /// When the table does not answer, or the item is changed by others all the time.
     pub async fn read_all(&self, app: &AppId, client: &ClientId, reading: Reading) -> Result<Recipient, StoreError> {
-        let Some(recipient) = self.get(app, client, true).await? else {
-            return Ok(Recipient::default());
-        };
+        for _ in 0..TRIES {
+            let recipient = self.get(app, client, true).await?.unwrap_or_default();
+            if recipient.read.of_everything(reading).is_some_and(|known| known > reading.until()) {
+                return Ok(recipient);
+            }
+            match self.read_all_as_seen(app, client, reading, &recipient).await {
+                Ok(Updated::Done(recipient)) => return Ok(recipient),
+                // Rooms were folded meanwhile, or another report came: look again.
+                Ok(Updated::Refused(_)) | Err(StoreError::Conflict) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(StoreError::Conflict)
+    }
+
+    async fn read_all_as_seen(
+        &self,
+        app: &AppId,
+        client: &ClientId,
+        reading: Reading,
+        seen: &Recipient,
+    ) -> Result<Updated, StoreError> {
         // One watermark over everything; each room's own only matters for what is still on its way, and goes.
         let mut expression = String::from("SET #ra = :until REMOVE #s");
         let mut attributes = vec![
             ("#ra".to_owned(), names::read(reading.kind(), names::EVERY_ROOM)),
             ("#s".to_owned(), names::SPILLED.to_owned()),
         ];
-        let of_rooms = watermarks(&recipient).into_iter().map(|(attribute, _)| attribute);
-        for (index, attribute) in recipient.unread.keys().map(names::unread).chain(of_rooms).enumerate() {
+        let of_rooms = watermarks(seen).into_iter().map(|(attribute, _)| attribute);
+        for (index, attribute) in seen.unread.keys().map(names::unread).chain(of_rooms).enumerate() {
             expression.push_str(&format!(", #x{index}"));
             attributes.push((format!("#x{index}"), attribute));
         }
-        if recipient.spilled > 0 {
-            let update = Update::builder()
-                .table_name(&self.table)
-                .key(names::PK, text(names::client(app, client)))
+        // What was folded away lies in the spill item: both go together or neither does.
+        let folded = if seen.spilled > 0 { "#s = :s" } else { "(attribute_not_exists(#s) OR #s <= :s)" };
+        let condition = format!("(attribute_not_exists(#ra) OR #ra <= :until) AND {folded}");
+        let until = number(reading.until().as_millis());
+        if seen.spilled == 0 {
+            let update = self
+                .update(app, client)
                 .update_expression(expression)
+                .condition_expression(condition)
                 .set_expression_attribute_names(Some(attributes.into_iter().collect()))
-                .expression_attribute_values(":until", number(reading.until().as_millis()))
-                .condition_expression("#s = :spilled")
-                .expression_attribute_values(":spilled", number(recipient.spilled))
-                .build();
-            let delete =
-                Delete::builder().table_name(&self.table).key(names::PK, text(names::spill(app, client))).build();
-            let (Ok(update), Ok(delete)) = (update, delete) else { return Err(StoreError::Conflict) };
-            self.transact(vec![
-                TransactWriteItem::builder().update(update).build(),
-                TransactWriteItem::builder().delete(delete).build(),
-            ])
-            .await?;
-            return Ok(self.get(app, client, true).await?.unwrap_or_default());
+                .expression_attribute_values(":until", until)
+                .expression_attribute_values(":s", number(0));
+            return self.conditional(update, false).await;
         }
-        let update = self
-            .update(app, client)
+        let update = Update::builder()
+            .table_name(&self.table)
+            .key(names::PK, text(names::client(app, client)))
             .update_expression(expression)
+            .condition_expression(condition)
             .set_expression_attribute_names(Some(attributes.into_iter().collect()))
-            .expression_attribute_values(":until", number(reading.until().as_millis()));
-        match self.conditional(update, false).await? {
-            Updated::Done(recipient) | Updated::Refused(recipient) => Ok(recipient),
-        }
+            .expression_attribute_values(":until", until)
+            .expression_attribute_values(":s", number(seen.spilled))
+            .build();
+        let delete = Delete::builder().table_name(&self.table).key(names::PK, text(names::spill(app, client))).build();
+        let (Ok(update), Ok(delete)) = (update, delete) else { return Err(StoreError::Conflict) };
+        self.transact(vec![
+            TransactWriteItem::builder().update(update).build(),
+            TransactWriteItem::builder().delete(delete).build(),
+        ])
+        .await?;
+        Ok(Updated::Done(self.get(app, client, true).await?.unwrap_or_default()))
     }
 
     /// A named counter becomes `n`; 0 takes it away.

@@ -124,6 +124,17 @@ pub struct Watermarks {
     pub accepted: BTreeMap<RoomKey, Timestamp>,
 }
 
+impl Watermarks {
+    /// Up to which point everything was read, in the clock of `reading`.
+    pub(super) fn of_everything(&self, reading: Reading) -> Option<Timestamp> {
+        let rooms = match reading {
+            Reading::Written(_) => &self.written,
+            Reading::Accepted(_) => &self.accepted,
+        };
+        rooms.get(&RoomKey::from_attribute(names::EVERY_ROOM)).copied()
+    }
+}
+
 /// What a client has read of a room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reading {

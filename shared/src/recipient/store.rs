@@ -14,7 +14,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnConsumedC
 use super::{MOST_ROOMS, Recipient, names};
 use crate::env::{EnvError, Environment, Table};
 use crate::id::{AppId, ClientId, DeviceKey, Mark, RoomKey, Token};
-use crate::time::Timestamp;
+use crate::time::{QueueClock, Timestamp};
 
 /// More marks than this in the newest set, and it may be closed once it is [`ROTATE_AFTER`] old.
 pub(super) const MARKS_SOFT: usize = 24;
@@ -22,6 +22,8 @@ pub(super) const MARKS_SOFT: usize = 24;
 pub(super) const MARKS_HARD: usize = 200;
 /// A set of marks is open for at least this long, so stragglers this far behind are still recognised.
 pub(super) const ROTATE_AFTER: Duration = Duration::from_secs(15 * 60);
+/// How long a record may wait between the queue and its worker before a mark's message can be younger than its set says.
+pub(super) const MOST_LAG: Duration = Duration::from_secs(60);
 /// Tries of an update that another transaction on the same item stands in the way of. The SDK does not retry those.
 const CONFLICT_TRIES: u32 = 4;
 
@@ -65,10 +67,10 @@ pub struct Counting {
     pub written_at: Option<Timestamp>,
     /// When the task was claimed.
     pub claimed_at: Timestamp,
-    /// The queue record's own time, not the worker's clock.
-    pub now: Timestamp,
-    /// Whether `now` is surely not behind the claims of messages that were counted before: false for a record that was received
-    /// before, whose time is that of its first receipt.
+    /// The queue records' own time, not the worker's clock.
+    pub clock: QueueClock,
+    /// Whether the clock tells the time of now: false when every record was received before, as they have the time of their first
+    /// receipt.
     pub may_rotate: bool,
 }
 
@@ -293,26 +295,13 @@ impl Recipients {
             .expression_attribute_values(":w", mark_value(&counting.withdrawn))
             .expression_attribute_values(":ms", marks_value(&[&counting.mark]))
             .expression_attribute_values(":c", number(counting.claimed_at.as_millis()))
-            .expression_attribute_values(":now", number(counting.now.as_millis()));
+            .expression_attribute_values(":now", number(counting.clock.now().as_millis()));
         if let Some(room) = &counting.room {
             if !mentioned {
                 condition.push_str(" AND NOT contains(mu, :room)");
                 update = update.expression_attribute_values(":room", text(room.as_str()));
             }
-            condition
-                .push_str(" AND (attribute_not_exists(#q) OR #q <= :c) AND (attribute_not_exists(#qa) OR #qa <= :c)");
-            update = update
-                .expression_attribute_names("#q", names::read(names::READ_ACCEPTED, room.as_str()))
-                .expression_attribute_names("#qa", names::read(names::READ_ACCEPTED, names::EVERY_ROOM));
-            if let Some(written_at) = counting.written_at {
-                condition.push_str(
-                    " AND (attribute_not_exists(#r) OR #r < :wr) AND (attribute_not_exists(#ra) OR #ra < :wr)",
-                );
-                update = update
-                    .expression_attribute_names("#r", names::read(names::READ_WRITTEN, room.as_str()))
-                    .expression_attribute_names("#ra", names::read(names::READ_WRITTEN, names::EVERY_ROOM))
-                    .expression_attribute_values(":wr", number(written_at.as_millis()));
-            }
+            update = unread_still(update, &mut condition, room, counting);
         }
         let answer = self.conditional(update.condition_expression(condition), true).await?;
         match answer {
@@ -328,7 +317,8 @@ impl Recipients {
     }
 
     /// Takes a message back for `client`: its unread count loses it if it was counted and not read since, and it will not be
-    /// counted if it is still on its way. Done once.
+    /// counted if it is still on its way. Done once. `counting` has the times of the message that is taken back, not those of the
+    /// request to do so.
     ///
     /// # Errors
     /// As [`Recipients::count`].
@@ -337,26 +327,29 @@ impl Recipients {
             // A count that was folded away comes back first, so that it is the room's own that loses one.
             self.unfold(app, client, room).await?;
         }
-        let counted = self
+        let mut condition = String::from(
+            "(contains(m0, :m) OR contains(m1, :m)) AND NOT contains(m0, :w) AND NOT contains(m1, :w) AND #u >= :n",
+        );
+        let mut counted = self
             .update(app, client)
             .update_expression("ADD #u :less, m0 :ws")
-            .condition_expression(
-                "(contains(m0, :m) OR contains(m1, :m)) AND NOT contains(m0, :w) AND NOT contains(m1, :w) AND #u >= :n",
-            )
             .expression_attribute_names("#u", counting.counter.as_str())
             .expression_attribute_values(":n", number(counting.n))
             .expression_attribute_values(":less", number(-i64::from(counting.n)))
             .expression_attribute_values(":m", mark_value(&counting.mark))
             .expression_attribute_values(":w", mark_value(&counting.withdrawn))
             .expression_attribute_values(":ws", marks_value(&[&counting.withdrawn]));
-        match self.conditional(counted, false).await? {
+        if let Some(room) = &counting.room {
+            counted = unread_still(counted, &mut condition, room, counting);
+        }
+        match self.conditional(counted.condition_expression(condition), false).await? {
             Updated::Done(recipient) => Ok(recipient),
             Updated::Refused(recipient) if recipient.has_mark(&counting.withdrawn) => Ok(recipient),
             Updated::Refused(_) => {
                 let marked = self
                     .update(app, client)
                     .update_expression("SET g = if_not_exists(g, :now) ADD m0 :ws")
-                    .expression_attribute_values(":now", number(counting.now.as_millis()))
+                    .expression_attribute_values(":now", number(counting.clock.now().as_millis()))
                     .expression_attribute_values(":ws", marks_value(&[&counting.withdrawn]));
                 match self.conditional(marked, false).await? {
                     Updated::Done(recipient) | Updated::Refused(recipient) => Ok(recipient),
@@ -436,10 +429,12 @@ impl Recipients {
     }
 
     async fn keep_house(&self, app: &AppId, client: &ClientId, counting: &Counting, recipient: &Recipient) {
+        // Taken after the count's answer: every mark that the answer shows was left, and its message claimed, before.
+        let now = counting.clock.now();
         if counting.may_rotate
             && let Some(begun) = recipient.begun
-            && rotation_is_due(recipient.marks().0, begun, counting.now)
-            && let Err(error) = self.rotate(app, client, recipient, begun, counting.now).await
+            && rotation_is_due(recipient.marks().0, begun, now)
+            && let Err(error) = self.rotate(app, client, recipient, begun, now).await
         {
             tracing::warn!(app = %app, error = %error, "marks were not rotated");
         }
@@ -450,7 +445,8 @@ impl Recipients {
         }
     }
 
-    /// Closes the newest set of marks. One of several writers wins; `trimmed` only grows.
+    /// Closes the newest set of marks, if it is still the one seen: no mark was added, so all of its messages were claimed before `now`.
+    /// One of several writers wins; `trimmed` only grows.
     async fn rotate(
         &self,
         app: &AppId,
@@ -459,24 +455,49 @@ impl Recipients {
         begun: Timestamp,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        // Marks are forgotten only where there is an older set to forget. All of its messages were claimed before the newer set was
-        // begun.
-        let forgets = recipient.marks().1 > 0 && recipient.trimmed.is_none_or(|trimmed| trimmed < begun);
-        let expression =
-            if forgets { "SET m1 = m0, g = :now, trimmed = :g REMOVE m0" } else { "SET m1 = m0, g = :now REMOVE m0" };
-        let update = self
+        let (newest, older) = recipient.marks();
+        let mut expression = String::from("SET m1 = m0, g = :now");
+        let mut update = self
             .update(app, client)
-            .update_expression(expression)
-            .condition_expression("g = :g AND attribute_exists(m0)")
+            .condition_expression("g = :g AND size(m0) = :n")
             .expression_attribute_values(":g", number(begun.as_millis()))
+            .expression_attribute_values(":n", number(newest))
             .expression_attribute_values(":now", number(now.as_millis()));
-        self.conditional(update, false).await.map(|_| ())
+        // Marks are forgotten only where there is an older set to forget. Its messages were claimed before the newer set was begun, or
+        // as much later as the clock that began it was behind the queue's own: a record waits a moment before it is taken up.
+        let forgotten = begun.plus((now.since(begun) / 8).min(MOST_LAG));
+        if older > 0 && recipient.trimmed.is_none_or(|trimmed| trimmed < forgotten) {
+            expression.push_str(", trimmed = :trimmed");
+            update = update.expression_attribute_values(":trimmed", number(forgotten.as_millis()));
+        }
+        expression.push_str(" REMOVE m0");
+        self.conditional(update.update_expression(expression), false).await.map(|_| ())
     }
 }
 
 /// Whether the newest set of marks is to be closed.
 fn rotation_is_due(marks: usize, begun: Timestamp, now: Timestamp) -> bool {
     marks > MARKS_HARD && now > begun || marks > MARKS_SOFT && now.since(begun) >= ROTATE_AFTER
+}
+
+/// Adds to a condition that `room` was not read past the message, by either of the two clocks.
+fn unread_still(
+    update: UpdateItemFluentBuilder,
+    condition: &mut String,
+    room: &RoomKey,
+    counting: &Counting,
+) -> UpdateItemFluentBuilder {
+    condition.push_str(" AND (attribute_not_exists(#q) OR #q <= :c) AND (attribute_not_exists(#qa) OR #qa <= :c)");
+    let update = update
+        .expression_attribute_names("#q", names::read(names::READ_ACCEPTED, room.as_str()))
+        .expression_attribute_names("#qa", names::read(names::READ_ACCEPTED, names::EVERY_ROOM))
+        .expression_attribute_values(":c", number(counting.claimed_at.as_millis()));
+    let Some(written_at) = counting.written_at else { return update };
+    condition.push_str(" AND (attribute_not_exists(#r) OR #r < :wr) AND (attribute_not_exists(#ra) OR #ra < :wr)");
+    update
+        .expression_attribute_names("#r", names::read(names::READ_WRITTEN, room.as_str()))
+        .expression_attribute_names("#ra", names::read(names::READ_WRITTEN, names::EVERY_ROOM))
+        .expression_attribute_values(":wr", number(written_at.as_millis()))
 }
 
 /// Which part of the condition failed. Preferences come first: a client who muted the room since an earlier try is left alone.

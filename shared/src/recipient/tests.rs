@@ -4,13 +4,13 @@
 
 use std::time::Duration;
 
-use super::store::{MARKS_HARD, MARKS_SOFT, ROTATE_AFTER};
+use super::store::{MARKS_HARD, MARKS_SOFT, MOST_LAG, ROTATE_AFTER};
 use super::*;
 use crate::app::BadgeFrom;
 use crate::delivery::Channel;
 use crate::id::{AppId, ClientId, DeviceKey, Mark, MessageId, RoomKey, Token};
 use crate::test_tables;
-use crate::time::Timestamp;
+use crate::time::{QueueClock, Timestamp};
 
 const T: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 
@@ -42,7 +42,7 @@ fn message_in(room: &RoomKey, id: &str, at: Timestamp) -> Counting {
         room: Some(room.clone()),
         written_at: Some(at),
         claimed_at: at,
-        now: at,
+        clock: QueueClock::standing(at),
         may_rotate: true,
     }
 }
@@ -200,7 +200,7 @@ async fn marks_rotate_once_they_are_many_and_old_and_are_forgotten_by_the_rotati
     let third = second.plus(ROTATE_AFTER);
     store.counts(&message("d", third)).await;
     let now = store.now().await;
-    assert_eq!((now.marks(), now.trimmed), ((0, MARKS_SOFT + 2), Some(second)));
+    assert_eq!((now.marks(), now.trimmed), ((0, MARKS_SOFT + 2), Some(second.plus(MOST_LAG))));
     // a0's mark is forgotten: it is not counted again, but said to be uncounted; c0's is still there.
     assert_eq!(store.counts(&message("a0", T)).await, Some(NotCounted::Uncounted));
     assert_eq!(store.counts(&message("c0", second)).await, Some(NotCounted::Repeat));
@@ -239,11 +239,35 @@ async fn a_withdrawn_message_leaves_the_badge_once_and_is_not_counted_afterwards
 
 #[tokio::test]
 async fn a_withdrawal_after_reading_takes_nothing_from_newer_messages() {
+    for reading in [Reading::Written(T), Reading::Accepted(T.plus(Duration::from_millis(1)))] {
+        let store = store().await;
+        store.counts(&message("m1", T)).await;
+        store.read_room(&app(), &client(), &room(), reading).await.unwrap();
+        store.counts(&message("m2", T.plus(Duration::from_secs(1)))).await;
+        store.withdraw(&app(), &client(), &message("m1", T)).await.unwrap();
+        assert_eq!(store.badge().await, 1, "{reading:?}");
+        assert_eq!(store.counts(&message("m1", T)).await, Some(NotCounted::Withdrawn));
+    }
+}
+
+#[tokio::test]
+async fn an_older_report_of_reading_clears_nothing_that_is_newer() {
     let store = store().await;
-    store.counts(&message("m1", T)).await;
-    store.read_room(&app(), &client(), &room(), Reading::Written(T)).await.unwrap();
-    store.withdraw(&app(), &client(), &message("m1", T)).await.unwrap();
-    assert_eq!(store.badge().await, 0);
+    let later = T.plus(Duration::from_secs(9));
+    store.read_all(&app(), &client(), Reading::Written(later)).await.unwrap();
+    for n in 0..50 {
+        let at = later.plus(Duration::from_secs(1));
+        store.counts(&message_in(&RoomKey::of(&n.to_string()), &n.to_string(), at)).await;
+    }
+    assert!(store.now().await.spilled > 0);
+    store.read_all(&app(), &client(), Reading::Written(T)).await.unwrap();
+    assert_eq!(store.badge().await, 50);
+    let known = later.plus(Duration::from_secs(2));
+    store.read_room(&app(), &client(), &RoomKey::of("0"), Reading::Written(known)).await.unwrap();
+    store.counts(&message_in(&RoomKey::of("0"), "new", known.plus(Duration::from_secs(1)))).await;
+    store.read_room(&app(), &client(), &RoomKey::of("0"), Reading::Written(T)).await.unwrap();
+    assert_eq!(store.badge().await, 50);
+    assert_eq!(store.counts(&message("late", later)).await, Some(NotCounted::Read), "the watermark did not go back");
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@
 //! repeat finds its result row and does nothing; if it died between claim and queue, the repeat is the delivery. So an answer is given
 //! only once the task is in the queue, nobody holds a lease, and nothing is lost.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
@@ -87,16 +88,19 @@ impl Intake {
     /// When the message is too long, or the task is not safely queued. The same call may then be made again.
     pub async fn submit(
         &self,
-        message: Message,
+        mut message: Message,
         recipients: Vec<ClientId>,
         now: Timestamp,
     ) -> Result<Accepted, SubmitError> {
+        if message.behaviour.kind == message::Kind::Withdraw {
+            self.take_times_of_the_original(&mut message).await?;
+        }
         let raw = serde_json::value::to_raw_value(&message).map_err(|_| SubmitError::TooLarge)?;
         if raw.get().len() > message::MOST_BYTES {
             return Err(SubmitError::TooLarge);
         }
         let (pk, sk) = claim_key(&message, &recipients);
-        let claim = self.claim(&pk, &sk, recipients.len(), now).await?;
+        let claim = self.claim(&pk, &sk, &message, recipients.len(), now).await?;
         let accepted = Accepted { task: claim.key.task, repeated: claim.repeated };
         if claim.repeated && self.results.has_begun(&claim.key).await.map_err(SubmitError::Results)? {
             return Ok(accepted);
@@ -113,14 +117,49 @@ impl Intake {
         }
     }
 
-    async fn claim(&self, pk: &str, sk: &str, recipients: usize, now: Timestamp) -> Result<Claim, SubmitError> {
+    /// A recall has times of its own, and whether its message was read since is told by the message's: they stand in its claims.
+    async fn take_times_of_the_original(&self, message: &mut Message) -> Result<(), SubmitError> {
+        let (pk, _) = claim_key(message, &[]);
+        let claims = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", AttributeValue::S(pk))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| SubmitError::Claim(Box::new(error.into())))?;
+        let of_message = claims.items().iter().filter(|claim| !claim.contains_key("withdraws"));
+        let original = of_message.max_by_key(|claim| number_of(claim, "at"));
+        message.origin.withdrawn_accepted_at =
+            original.and_then(|claim| number_of(claim, "at")).map(Timestamp::from_millis);
+        if let Some(written_at) = original.and_then(|claim| number_of(claim, "written")) {
+            message.origin.written_at = Some(Timestamp::from_millis(written_at));
+        }
+        Ok(())
+    }
+
+    async fn claim(
+        &self,
+        pk: &str,
+        sk: &str,
+        message: &Message,
+        recipients: usize,
+        now: Timestamp,
+    ) -> Result<Claim, SubmitError> {
         let task = TaskId::new(now, fastrand::u16(..));
         let nonce = URL_SAFE_NO_PAD.encode(digest::<6>(&[pk.as_bytes(), sk.as_bytes()]));
         let text = |value: &str| AttributeValue::S(value.to_owned());
         let number = |value: u64| AttributeValue::N(value.to_string());
-        let answer = self
-            .client
-            .put_item()
+        let mut put = self.client.put_item();
+        if let Some(written_at) = message.origin.written_at {
+            put = put.item("written", number(written_at.as_millis()));
+        }
+        if message.behaviour.kind == message::Kind::Withdraw {
+            put = put.item("withdraws", AttributeValue::Bool(true));
+        }
+        let answer = put
             .table_name(&self.table)
             .item("pk", text(pk))
             .item("sk", text(sk))
@@ -139,11 +178,12 @@ impl Intake {
             Ok(_) => Ok(Claim { key: TaskKey { task, nonce }, claimed_at: now, repeated: false }),
             Err(PutItemError::ConditionalCheckFailedException(lost)) => {
                 let old = lost.item.unwrap_or_default();
-                let read = |name: &str| old.get(name).and_then(|value| value.as_n().ok()?.parse::<u64>().ok());
+                let winner = number_of(&old, "task").and_then(TaskId::from_number).unwrap_or(task);
                 Ok(Claim {
-                    key: TaskKey { task: read("task").and_then(TaskId::from_number).unwrap_or(task), nonce },
-                    claimed_at: read("at").map_or(now, Timestamp::from_millis),
-                    repeated: true,
+                    key: TaskKey { task: winner, nonce },
+                    claimed_at: number_of(&old, "at").map_or(now, Timestamp::from_millis),
+                    // A put whose answer was lost meets its own row when the SDK tries it again.
+                    repeated: winner != task,
                 })
             }
             Err(error) => Err(SubmitError::Claim(Box::new(error.into()))),
@@ -181,13 +221,15 @@ impl Intake {
             to: recipients,
         };
         // Nearly always one. A list too long for one record goes as several, each with its own chunk numbers; the answer waits for all.
-        for part in part.split(queue::MOST_BYTES) {
+        // Last part first: once the first part is seen to have begun, all of them are in.
+        for part in part.split(queue::MOST_BYTES).into_iter().rev() {
             let record = text(&part)?;
             if record.len() <= deferred::MOST_BYTES {
                 self.work.put(Queue::FanOut, app, record, delay, now).await?;
             } else if !self.work.hand_on(Queue::FanOut, app, &record, delay).await {
-                for piece in part.split(deferred::MOST_BYTES) {
-                    self.work.put(Queue::FanOut, app, text(&piece)?, delay, now).await?;
+                for piece in part.split(deferred::MOST_BYTES).into_iter().rev() {
+                    let put = self.work.deferred().put(Queue::FanOut, app, text(&piece)?, now.plus(delay)).await;
+                    put.map_err(Refused)?;
                 }
             }
         }
@@ -209,6 +251,10 @@ impl Intake {
             tracing::warn!(error = %aws_sdk_dynamodb::Error::from(error), "a claim was not given back");
         }
     }
+}
+
+fn number_of(item: &HashMap<String, AttributeValue>, name: &str) -> Option<u64> {
+    item.get(name)?.as_n().ok()?.parse().ok()
 }
 
 fn text(record: &impl serde::Serialize) -> Result<String, Refused> {

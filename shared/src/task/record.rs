@@ -57,6 +57,9 @@ pub enum Target {
         /// Which devices.
         #[serde(rename = "d")]
         devices: Vec<DeviceKey>,
+        /// Not before this point: a vendor asked for the wait.
+        #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
+        not_before: Option<Timestamp>,
     },
 }
 
@@ -187,7 +190,11 @@ mod tests {
             message: serde_json::json!({"a": 1}),
             to: vec![
                 Target::Fresh(ClientId::parse("aaa").unwrap()),
-                Target::Left { client: ClientId::parse("bbb").unwrap(), devices: vec![DeviceKey::of("ios", "1")] },
+                Target::Left {
+                    client: ClientId::parse("bbb").unwrap(),
+                    devices: vec![DeviceKey::of("ios", "1")],
+                    not_before: None,
+                },
             ],
         };
         let text = serde_json::to_string(&chunk).unwrap();

@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 
 use super::{Outcome, Target, TaskKey};
-use crate::env::{EnvError, Environment, Queue, Table};
+use crate::env::{EnvError, Environment, Table};
 use crate::id::{AppId, ClientId, DeviceKey};
 use crate::time::Timestamp;
 
@@ -52,8 +52,6 @@ pub struct Tally {
 pub struct Leftovers {
     /// Who and which devices.
     pub to: Vec<Target>,
-    /// Where they go: to be delivered, or given up.
-    pub queue: Queue,
     /// From when on they may be tried.
     pub due: Timestamp,
 }
@@ -77,6 +75,8 @@ pub struct ResultRow {
     pub results: Vec<TargetResult>,
     /// What is to be tried again.
     pub leftovers: Option<Leftovers>,
+    /// What is not tried any more, and goes to the dead-letter queue.
+    pub given_up: Vec<Target>,
 }
 
 impl ResultRow {
@@ -290,6 +290,11 @@ fn results_from(text: &str) -> Option<Vec<TargetResult>> {
         .collect()
 }
 
+/// Targets are strings and lists of strings: they are always JSON.
+fn targets_text(targets: &[Target]) -> AttributeValue {
+    text(serde_json::to_string(targets).unwrap_or_default())
+}
+
 fn to_item(row: &ResultRow) -> HashMap<String, AttributeValue> {
     let counters = row.counters().into_iter().map(|(outcome, n)| (outcome.as_str().to_owned(), number(n))).collect();
     let mut item = HashMap::from([
@@ -307,9 +312,11 @@ fn to_item(row: &ResultRow) -> HashMap<String, AttributeValue> {
         }
     }
     if let Some(leftovers) = &row.leftovers {
-        item.insert("l".to_owned(), text(serde_json::to_string(&leftovers.to).unwrap_or_default()));
-        item.insert("lq".to_owned(), text(leftovers.queue.as_str()));
+        item.insert("l".to_owned(), targets_text(&leftovers.to));
         item.insert("ld".to_owned(), number(leftovers.due.as_millis()));
+    }
+    if !row.given_up.is_empty() {
+        item.insert("gu".to_owned(), targets_text(&row.given_up));
     }
     item
 }
@@ -334,9 +341,12 @@ fn read(key: TaskKey, item: &HashMap<String, AttributeValue>) -> Option<ResultRo
         None => None,
         Some(left) => Some(Leftovers {
             to: serde_json::from_str(left).ok()?,
-            queue: Queue::from_word(text_of(item, "lq")?)?,
             due: Timestamp::from_millis(number_of(item, "ld")?),
         }),
+    };
+    let given_up = match text_of(item, "gu") {
+        None => Vec::new(),
+        Some(given_up) => serde_json::from_str(given_up).ok()?,
     };
     Some(ResultRow {
         key,
@@ -347,6 +357,7 @@ fn read(key: TaskKey, item: &HashMap<String, AttributeValue>) -> Option<ResultRo
         tally: Tally { counted: tally("kc"), repeat: tally("kr"), uncounted: tally("ku") },
         results: results_from(text_of(item, "o")?)?,
         leftovers,
+        given_up,
     })
 }
 
@@ -392,10 +403,14 @@ mod tests {
                 TargetResult { client: client("ccc"), outcomes: Vec::new() },
             ],
             leftovers: Some(Leftovers {
-                to: vec![Target::Left { client: client("a,b=c #名"), devices: vec![device] }],
-                queue: Queue::DeadLetters,
+                to: vec![Target::Left {
+                    client: client("a,b=c #名"),
+                    devices: vec![device],
+                    not_before: Some(Timestamp::from_millis(1_767_225_650_000)),
+                }],
                 due: Timestamp::from_millis(1_767_225_660_000),
             }),
+            given_up: vec![Target::Fresh(client("bbb"))],
         };
         assert_eq!(from_item(key, to_item(&row)).unwrap(), row);
         assert_eq!(

@@ -161,7 +161,7 @@ async fn a_room_that_was_read_loses_its_count_and_everything_read_loses_all() {
             room: Some(room),
             written_at: None,
             claimed_at: Timestamp::now(),
-            now: Timestamp::now(),
+            clock: pushbell::time::QueueClock::standing(Timestamp::now()),
             may_rotate: false,
         };
         cloud.state.recipients.count(&app, &client, &counting, false).await.unwrap();
