@@ -4,6 +4,7 @@
 //! no sync per write.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -18,7 +19,11 @@ pub struct StoreError(#[from] rusqlite::Error);
 ///
 /// Calls block while another one runs. They are short, so they may be made on an async runtime.
 #[derive(Clone)]
-pub struct Store(Arc<Mutex<Connection>>);
+pub struct Store {
+    connection: Arc<Mutex<Connection>>,
+    /// How many milliseconds were let pass in a test: the emulated services' clock is so much ahead of the machine's.
+    passed: Arc<AtomicI64>,
+}
 
 impl Store {
     /// A database that lives as long as its last handle.
@@ -36,7 +41,7 @@ impl Store {
 
     fn over(connection: Connection) -> Result<Self, StoreError> {
         connection.set_prepared_statement_cache_capacity(128);
-        Ok(Self(Arc::new(Mutex::new(connection))))
+        Ok(Self { connection: Arc::new(Mutex::new(connection)), passed: Arc::default() })
     }
 
     /// Makes the tables a part needs, unless they are there.
@@ -61,12 +66,22 @@ impl Store {
 
     fn lock<T>(&self, work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
         // A panic of another holder leaves no half-done work: its transaction was rolled back.
-        let mut connection = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         work(&mut connection)
+    }
+
+    /// The time by which the emulated services stamp things and let them expire, in milliseconds since 1970.
+    pub(crate) fn stamp(&self) -> i64 {
+        now_ms() + self.passed.load(Ordering::Relaxed)
+    }
+
+    /// Puts that clock on.
+    pub(crate) fn let_pass(&self, ms: i64) {
+        self.passed.fetch_add(ms, Ordering::Relaxed);
     }
 }
 
-/// Milliseconds since 1970, as the emulated services stamp things.
+/// Milliseconds since 1970, by the machine's clock.
 pub(crate) fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use pushbell_local::aws::sqs::Outgoing;
 use pushbell_local::faults::{Effect, Rule, Target};
 use pushbell_local::phones::{Channel, View};
@@ -42,14 +43,14 @@ async fn a_dead_token_is_deleted_and_the_other_phone_stays() {
 async fn age_devices(bell: &Bell, client: &str) {
     let dynamodb = pushbell::aws::dynamodb(&bell.operator());
     let table = bell.stack.variables("deliver").unwrap()["TABLE_RECIPIENTS"].clone();
-    let key = aws_sdk_dynamodb::types::AttributeValue::S(format!("demo#{client}"));
+    let key = AttributeValue::S(format!("demo#{client}"));
     let item = dynamodb.get_item().table_name(&table).key("pk", key).send().await.unwrap().item.unwrap();
     let mut aged = item.clone();
     for (name, value) in item {
-        if let (true, aws_sdk_dynamodb::types::AttributeValue::M(mut device)) = (name.starts_with("d#"), value) {
+        if let (true, AttributeValue::M(mut device)) = (name.starts_with("d#"), value) {
             let at: u64 = device["a"].as_n().unwrap().parse().unwrap();
-            device.insert("a".to_owned(), aws_sdk_dynamodb::types::AttributeValue::N((at - 60_000).to_string()));
-            aged.insert(name, aws_sdk_dynamodb::types::AttributeValue::M(device));
+            device.insert("a".to_owned(), AttributeValue::N((at - 60_000).to_string()));
+            aged.insert(name, AttributeValue::M(device));
         }
     }
     dynamodb.put_item().table_name(&table).set_item(Some(aged)).send().await.unwrap();
@@ -246,6 +247,60 @@ async fn what_is_never_taken_is_given_up_and_kept_in_the_dead_letter_queue() {
     assert!(bell.android("fcm-aaa").is_empty());
     assert_eq!(bell.dead_letters(), 1);
     assert_eq!(bell.iphone("a1b2c3").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_phone_s_wait_does_not_hold_up_another() {
+    let bell = with_phones().await;
+    bell.caller.register("bbb", "android", "fcm-bbb").await;
+    bell.fault(Rule::new(Target::Fcm, Effect::Error429 { retry_after: 600 }).token("fcm-aaa").times(1));
+    bell.fault(Rule::new(Target::Fcm, Effect::Error503).token("fcm-bbb").times(1));
+    bell.caller.imkit(&text_message("m1", &["aaa", "bbb"])).await;
+    bell.settled().await;
+    bell.stack.aws.queues.advance_delayed(Duration::from_secs(30)).unwrap();
+    bell.stack.phones.wait_for(Channel::Fcm, "fcm-bbb", 1).await.unwrap();
+    bell.settled().await;
+    assert!(bell.android("fcm-aaa").is_empty(), "it has to wait as its vendor asked");
+    bell.drained().await;
+    assert_eq!(bell.android("fcm-aaa").len(), 1);
+    assert_eq!(bell.stack.phones.accepted(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_no_time_left_recipients_are_left_over_and_not_lost() {
+    let bell = with_phones().await;
+    let variables = bell.stack.variables("deliver").unwrap();
+    let env = pushbell::env::Environment::from_lookup(|name| variables.get(name).cloned()).unwrap();
+    let state = deliver::State::new(&env).unwrap();
+    let chunk = json!({
+        "task": 7, "nonce": "abcdefgh", "seq": 0, "claimed_at": pushbell::time::Timestamp::now().as_millis(),
+        "message": {
+            "origin": {"app": "demo", "dialect": "imkit", "message": "m1", "room": "demo-room"},
+            "text": {"title": "Demo Room", "body": "SSS: lala"}, "badge": {"add": {"n": 1, "source": "room"}}
+        },
+        "to": ["aaa"]
+    });
+    let event =
+        json!({"Records": [{"messageId": "r1", "body": chunk.to_string(), "attributes": {}, "messageAttributes": {}}]});
+    let response = deliver::handle(&state, serde_json::from_value(event).unwrap(), std::time::Instant::now()).await;
+    assert!(response.batch_item_failures.is_empty());
+    bell.drained().await;
+    assert_eq!((bell.android("fcm-aaa").len(), bell.iphone("a1b2c3").len()), (1, 1));
+    assert_eq!(bell.badge("aaa").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_was_sent_uncounted_is_tried_again_and_not_taken_for_read() {
+    let bell = with_phones().await;
+    let far = pushbell::time::Timestamp::now().plus(Duration::from_secs(3_600)).as_millis().to_string();
+    let table = bell.stack.variables("deliver").unwrap()["TABLE_RECIPIENTS"].clone();
+    let update = pushbell::aws::dynamodb(&bell.operator()).update_item().table_name(table);
+    let update = update.key("pk", AttributeValue::S("demo#aaa".to_owned())).update_expression("SET trimmed = :far");
+    update.expression_attribute_values(":far", AttributeValue::N(far)).send().await.unwrap();
+    bell.fault(Rule::new(Target::Fcm, Effect::Error503).times(1));
+    bell.caller.imkit(&text_message("m1", &["aaa"])).await;
+    bell.drained().await;
+    assert_eq!((bell.android("fcm-aaa").len(), bell.badge("aaa").await), (1, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

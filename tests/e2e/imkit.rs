@@ -207,6 +207,21 @@ async fn a_recall_takes_the_message_back_from_badge_and_phone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_recall_of_a_message_that_was_read_takes_nothing_from_newer_ones() {
+    let bell = demo().await;
+    bell.caller.imkit(&text_message("m1", &["aaa"])).await;
+    bell.settled().await;
+    bell.caller.post("/badges/aaa", &[API_KEY], &json!({"read": "demo-room"})).await;
+    bell.caller.imkit(&text_message("m2", &["aaa"])).await;
+    bell.settled().await;
+    let mut recall = text_message("m1", &["aaa"]);
+    recall["messageType"] = json!("recall");
+    bell.caller.imkit(&recall).await;
+    bell.drained().await;
+    assert_eq!(bell.badge("aaa").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_its_recall_overtook_is_not_shown() {
     let bell = demo().await;
     let mut recall = text_message("m1", &["aaa"]);

@@ -120,6 +120,11 @@ struct Inner {
 }
 
 impl Phones {
+    /// The store that holds them.
+    pub(crate) fn store(&self) -> &Store {
+        &self.0.store
+    }
+
     /// The phones in this store.
     pub fn new(store: Store) -> Result<Self, StoreError> {
         store.prepare(SCHEMA)?;

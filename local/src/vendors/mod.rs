@@ -47,7 +47,7 @@ impl Vendors {
     /// The URL is the audience that an account's assertion must name, with `/token` behind it.
     pub fn new(base_url: &str, accounts: Vec<ServiceAccount>, phones: Phones, faults: Faults) -> Self {
         Self(Arc::new(Inner {
-            oauth: OAuth::new(format!("{base_url}/token"), accounts),
+            oauth: OAuth::new(format!("{base_url}/token"), accounts, phones.store().clone()),
             phones,
             faults,
             latency: AtomicU64::new(0),

@@ -16,7 +16,7 @@ use serde_json::json;
 
 use super::{json_reply, with_retry_after};
 use crate::faults::Effect;
-use crate::store::{now_ms, random_hex};
+use crate::store::{Store, random_hex};
 
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 const SCOPE: &str = "https://www.googleapis.com/auth/firebase.messaging";
@@ -78,6 +78,8 @@ pub(super) enum Refused {
 }
 
 pub(super) struct OAuth {
+    /// Whose clock tokens expire by.
+    store: Store,
     audience: String,
     accounts: Vec<ServiceAccount>,
     tokens: Mutex<HashMap<String, Granted>>,
@@ -106,8 +108,8 @@ struct Claims {
 }
 
 impl OAuth {
-    pub(super) fn new(audience: String, accounts: Vec<ServiceAccount>) -> Self {
-        Self { audience, accounts, tokens: Mutex::new(HashMap::new()), issued: AtomicU64::new(0) }
+    pub(super) fn new(audience: String, accounts: Vec<ServiceAccount>, store: Store) -> Self {
+        Self { store, audience, accounts, tokens: Mutex::new(HashMap::new()), issued: AtomicU64::new(0) }
     }
 
     pub(super) fn exchange(&self, body: &[u8]) -> Response<Full<Bytes>> {
@@ -124,7 +126,7 @@ impl OAuth {
             let text = "Invalid grant_type: the JWT bearer grant is the only one here";
             return error(StatusCode::BAD_REQUEST, "unsupported_grant_type", text);
         }
-        let now = now_ms() / 1000;
+        let now = self.store.stamp() / 1000;
         match self.verify(assertion.as_deref().unwrap_or_default(), now) {
             Ok(project) => {
                 let token = format!("ya29.local-{}", random_hex::<24>());
@@ -182,7 +184,7 @@ impl OAuth {
         let tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
         let granted = bearer
             .and_then(|token| tokens.get(token))
-            .filter(|granted| granted.expires > now_ms() / 1000)
+            .filter(|granted| granted.expires > self.store.stamp() / 1000)
             .ok_or(Refused::Unauthenticated)?;
         if granted.project == project { Ok(()) } else { Err(Refused::Denied) }
     }

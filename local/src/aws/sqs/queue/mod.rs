@@ -166,7 +166,7 @@ impl Queues {
                     serde_json::to_string(&message.attributes).unwrap_or_default(),
                     message.group.as_deref().unwrap_or_default(),
                     message.trace,
-                    now,
+                    self.0.store.stamp(),
                     now + millis(message.delay.unwrap_or(spec.delay)),
                     now + millis(spec.retention),
                 ])?;
@@ -275,8 +275,8 @@ impl Queues {
         Ok(())
     }
 
-    /// Lets time pass for all queues: what is delayed or in flight becomes due earlier, retention ends earlier.
-    /// Stamps that messages carry stay true.
+    /// Lets time pass for all queues: what is delayed or in flight becomes due earlier, retention ends earlier, and the
+    /// stamps of what is sent and received from now on are so much later.
     pub fn advance(&self, by: Duration) -> Result<(), StoreError> {
         self.shift("UPDATE messages SET visible = visible - ?1, expires = expires - ?1", by)
     }
@@ -287,6 +287,7 @@ impl Queues {
     }
 
     fn shift(&self, sql: &str, by: Duration) -> Result<(), StoreError> {
+        self.0.store.let_pass(millis(by));
         self.0.store.write(|tx| tx.execute(sql, [millis(by)]))?;
         self.all_arrived();
         Ok(())
@@ -339,7 +340,7 @@ impl Queues {
                     break;
                 }
                 for id in picked {
-                    take_one(tx, &spec, id, now, now + until, &mut taken)?;
+                    take_one(tx, &spec, id, (now, self.0.store.stamp()), now + until, &mut taken)?;
                 }
             }
             Ok(Some(taken))

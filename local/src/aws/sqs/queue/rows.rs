@@ -89,12 +89,12 @@ pub(super) fn pick(tx: &Transaction<'_>, queue: &str, max: usize, now: i64) -> r
     Ok(picked)
 }
 
-/// Receives one message; or drops it when its retention is over; or moves it when it was received too often.
+/// `now` is the machine's time and the queue's. Receives one message; or drops it when its retention is over; or moves it when it was received too often.
 pub(super) fn take_one(
     tx: &Transaction<'_>,
     queue: &QueueSpec,
     id: i64,
-    now: i64,
+    (now, stamp): (i64, i64),
     until: i64,
     taken: &mut Taken,
 ) -> rusqlite::Result<()> {
@@ -126,7 +126,7 @@ pub(super) fn take_one(
                first_received = coalesce(first_received, ?4) WHERE id = ?1
              RETURNING message_id, body, attributes, sent, first_received, receives, grp, trace",
         )?
-        .query_row(params![id, until, nonce, now], |row| {
+        .query_row(params![id, until, nonce, stamp], |row| {
             let attributes: String = row.get(2)?;
             let group: String = row.get(6)?;
             Ok(Received {
