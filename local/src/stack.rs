@@ -4,6 +4,7 @@ mod deploy;
 mod options;
 
 use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -57,6 +58,9 @@ pub enum StackError {
         /// Why not.
         source: std::io::Error,
     },
+    /// Another stack works on these files.
+    #[error("another stack is using the data in {0}")]
+    InUse(PathBuf),
     /// A function's binary is not there. `cargo build --workspace` builds them all.
     #[error("there is no binary {0}; `cargo build --workspace` builds it")]
     Binary(PathBuf),
@@ -116,6 +120,8 @@ pub struct Stack {
     services: Closer,
     front: JoinSet<()>,
     back: JoinSet<()>,
+    /// Held as long as the stack lives, and let go of by the system when the process is killed.
+    _lock: Option<File>,
 }
 
 impl Stack {
@@ -126,7 +132,7 @@ impl Stack {
         let listener = bind(options.listen).await?;
         let address = local(&listener, options.listen)?;
 
-        let (store, dynamodb) = open(options.data.as_deref())?;
+        let (store, dynamodb, lock) = open(options.data.as_deref())?;
         let faults = Faults::default();
         let phones = Phones::new(store.clone())?;
         let queues = deploy::queues(&template, store.clone())?;
@@ -193,6 +199,7 @@ impl Stack {
             services,
             front,
             back,
+            _lock: lock,
         })
     }
 
@@ -292,10 +299,16 @@ fn closed(closing: &Closing) -> impl Future<Output = ()> + Send + 'static {
     async move { closing.closed().await }
 }
 
-fn open(data: Option<&Path>) -> Result<(Store, Dynamodb), StackError> {
-    let Some(folder) = data else { return Ok((Store::memory()?, Dynamodb::memory()?)) };
-    std::fs::create_dir_all(folder).map_err(|source| StackError::Data { path: folder.to_owned(), source })?;
-    Ok((Store::open(&folder.join("local.sqlite"))?, Dynamodb::open(&folder.join("tables.sqlite"))?))
+fn open(data: Option<&Path>) -> Result<(Store, Dynamodb, Option<File>), StackError> {
+    let Some(folder) = data else { return Ok((Store::memory()?, Dynamodb::memory()?, None)) };
+    let cannot = |source| StackError::Data { path: folder.to_owned(), source };
+    std::fs::create_dir_all(folder).map_err(cannot)?;
+    let lock = File::create(folder.join("lock")).map_err(cannot)?;
+    lock.try_lock().map_err(|refused| match refused {
+        TryLockError::WouldBlock => StackError::InUse(folder.to_owned()),
+        TryLockError::Error(source) => cannot(source),
+    })?;
+    Ok((Store::open(&folder.join("local.sqlite"))?, Dynamodb::open(&folder.join("tables.sqlite"))?, Some(lock)))
 }
 
 async fn sweeper(dynamodb: Dynamodb, mut closing: Closing) {

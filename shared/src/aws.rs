@@ -27,7 +27,7 @@ const ATTEMPT: Duration = Duration::from_secs(4);
 const ATTEMPTS: u32 = 3;
 /// How long a call to SQS may take with all its tries: what it does not take by then the deferred table has to take, before the
 /// function's own time is over.
-const QUEUE_CALL: Duration = Duration::from_secs(5);
+const QUEUE_CALL: Duration = Duration::from_secs(3);
 
 fn http_client() -> SharedHttpClient {
     Builder::new().tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring)).build_https()

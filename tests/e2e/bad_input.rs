@@ -80,6 +80,26 @@ async fn the_hook_refuses_what_is_too_large() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_is_nested_without_end_arrives_without_what_nobody_could_read() {
+    let bell = Bell::start().await;
+    bell.caller.register("aaa", "android", "fcm-aaa").await;
+    for depth in [60, 123, 126] {
+        let deep: Value = serde_json::from_str(&format!("{}{}", "[".repeat(depth), "]".repeat(depth))).unwrap();
+        let mut body = text_message(&format!("m{depth}"), &["aaa"]);
+        body["extra"] = deep;
+        let answer = bell.caller.imkit(&body).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+    }
+    let endless =
+        format!(r#"{{"_id":"m","pushToClients":["aaa"],"extra":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
+    imkit(&bell.caller.send("POST", HOOK, &[JSON], endless).await, 413);
+    let long = format!(r#"{{"_id":"m","pushToClients":["aaa"],"extra":{}{}}}"#, "[".repeat(200), "]".repeat(200));
+    imkit(&bell.caller.send("POST", HOOK, &[JSON], long).await, 400);
+    bell.settled().await;
+    assert_eq!(bell.android("fcm-aaa").len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn register_device_answers_with_kinvey_s_dictionary() {
     let bell = Bell::start().await;
     let good = json!({"platform": "ios", "deviceId": "abc", "userId": "u1"});

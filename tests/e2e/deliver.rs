@@ -187,6 +187,24 @@ async fn a_queue_that_refuses_during_the_callback_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_tasks_table_that_does_not_answer_during_the_callback_loses_nothing() {
+    let bell = with_phones().await;
+    for effect in [Effect::Error500, Effect::Throttle, Effect::Conflict, Effect::LoseAnswer] {
+        bell.fault(Rule::new(Target::Dynamodb, effect).action("PutItem").table("TasksTable").times(3));
+        let id = format!("m{}", bell.stack.phones.accepted());
+        let message = text_message(&id, &["aaa"]);
+        let answer = bell.caller.imkit(&message).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        bell.stack.aws.faults.clear();
+        bell.drained().await;
+        assert_eq!(bell.caller.imkit(&message).await.status, 200);
+        bell.drained().await;
+    }
+    assert_eq!(bell.android("fcm-aaa").len(), 4, "each shows once");
+    assert_eq!(bell.badge("aaa").await, 4, "each counts once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn when_queue_and_table_both_refuse_the_caller_is_told_and_may_come_again() {
     let bell = with_phones().await;
     bell.fault(Rule::new(Target::Sqs, Effect::Refuse).action("SendMessage"));

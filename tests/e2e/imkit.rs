@@ -129,6 +129,53 @@ async fn v1_for_a_group_of_3_makes_3_notifications_with_the_callers_badges() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn cohorts_read_their_own_copy_and_a_client_stays_in_its_cohort() {
+    let bell = Bell::start().await;
+    let settings = json!({"imkit": {"experiment": "titles", "copies": [
+        {"weight": 1, "title": "{{room}}", "body": "{{nickname}}: {{text}}"},
+        {"weight": 1, "title": "{{nickname}} in {{room}}", "body": "{{text}} 👋"}
+    ]}});
+    bell.stack.put_settings("demo", &settings).await.unwrap();
+    let clients: Vec<String> = (0..40).map(|n| format!("c{n}")).collect();
+    let names: Vec<&str> = clients.iter().map(String::as_str).collect();
+    for client in &clients {
+        bell.caller.register(client, "android", &format!("fcm-{client}")).await;
+    }
+    for id in ["m1", "m2"] {
+        bell.caller.imkit(&text_message(id, &names)).await;
+        bell.settled().await;
+    }
+    let mut sizes = [0, 0];
+    for client in &clients {
+        let phone = bell.android(&format!("fcm-{client}"));
+        assert_eq!(phone.len(), 2);
+        assert_eq!((&phone[0].title, &phone[0].body), (&phone[1].title, &phone[1].body), "{client}");
+        match (phone[0].title.as_deref(), phone[0].body.as_deref()) {
+            (Some("Demo Room"), Some("SSS: lala")) => sizes[0] += 1,
+            (Some("SSS in Demo Room"), Some("lala 👋")) => sizes[1] += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(sizes[0] > 8 && sizes[1] > 8, "{sizes:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_who_was_erased_is_told_nothing_and_leaves_nothing() {
+    let bell = demo().await;
+    bell.caller.imkit(&text_message("m1", &["aaa", "bbb"])).await;
+    bell.settled().await;
+    for _ in 0..2 {
+        let answer = bell.caller.send("DELETE", "/clients/aaa", &[API_KEY], "").await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+    }
+    assert_eq!(bell.stack.aws.sns.endpoints("arn:aws:sns:us-east-1:000000000000:app/APNS/demo").unwrap(), 1);
+    assert_eq!(bell.badge("aaa").await, 0);
+    bell.caller.imkit(&text_message("m2", &["aaa", "bbb"])).await;
+    bell.settled().await;
+    assert_eq!((bell.android("fcm-aaa").len(), bell.iphone("a1b2c3").len(), bell.iphone("d4e5f6").len()), (1, 1, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_empty_list_is_answered_and_makes_no_task() {
     let bell = demo().await;
     let answer = bell.caller.imkit(&text_message("m1", &[])).await;

@@ -122,8 +122,17 @@ impl Refusal {
             Self::Body(BodyError::TooLarge) => plain(StatusCode::PAYLOAD_TOO_LARGE, "BODY_TOO_LARGE"),
             Self::Callback(error) => error.failure(),
             Self::Submit(SubmitError::TooLarge) => CallbackError::TooLarge.failure(),
-            Self::App(AppError::Secret(_) | AppError::Settings(_) | AppError::Malformed { .. })
-            | Self::Submit(SubmitError::Claim(_) | SubmitError::Results(_) | SubmitError::Queue(_)) => unavailable(),
+            Self::Submit(SubmitError::TooDeep) => {
+                Failure::new(StatusCode::BAD_REQUEST, "MESSAGE_TOO_DEEP", "the message is nested deeper than 64 levels")
+            }
+            Self::App(AppError::Malformed { .. }) => Failure::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "APP_MISCONFIGURED",
+                "the app's documents cannot be read; its operator finds the place in the log",
+            ),
+            Self::App(AppError::Secret(_) | AppError::Settings(_)) | Self::Submit(SubmitError::Queue(_)) => {
+                unavailable()
+            }
         }
     }
 

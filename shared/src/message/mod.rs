@@ -19,6 +19,30 @@ pub use vendor::{AndroidBlock, ClickAction, HuaweiBlock, IosBlock, VendorBlock, 
 /// SQS's 1 MiB, and ten of them still fit one batch.
 pub const MOST_BYTES: usize = 64 * 1024;
 
+/// How deep a message may be nested as JSON. What reads queue records goes 128 deep, and records add a few levels; no app means more than
+/// a handful.
+pub const MOST_DEPTH: usize = 64;
+
+/// How deep `json`, which is valid JSON, is nested.
+#[must_use]
+pub fn depth(json: &str) -> usize {
+    let (mut depth, mut deepest, mut in_text, mut escaped) = (0_usize, 0, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            b'[' | b'{' if !in_text => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' if !in_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
 /// How long a message may wait for its delivery when it says nothing itself.
 pub const DEFAULT_TIME_TO_LIVE: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -386,6 +410,14 @@ mod tests {
             serde_json::to_string(&message()).unwrap(),
             r#"{"origin":{"app":"demo","dialect":"imkit","message":"m1"}}"#
         );
+    }
+
+    #[test]
+    fn depth_is_told_by_brackets_outside_of_texts() {
+        assert_eq!(depth("7"), 0);
+        assert_eq!(depth(r#"{"a":[[1],{"b":"]]{\\\"[[["}]}"#), 3);
+        let deep = format!("{}{}", "[".repeat(300), "]".repeat(300));
+        assert_eq!(depth(&deep), 300);
     }
 
     #[test]

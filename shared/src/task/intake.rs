@@ -17,7 +17,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::value::RawValue;
 
 use super::results::KEPT;
-use super::{Chunk, MOST_RECIPIENTS, Part, Results, ResultsError, Target, TaskKey};
+use super::{Chunk, MOST_RECIPIENTS, Part, Results, Target, TaskKey};
 use crate::deferred;
 use crate::env::{EnvError, Environment, Queue, Table};
 use crate::id::{ClientId, TaskId, digest};
@@ -43,12 +43,9 @@ pub enum SubmitError {
     /// The message is longer than [`message::MOST_BYTES`] as JSON.
     #[error("the message is longer than 64 KiB")]
     TooLarge,
-    /// The claim could not be made.
-    #[error("the tasks table did not answer")]
-    Claim(#[source] Box<aws_sdk_dynamodb::Error>),
-    /// The first task of the same name could not be looked up.
-    #[error("the tasks table did not answer")]
-    Results(#[source] ResultsError),
+    /// The message is nested deeper than [`message::MOST_DEPTH`] levels.
+    #[error("the message is nested deeper than 64 levels")]
+    TooDeep,
     /// Neither the queue nor the deferred table took it.
     #[error("neither the queue nor the deferred table took the task")]
     Queue(#[source] Refused),
@@ -92,17 +89,23 @@ impl Intake {
         recipients: Vec<ClientId>,
         now: Timestamp,
     ) -> Result<Accepted, SubmitError> {
-        if message.behaviour.kind == message::Kind::Withdraw {
-            self.take_times_of_the_original(&mut message).await?;
+        if message.behaviour.kind == message::Kind::Withdraw
+            && let Err(error) = self.take_times_of_the_original(&mut message).await
+        {
+            // Withdrawn all the same; whether it was read since is then told by the recall's own times.
+            tracing::warn!(app = %message.origin.app, error = %error, "a recall's message was not looked up");
         }
         let raw = serde_json::value::to_raw_value(&message).map_err(|_| SubmitError::TooLarge)?;
         if raw.get().len() > message::MOST_BYTES {
             return Err(SubmitError::TooLarge);
         }
+        if message::depth(raw.get()) > message::MOST_DEPTH {
+            return Err(SubmitError::TooDeep);
+        }
         let (pk, sk) = claim_key(&message, &recipients);
-        let claim = self.claim(&pk, &sk, &message, recipients.len(), now).await?;
+        let claim = self.claim(&pk, &sk, &message, recipients.len(), now).await;
         let accepted = Accepted { task: claim.key.task, repeated: claim.repeated };
-        if claim.repeated && self.results.has_begun(&claim.key).await.map_err(SubmitError::Results)? {
+        if claim.repeated && self.has_begun(&claim.key).await {
             return Ok(accepted);
         }
         let repeated = claim.repeated;
@@ -118,7 +121,7 @@ impl Intake {
     }
 
     /// A recall has times of its own, and whether its message was read since is told by the message's: they stand in its claims.
-    async fn take_times_of_the_original(&self, message: &mut Message) -> Result<(), SubmitError> {
+    async fn take_times_of_the_original(&self, message: &mut Message) -> Result<(), aws_sdk_dynamodb::Error> {
         let (pk, _) = claim_key(message, &[]);
         let claims = self
             .client
@@ -128,8 +131,7 @@ impl Intake {
             .expression_attribute_values(":pk", AttributeValue::S(pk))
             .consistent_read(true)
             .send()
-            .await
-            .map_err(|error| SubmitError::Claim(Box::new(error.into())))?;
+            .await?;
         let of_message = claims.items().iter().filter(|claim| !claim.contains_key("withdraws"));
         let original = of_message.max_by_key(|claim| number_of(claim, "at"));
         message.origin.withdrawn_accepted_at =
@@ -140,14 +142,7 @@ impl Intake {
         Ok(())
     }
 
-    async fn claim(
-        &self,
-        pk: &str,
-        sk: &str,
-        message: &Message,
-        recipients: usize,
-        now: Timestamp,
-    ) -> Result<Claim, SubmitError> {
+    async fn claim(&self, pk: &str, sk: &str, message: &Message, recipients: usize, now: Timestamp) -> Claim {
         let task = TaskId::new(now, fastrand::u16(..));
         let nonce = URL_SAFE_NO_PAD.encode(digest::<6>(&[pk.as_bytes(), sk.as_bytes()]));
         let text = |value: &str| AttributeValue::S(value.to_owned());
@@ -175,19 +170,33 @@ impl Intake {
             .send()
             .await;
         match answer.map_err(aws_sdk_dynamodb::error::SdkError::into_service_error) {
-            Ok(_) => Ok(Claim { key: TaskKey { task, nonce }, claimed_at: now, repeated: false }),
+            Ok(_) => Claim { key: TaskKey { task, nonce }, claimed_at: now, repeated: false },
             Err(PutItemError::ConditionalCheckFailedException(lost)) => {
                 let old = lost.item.unwrap_or_default();
                 let winner = number_of(&old, "task").and_then(TaskId::from_number).unwrap_or(task);
-                Ok(Claim {
+                Claim {
                     key: TaskKey { task: winner, nonce },
                     claimed_at: number_of(&old, "at").map_or(now, Timestamp::from_millis),
                     // A put whose answer was lost meets its own row when the SDK tries it again.
                     repeated: winner != task,
-                })
+                }
             }
-            Err(error) => Err(SubmitError::Claim(Box::new(error.into()))),
+            Err(error) => {
+                // Hooks are not resent: a task without a claim is better than none. Should the claim be there after all, it has this
+                // name. A repeat of the callback would be a second task, which counts nobody twice and shows once.
+                let error = aws_sdk_dynamodb::Error::from(error);
+                tracing::error!(app = %message.origin.app, error = %error, metric = "unclaimed", "queued without a claim");
+                Claim { key: TaskKey { task, nonce }, claimed_at: now, repeated: false }
+            }
         }
+    }
+
+    /// Whether the task was surely queued. Not knowing it, it is queued again: as a repeat that does no harm.
+    async fn has_begun(&self, key: &TaskKey) -> bool {
+        self.results.has_begun(key).await.unwrap_or_else(|error| {
+            tracing::warn!(error = %error, "a repeat's first task was not looked up");
+            false
+        })
     }
 
     async fn queue(

@@ -33,7 +33,7 @@ pub(super) fn whole(fields: &Map<String, Value>, beside: usize) -> Value {
     let payload = Value::Object(without_cipher_text(fields));
     // FCM takes texts only, so that there the payload is JSON inside JSON, every quote with a backslash.
     let json = Value::String(payload.to_string()).to_string();
-    if json.len() + beside <= MOST_BYTES { payload } else { core(fields) }
+    if json.len() + beside <= MOST_BYTES && is_shallow(&payload) { payload } else { core(fields) }
 }
 
 /// The message object without what it says.
@@ -45,11 +45,16 @@ pub(super) fn core(fields: &Map<String, Value>) -> Value {
             Some(Value::Object(sender)) => Value::Object(pick(sender, &CORE_OF_A_SENDER)),
             Some(value) => value.clone(),
         };
-        if value.to_string().len() <= MOST_FIELD {
+        if is_shallow(&value) && value.to_string().len() <= MOST_FIELD {
             core.insert(name.to_owned(), value);
         }
     }
     Value::Object(core)
+}
+
+/// Nothing that an app reads is nested so deep that a queue record or a phone could not read it.
+fn is_shallow(value: &Value) -> bool {
+    crate::message::depth(&value.to_string()) <= crate::message::MOST_DEPTH / 2
 }
 
 fn pick(object: &Map<String, Value>, names: &[&str]) -> Map<String, Value> {
@@ -107,6 +112,13 @@ mod tests {
         assert_eq!(whole(&fields, 0), expected);
         let short = object(json!({"_id": "m1", "own": "x".repeat(100)}));
         assert_eq!(whole(&short, MOST_BYTES - 50), json!({"_id": "m1"}), "the texts beside it take the room");
+    }
+
+    #[test]
+    fn a_payload_that_is_nested_without_end_is_cut_down_to_what_opens_the_room() {
+        let deep: Value = serde_json::from_str(&format!("{}{}", "[".repeat(100), "]".repeat(100))).unwrap();
+        let fields = object(json!({"_id": "m1", "extra": deep, "appID": deep}));
+        assert_eq!(whole(&fields, 0), json!({"_id": "m1"}));
     }
 
     #[test]
