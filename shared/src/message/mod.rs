@@ -3,6 +3,8 @@
 //! A message travels in queue records, so every part that is not there takes no bytes. What one recipient adds (the badge,
 //! a silenced sound, the cohort's copy) is not in here: it is worked out when the recipient is read.
 
+#[cfg(test)]
+mod tests;
 mod vendor;
 
 use std::time::Duration;
@@ -373,96 +375,5 @@ impl Message {
         }
         use base64::Engine as _;
         base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(crate::id::digest::<24>(&[own.as_bytes()]))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    fn message() -> Message {
-        Message {
-            origin: Origin {
-                app: AppId::parse("demo").unwrap(),
-                dialect: Dialect::Imkit,
-                message: MessageId::parse("m1").unwrap(),
-                sender: None,
-                room: None,
-                mentions: Vec::new(),
-                mentions_all: false,
-                written_at: None,
-                withdrawn_accepted_at: None,
-                operation: None,
-            },
-            text: Text::default(),
-            badge: Badge::None,
-            behaviour: Behaviour::default(),
-            media: Media::default(),
-            data: Map::new(),
-            vendors: Vendors::default(),
-        }
-    }
-
-    #[test]
-    fn parts_that_are_not_there_take_no_bytes() {
-        assert_eq!(
-            serde_json::to_string(&message()).unwrap(),
-            r#"{"origin":{"app":"demo","dialect":"imkit","message":"m1"}}"#
-        );
-    }
-
-    #[test]
-    fn depth_is_told_by_brackets_outside_of_texts() {
-        assert_eq!(depth("7"), 0);
-        assert_eq!(depth(r#"{"a":[[1],{"b":"]]{\\\"[[["}]}"#), 3);
-        let deep = format!("{}{}", "[".repeat(300), "]".repeat(300));
-        assert_eq!(depth(&deep), 300);
-    }
-
-    #[test]
-    fn a_message_survives_its_queue_record() {
-        let mut full = message();
-        full.text.title = Some("Demo Room".to_owned());
-        full.text.localised = Some(Localised { key: "im_loc_text".to_owned(), args: vec!["SSS".to_owned()] });
-        full.badge = Badge::Add { n: 1, source: Source::Room };
-        full.behaviour.kind = Kind::Withdraw;
-        full.behaviour.interruption = Some(Interruption::TimeSensitive);
-        full.data.insert("nested".to_owned(), serde_json::json!({"a": [1, null]}));
-        let text = serde_json::to_string(&full).unwrap();
-        assert_eq!(serde_json::from_str::<Message>(&text).unwrap(), full);
-    }
-
-    #[test]
-    fn a_client_stays_in_its_cohort_and_weights_hold() {
-        let text = Text {
-            cohorts: vec![
-                Copy { weight: 1, ..Copy::default() },
-                Copy { weight: 0, ..Copy::default() },
-                Copy { weight: 3, ..Copy::default() },
-            ],
-            experiment: Some("titles".to_owned()),
-            ..Text::default()
-        };
-        let mut counts = [0_u32; 3];
-        for n in 0..10_000 {
-            let client = format!("client-{n}");
-            let cohort = text.cohort_of(&client).unwrap();
-            assert_eq!(text.cohort_of(&client), Some(cohort));
-            counts[cohort] += 1;
-        }
-        assert!((2_300..2_700).contains(&counts[0]), "{counts:?}");
-        assert_eq!(counts[1], 0);
-        assert_eq!(Text::default().cohort_of("aaa"), None);
-    }
-
-    #[test]
-    fn a_collapse_id_fits_apns() {
-        let mut long = message();
-        assert_eq!(long.collapse_id(), "m1");
-        long.behaviour.collapse = Some("x".repeat(65));
-        assert!(long.collapse_id().len() <= 64);
-        long.behaviour.collapse = Some("部屋".to_owned());
-        assert!(long.collapse_id().is_ascii());
     }
 }

@@ -5,16 +5,19 @@
 
 mod badge;
 mod device;
+mod marks;
 pub mod names;
 mod spill;
 mod state;
 mod store;
 #[cfg(test)]
 mod tests;
+mod units;
 
 pub use device::Device;
 pub use state::{Reading, Recipient, Watermarks};
-pub use store::{Counted, Counting, NotCounted, Recipients, StoreError, Units};
+pub use store::{Counted, Counting, NotCounted, Recipients, StoreError};
+pub use units::Units;
 
 /// A client's devices; the oldest goes when another comes.
 pub const MOST_DEVICES: usize = 20;

@@ -1,7 +1,6 @@
 //! The store that holds the recipients: counting, looking, and what a count's answer means.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
@@ -11,19 +10,13 @@ use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnConsumedCapacity, ReturnValue};
 
+use super::marks::rotation_is_due;
+use super::units::Units;
 use super::{MOST_ROOMS, Recipient, names};
 use crate::env::{EnvError, Environment, Table};
 use crate::id::{AppId, ClientId, DeviceKey, Mark, RoomKey, Token};
 use crate::time::{QueueClock, Timestamp};
 
-/// More marks than this in the newest set, and it may be closed once it is [`ROTATE_AFTER`] old.
-pub(super) const MARKS_SOFT: usize = 24;
-/// More marks than this, and the newest set is closed however young it is.
-pub(super) const MARKS_HARD: usize = 200;
-/// A set of marks is open for at least this long, so stragglers this far behind are still recognised.
-pub(super) const ROTATE_AFTER: Duration = Duration::from_secs(15 * 60);
-/// How long a record may wait between the queue and its worker before a mark's message can be younger than its set says.
-pub(super) const MOST_LAG: Duration = Duration::from_secs(60);
 /// Tries of an update that another transaction on the same item stands in the way of. The SDK does not retry those.
 const CONFLICT_TRIES: u32 = 4;
 
@@ -96,43 +89,6 @@ pub enum NotCounted {
     Read,
     /// It was withdrawn before it was counted. It is not sent.
     Withdrawn,
-}
-
-/// Write and read units that the store used, as DynamoDB reports them. Off unless asked for.
-#[derive(Debug, Default)]
-pub struct Units(Mutex<UnitsInner>);
-
-#[derive(Debug, Default)]
-struct UnitsInner {
-    /// Counting updates by their units.
-    counts: BTreeMap<u32, u64>,
-    /// Units of everything else that was written.
-    other_writes: f64,
-    /// Units that were read.
-    reads: f64,
-}
-
-impl Units {
-    fn count(&self, units: f64) {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole units of 1 KB")]
-        let units = units.ceil() as u32;
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner).counts.entry(units).or_default() += 1;
-    }
-
-    pub(super) fn write(&self, units: f64) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).other_writes += units;
-    }
-
-    pub(super) fn read(&self, units: f64) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).reads += units;
-    }
-
-    /// Counting updates by their units; units of other writes; units read.
-    #[must_use]
-    pub fn snapshot(&self) -> (BTreeMap<u32, u64>, f64, f64) {
-        let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        (inner.counts.clone(), inner.other_writes, inner.reads)
-    }
 }
 
 /// The recipients table.
@@ -444,40 +400,6 @@ impl Recipients {
             tracing::warn!(app = %app, error = %error, "rooms were not folded");
         }
     }
-
-    /// Closes the newest set of marks, if it is still the one seen: no mark was added, so all of its messages were claimed before `now`.
-    /// One of several writers wins; `trimmed` only grows.
-    async fn rotate(
-        &self,
-        app: &AppId,
-        client: &ClientId,
-        recipient: &Recipient,
-        begun: Timestamp,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let (newest, older) = recipient.marks();
-        let mut expression = String::from("SET m1 = m0, g = :now");
-        let mut update = self
-            .update(app, client)
-            .condition_expression("g = :g AND size(m0) = :n")
-            .expression_attribute_values(":g", number(begun.as_millis()))
-            .expression_attribute_values(":n", number(newest))
-            .expression_attribute_values(":now", number(now.as_millis()));
-        // Marks are forgotten only where there is an older set to forget. Its messages were claimed before the newer set was begun, or
-        // as much later as the clock that began it was behind the queue's own: a record waits a moment before it is taken up.
-        let forgotten = begun.plus((now.since(begun) / 8).min(MOST_LAG));
-        if older > 0 && recipient.trimmed.is_none_or(|trimmed| trimmed < forgotten) {
-            expression.push_str(", trimmed = :trimmed");
-            update = update.expression_attribute_values(":trimmed", number(forgotten.as_millis()));
-        }
-        expression.push_str(" REMOVE m0");
-        self.conditional(update.update_expression(expression), false).await.map(|_| ())
-    }
-}
-
-/// Whether the newest set of marks is to be closed.
-fn rotation_is_due(marks: usize, begun: Timestamp, now: Timestamp) -> bool {
-    marks > MARKS_HARD && now > begun || marks > MARKS_SOFT && now.since(begun) >= ROTATE_AFTER
 }
 
 /// Adds to a condition that `room` was not read past the message, by either of the two clocks.
@@ -514,21 +436,4 @@ fn why_not(recipient: &Recipient, counting: &Counting, mentioned: bool) -> NotCo
         }
     }
     if recipient.has_mark(&counting.mark) { NotCounted::Repeat } else { NotCounted::Uncounted }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const T: Timestamp = Timestamp::from_millis(1_767_225_600_000);
-
-    #[test]
-    fn marks_rotate_when_they_are_many_and_old_or_very_many() {
-        assert!(!rotation_is_due(24, T, T.plus(ROTATE_AFTER)));
-        assert!(rotation_is_due(25, T, T.plus(ROTATE_AFTER)));
-        assert!(!rotation_is_due(25, T, T.plus(ROTATE_AFTER - Duration::from_millis(1))));
-        assert!(!rotation_is_due(200, T, T.plus(Duration::from_secs(1))));
-        assert!(rotation_is_due(201, T, T.plus(Duration::from_secs(1))));
-        assert!(!rotation_is_due(201, T, T), "a set is not closed in the moment it was begun");
-    }
 }

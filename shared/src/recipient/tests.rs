@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::store::{MARKS_HARD, MARKS_SOFT, MOST_LAG, ROTATE_AFTER};
+use super::marks::{MARKS_HARD, MARKS_SOFT, MOST_LAG, ROTATE_AFTER};
 use super::*;
 use crate::app::BadgeFrom;
 use crate::delivery::Channel;

@@ -4,49 +4,14 @@
 //! `pushbell/<stage>/apps/<app>/`, `settings` in the registry table. Each is cached for five minutes, unknown apps too, so that
 //! scanning for them costs nothing; when a refresh fails the old document goes on serving.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+mod documents;
 
-use aws_sdk_dynamodb::types::AttributeValue;
-use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
-use crate::env::{EnvError, Environment, Table};
-use crate::id::AppId;
 use crate::message::Copy;
 use crate::time::Timestamp;
 
-/// How long a document is served before it is asked for again.
-const FRESH: Duration = Duration::from_secs(5 * 60);
-/// How long an app that was not found stays unknown: a new app is usable soon, a scan costs one look-up a minute.
-const UNKNOWN: Duration = Duration::from_secs(60);
-/// How long a stale document serves after a failed refresh before the refresh is tried again.
-const AFTER_FAILURE: Duration = Duration::from_secs(10);
-/// More apps than this in one cache is a scan: the cache starts over.
-const MOST_CACHED: usize = 10_000;
-
-/// Why a document could not be had. Not: that the app is unknown.
-#[derive(Debug, thiserror::Error)]
-pub enum AppError {
-    /// Secrets Manager did not answer.
-    #[error("the app's secret could not be read")]
-    Secret(#[source] Box<aws_sdk_secretsmanager::Error>),
-    /// DynamoDB did not answer.
-    #[error("the app's settings could not be read")]
-    Settings(#[source] Box<aws_sdk_dynamodb::Error>),
-    /// The document is not of its shape. The source names the place and never a value.
-    #[error("the app's {document} document is malformed at line {line}, column {column}")]
-    Malformed {
-        /// `callers`, `vendors` or `settings`.
-        document: &'static str,
-        /// Counted from 1.
-        line: usize,
-        /// Counted from 1.
-        column: usize,
-    },
-}
+pub use documents::{AppError, SecretDocuments, SettingsDocuments};
 
 /// A secret that may be rotated: valid, or valid until a point in time. Never shown.
 #[derive(Clone, Deserialize)]
@@ -281,182 +246,10 @@ impl SnsSettings {
     }
 }
 
-struct Cached<T> {
-    until: Instant,
-    document: Option<Arc<T>>,
-}
-
-struct Cache<T>(Mutex<HashMap<AppId, Cached<T>>>);
-
-impl<T> Cache<T> {
-    fn new() -> Self {
-        Self(Mutex::new(HashMap::new()))
-    }
-
-    /// The document if it is fresh (outer), and whether the app has one (inner).
-    fn fresh(&self, app: &AppId) -> Option<Option<Arc<T>>> {
-        let map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        map.get(app).filter(|cached| Instant::now() < cached.until).map(|cached| cached.document.clone())
-    }
-
-    fn store(&self, app: &AppId, document: Option<Arc<T>>) {
-        let until = Instant::now() + if document.is_some() { FRESH } else { UNKNOWN };
-        let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if map.len() >= MOST_CACHED {
-            map.clear();
-        }
-        map.insert(app.clone(), Cached { until, document });
-    }
-
-    /// What was known (outer), the lack of a document too (inner), after a failed refresh: kept for a while more.
-    fn keep_stale(&self, app: &AppId) -> Option<Option<Arc<T>>> {
-        let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let cached = map.get_mut(app)?;
-        cached.until = Instant::now() + AFTER_FAILURE;
-        Some(cached.document.clone())
-    }
-}
-
-/// One of the two documents in Secrets Manager, of every app.
-pub struct SecretDocuments<T> {
-    client: aws_sdk_secretsmanager::Client,
-    prefix: String,
-    document: &'static str,
-    cache: Cache<T>,
-}
-
-impl SecretDocuments<Callers> {
-    /// The `callers` documents.
-    #[must_use]
-    pub fn callers(env: &Environment) -> Self {
-        Self::new(env, "callers")
-    }
-}
-
-impl SecretDocuments<Vendors> {
-    /// The `vendors` documents.
-    #[must_use]
-    pub fn vendors(env: &Environment) -> Self {
-        Self::new(env, "vendors")
-    }
-}
-
-impl<T: DeserializeOwned> SecretDocuments<T> {
-    fn new(env: &Environment, document: &'static str) -> Self {
-        let prefix = format!("pushbell/{}/apps", env.stage());
-        Self { client: crate::aws::secrets(env), prefix, document, cache: Cache::new() }
-    }
-
-    /// The document of `app`; `None` when there is no such app.
-    ///
-    /// # Errors
-    /// When it can not be read and was not read before, or is malformed.
-    pub async fn get(&self, app: &AppId) -> Result<Option<Arc<T>>, AppError> {
-        if let Some(known) = self.cache.fresh(app) {
-            return Ok(known);
-        }
-        match self.read(app).await {
-            Ok(document) => {
-                let document = document.map(Arc::new);
-                self.cache.store(app, document.clone());
-                Ok(document)
-            }
-            Err(error) => match self.cache.keep_stale(app) {
-                Some(stale) => {
-                    tracing::warn!(app = %app, document = self.document, error = %error, "serving the document as it was");
-                    Ok(stale)
-                }
-                None => Err(error),
-            },
-        }
-    }
-
-    async fn read(&self, app: &AppId) -> Result<Option<T>, AppError> {
-        let name = format!("{}/{app}/{}", self.prefix, self.document);
-        let answer = self.client.get_secret_value().secret_id(name).send().await;
-        match answer {
-            Ok(secret) => parse(self.document, secret.secret_string().unwrap_or_default()).map(Some),
-            Err(error) if error.as_service_error().is_some_and(is_gone) => Ok(None),
-            Err(error) => Err(AppError::Secret(Box::new(error.into()))),
-        }
-    }
-}
-
-/// The `settings` documents of every app.
-pub struct SettingsDocuments {
-    client: aws_sdk_dynamodb::Client,
-    table: String,
-    cache: Cache<Settings>,
-}
-
-impl SettingsDocuments {
-    /// The settings in the registry table.
-    ///
-    /// # Errors
-    /// When the function was given no registry table.
-    pub fn new(env: &Environment) -> Result<Self, EnvError> {
-        let table = env.table(Table::Registry)?;
-        Ok(Self { client: crate::aws::dynamodb(env), table, cache: Cache::new() })
-    }
-
-    /// The settings of `app`; an app without a document has the defaults.
-    ///
-    /// # Errors
-    /// When they can not be read and were not read before, or are malformed.
-    pub async fn get(&self, app: &AppId) -> Result<Arc<Settings>, AppError> {
-        if let Some(known) = self.cache.fresh(app) {
-            return Ok(known.unwrap_or_default());
-        }
-        match self.read(app).await {
-            Ok(document) => {
-                let document = document.map(Arc::new);
-                self.cache.store(app, document.clone());
-                Ok(document.unwrap_or_default())
-            }
-            Err(error) => match self.cache.keep_stale(app) {
-                Some(stale) => {
-                    tracing::warn!(app = %app, document = "settings", error = %error, "serving the document as it was");
-                    Ok(stale.unwrap_or_default())
-                }
-                None => Err(error),
-            },
-        }
-    }
-
-    async fn read(&self, app: &AppId) -> Result<Option<Settings>, AppError> {
-        let answer = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .key("pk", AttributeValue::S(format!("{app}#settings")))
-            .key("sk", AttributeValue::S("-".to_owned()))
-            .send()
-            .await
-            .map_err(|error| AppError::Settings(Box::new(error.into())))?;
-        let Some(AttributeValue::S(text)) = answer.item.as_ref().and_then(|item| item.get("doc")) else {
-            return Ok(None);
-        };
-        parse("settings", text).map(Some)
-    }
-}
-
-/// Never there, or scheduled for deletion (Secrets Manager calls that an invalid request): the app is gone either way.
-fn is_gone(error: &GetSecretValueError) -> bool {
-    error.is_resource_not_found_exception() || error.is_invalid_request_exception()
-}
-
-fn parse<T: DeserializeOwned>(document: &'static str, text: &str) -> Result<T, AppError> {
-    // serde's message may quote the value it stumbled over, and that may be a secret: only the place is told.
-    serde_json::from_str(text).map_err(|error| AppError::Malformed {
-        document,
-        line: error.line(),
-        column: error.column(),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use super::documents::parse;
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_millis(1_767_225_600_000);
