@@ -72,8 +72,9 @@ async fn twenty_kills_at_random_moments_after_the_200_lose_nothing_and_count_not
         let (mut child, caller) = run(folder.path(), &[]).await;
         let answer = caller.imkit(&text_message(&format!("m{round}"), &names)).await;
         assert_eq!(answer.status, 200, "{}", answer.text);
-        // Not a wait for something: the moment of death is what is tested.
-        tokio::time::sleep(Duration::from_millis(*moment)).await;
+        // It lives on for so long, and then no more: the moment of its death is what is tested.
+        let alive = tokio::time::timeout(Duration::from_millis(*moment), child.wait()).await;
+        assert!(alive.is_err(), "it ended by itself");
         child.kill().await.expect("kill -9");
         let (_child, caller) = run(folder.path(), &[]).await;
         worked_off(&caller).await;

@@ -1,0 +1,52 @@
+//! Result rows and their items.
+
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::id::TaskId;
+
+#[test]
+fn a_row_survives_its_item() {
+    let key = TaskKey { task: TaskId::from_number(7).unwrap(), nonce: "abcdefgh".to_owned() };
+    let client = |id: &str| ClientId::parse(id).unwrap();
+    let device = DeviceKey::of("ios", "1");
+    let row = ResultRow {
+        key: key.clone(),
+        app: AppId::parse("demo").unwrap(),
+        seq: 12,
+        attempt: 3,
+        at: Timestamp::from_millis(1_767_225_600_000),
+        tally: Tally { counted: 2, repeat: 0, uncounted: 1 },
+        results: vec![
+            TargetResult {
+                client: client("a,b=c #名"),
+                outcomes: vec![
+                    (Some(device.clone()), Outcome::Delivered),
+                    (Some(DeviceKey::of("x", "2")), Outcome::Pending),
+                ],
+            },
+            TargetResult { client: client("bbb"), outcomes: vec![(None, Outcome::NoDevice)] },
+            TargetResult { client: client("ccc"), outcomes: Vec::new() },
+        ],
+        leftovers: Some(Leftovers {
+            to: vec![Target::Left {
+                client: client("a,b=c #名"),
+                devices: vec![device],
+                not_before: Some(Timestamp::from_millis(1_767_225_650_000)),
+            }],
+            due: Timestamp::from_millis(1_767_225_660_000),
+        }),
+        given_up: vec![Target::Fresh(client("bbb"))],
+    };
+    assert_eq!(from_item(key, to_item(&row)).unwrap(), row);
+    assert_eq!(
+        row.counters(),
+        BTreeMap::from([(Outcome::Delivered, 1), (Outcome::NoDevice, 1), (Outcome::Pending, 1)])
+    );
+}
+
+#[test]
+fn a_row_that_is_not_ours_is_an_error_and_no_panic() {
+    let key = TaskKey { task: TaskId::from_number(7).unwrap(), nonce: "abcdefgh".to_owned() };
+    assert!(from_item(key, HashMap::from([("sk".to_owned(), text("x"))])).is_err());
+}
