@@ -59,9 +59,10 @@ impl Job<'_> {
             if self.is_late() {
                 return Ok(Served::not_begun(target));
             }
+            // Boxed, like every call below: a thousand recipients of a batch wait here, and the state of an SDK call takes kilobytes.
             match target {
-                Target::Fresh(client) => self.first(client).await,
-                Target::Left { client, .. } => self.again(client).await,
+                Target::Fresh(client) => Box::pin(self.first(client)).await,
+                Target::Left { client, .. } => Box::pin(self.again(client)).await,
             }
         };
         let (recipient, tally) = match found {
@@ -80,7 +81,7 @@ impl Job<'_> {
             }
         };
         if tally.repeat > 0 || tally.uncounted > 0 {
-            self.stop_if_delivered().await?;
+            Box::pin(self.stop_if_delivered()).await?;
         }
         Ok(match target {
             Target::Fresh(client) => {
@@ -220,7 +221,7 @@ impl Job<'_> {
             return Some(Class::Retry { after: None });
         }
         let verdict = match device.channel {
-            Channel::Fcm => self.send_fcm(device, patch).await,
+            Channel::Fcm => Box::pin(self.send_fcm(device, patch)).await,
             Channel::Sns => self.send_sns(client, device, patch).await,
             Channel::Apns
             | Channel::Huawei
@@ -242,7 +243,7 @@ impl Job<'_> {
             );
         }
         if verdict.class == Class::DeadToken {
-            self.bury(client, device, started).await;
+            Box::pin(self.bury(client, device, started)).await;
         }
         Some(verdict.class)
     }
@@ -288,10 +289,11 @@ impl Job<'_> {
         if self.is_late() {
             return Verdict::new(Class::Retry { after: None }, "late");
         }
-        let sent = self.state.sns.send(application, prepared, device, patch, self.clock.now()).await;
+        let sent = Box::pin(self.state.sns.send(application, prepared, device, patch, self.clock.now())).await;
         if let Some(endpoint) = &sent.endpoint {
             let app = &message.origin.app;
-            let kept = self.state.recipients.set_endpoint(app, client, &device.key, &device.token, endpoint).await;
+            let kept = self.state.recipients.set_endpoint(app, client, &device.key, &device.token, endpoint);
+            let kept = Box::pin(kept).await;
             if let Err(error) = kept {
                 // The next send asks SNS for it again.
                 tracing::warn!(app = %app, error = %error, "an endpoint was not kept");
