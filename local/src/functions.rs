@@ -93,7 +93,7 @@ impl Function {
             Self::FanOut(state) => json(&fan_out::handle(state, records(&event)?, deadline).await),
             Self::Deliver(state) => json(&deliver::handle(state, records(&event)?, deadline).await),
             Self::Retry(state) => {
-                retry::handle(state, deadline).await?;
+                retry::handle(state, &serde_json::from_slice(&event).map_err(FunctionError::Event)?, deadline).await?;
                 Ok(Bytes::from_static(b"null"))
             }
         }

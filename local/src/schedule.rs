@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use pushbell::time::Timestamp;
 use serde_json::json;
 
 use crate::aws::sqs::{Outgoing, Queues};
@@ -109,7 +110,7 @@ impl Timer {
             "detail-type": "Scheduled Event",
             "source": "aws.scheduler",
             "account": ACCOUNT,
-            "time": httpdate::fmt_http_date(std::time::SystemTime::now()),
+            "time": Timestamp::from_millis(self.queues.stamp_ms()).to_rfc3339(),
             "region": REGION,
             "resources": [format!("arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule/default/{}", self.schedule.name)],
             "detail": "{}",

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
 use serde::{Deserialize, Serialize};
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
@@ -36,6 +38,20 @@ impl Timestamp {
     #[must_use]
     pub const fn as_secs(self) -> u64 {
         self.0 / 1000
+    }
+
+    /// The point that a text like `2026-01-01T00:00:00Z` names (RFC 3339, UTC).
+    #[must_use]
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        let time = DateTime::from_str(text, Format::DateTime).ok()?;
+        time.to_millis().ok().and_then(|ms| u64::try_from(ms).ok()).map(Self)
+    }
+
+    /// The point as such a text.
+    #[must_use]
+    pub fn to_rfc3339(self) -> String {
+        let time = DateTime::from_millis(i64::try_from(self.0).unwrap_or(i64::MAX));
+        time.fmt(Format::DateTime).unwrap_or_default()
     }
 
     /// How long after `earlier` this is; zero when it is not after it.
@@ -88,6 +104,14 @@ impl QueueClock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_point_survives_its_text() {
+        let text = "2026-01-01T00:00:00.5Z";
+        assert_eq!(Timestamp::from_rfc3339(text), Some(Timestamp::from_millis(1_767_225_600_500)));
+        assert_eq!(Timestamp::from_millis(1_767_225_600_500).to_rfc3339(), text);
+        assert_eq!(Timestamp::from_rfc3339("<aws.scheduler.scheduled-time>"), None);
+    }
 
     #[test]
     fn an_earlier_point_is_zero_after_a_later_one() {

@@ -13,6 +13,7 @@ mod bad_input;
 mod bell;
 mod deliver;
 mod durability;
+mod faults;
 mod imkit;
 mod processes;
 mod template;

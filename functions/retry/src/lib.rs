@@ -9,7 +9,8 @@ use futures_util::stream::{self, StreamExt as _};
 use pushbell::deferred::{self, DeferredError, Row};
 use pushbell::env::{EnvError, Environment};
 use pushbell::queue::{LONGEST_DELAY, Work};
-use pushbell::time::Timestamp;
+use pushbell::time::{QueueClock, Timestamp};
+use serde::Deserialize;
 
 /// Rows of a shard that are read at once.
 const PAGE: i32 = 100;
@@ -19,6 +20,23 @@ const IN_FLIGHT: usize = 32;
 const MOST_REFUSED: usize = 200;
 /// With less time than this left, the rest waits for the next run.
 const SPARE: Duration = Duration::from_secs(5);
+
+/// What is read of EventBridge Scheduler's event.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Tick {
+    /// The time that the run was scheduled for, RFC 3339.
+    time: Option<String>,
+}
+
+impl Tick {
+    /// The scheduler's clock: a worker's own may be wrong, and what it hands on too early a vendor had asked to wait for. An event without
+    /// a time (a run by hand) has the worker's.
+    fn clock(&self) -> QueueClock {
+        let time = self.time.as_deref().and_then(Timestamp::from_rfc3339);
+        QueueClock::from_now(time.unwrap_or_else(Timestamp::now))
+    }
+}
 
 /// What one environment keeps between invocations.
 pub struct State {
@@ -50,11 +68,11 @@ impl State {
 ///
 /// # Errors
 /// When the table does not answer or a queue refuses. Everything that is not handed on stays where it is.
-pub async fn handle(state: &State, deadline: Instant) -> Result<(), RetryError> {
-    let until = Timestamp::now().plus(LONGEST_DELAY);
+pub async fn handle(state: &State, tick: &Tick, deadline: Instant) -> Result<(), RetryError> {
+    let clock = tick.clock();
     let mut run = Run::default();
     for shard in 0..deferred::SHARDS {
-        if let Err(error) = drain(state, shard, until, deadline, &mut run).await {
+        if let Err(error) = drain(state, shard, clock, deadline, &mut run).await {
             tracing::error!(shard, error = %error, "a shard could not be read");
             run.unread = Some(error);
         }
@@ -83,10 +101,11 @@ struct Run {
 async fn drain(
     state: &State,
     shard: u8,
-    until: Timestamp,
+    clock: QueueClock,
     deadline: Instant,
     run: &mut Run,
 ) -> Result<(), DeferredError> {
+    let until = clock.now().plus(LONGEST_DELAY);
     let (mut from, mut refused) = (None, 0);
     loop {
         if deadline.saturating_duration_since(Instant::now()) < SPARE {
@@ -95,7 +114,7 @@ async fn drain(
         }
         let page = state.work.deferred().due(shard, until, PAGE, from).await?;
         let ends: Vec<bool> =
-            stream::iter(&page.rows).map(|row| hand_on(state, row)).buffer_unordered(IN_FLIGHT).collect().await;
+            stream::iter(&page.rows).map(|row| hand_on(state, row, clock)).buffer_unordered(IN_FLIGHT).collect().await;
         let handed_on = ends.iter().filter(|handed_on| **handed_on).count();
         run.moved += handed_on;
         run.refused += ends.len() - handed_on;
@@ -109,8 +128,8 @@ async fn drain(
 }
 
 /// Whether the row's record is in its queue.
-async fn hand_on(state: &State, row: &Row) -> bool {
-    let delay = row.due.since(Timestamp::now());
+async fn hand_on(state: &State, row: &Row, clock: QueueClock) -> bool {
+    let delay = row.due.since(clock.now());
     if !state.work.hand_on(row.queue, &row.app, &row.body, delay).await {
         return false;
     }

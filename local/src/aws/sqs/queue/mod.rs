@@ -286,6 +286,11 @@ impl Queues {
         self.shift("UPDATE messages SET visible = visible - ?1 WHERE in_flight = 0", by)
     }
 
+    /// The time by which messages are stamped, in milliseconds since 1970: the machine's, and what was let pass.
+    pub(crate) fn stamp_ms(&self) -> u64 {
+        u64::try_from(self.0.store.stamp()).unwrap_or_default()
+    }
+
     fn shift(&self, sql: &str, by: Duration) -> Result<(), StoreError> {
         self.0.store.let_pass(millis(by));
         self.0.store.write(|tx| tx.execute(sql, [millis(by)]))?;
