@@ -97,7 +97,7 @@ async fn with_everything_failing_now_and_then_each_message_counts_once_and_shows
 
     let mut wrong: BTreeMap<String, String> = BTreeMap::new();
     for (index, client) in clients.iter().enumerate() {
-        let counts = |n: usize| n % 3 == 0 || index < 60 || (n % 4 == 1 && (30..90).contains(&index));
+        let counts = |n: usize| n.is_multiple_of(3) || index < 60 || (n % 4 == 1 && (30..90).contains(&index));
         let expected: BTreeSet<String> = (0..MESSAGES).filter(|n| counts(*n)).map(|n| format!("m{n}")).collect();
         let badge = bell.badge(client).await;
         if badge != i64::try_from(expected.len()).unwrap() {

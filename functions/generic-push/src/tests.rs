@@ -242,9 +242,16 @@ async fn when_nothing_can_be_stored_the_caller_is_told_to_come_back() {
     let aws = Aws::start().await;
     let state = aws.state();
     aws.refuse("DynamoDB_20120810.PutItem");
+    aws.refuse("AmazonSQS.SendMessage");
     let response = handle(&state, event("v2-text")).await;
     assert_eq!(refused(&response), (503, "UNAVAILABLE".to_owned()));
     assert_eq!(response.headers()["retry-after"], "5");
+    // The queue alone will do: the task goes without a claim.
+    let queue_only = Aws::start().await;
+    let state = queue_only.state();
+    queue_only.refuse("DynamoDB_20120810.PutItem");
+    assert_eq!(handle(&state, event("v2-text")).await.status(), 200);
+    assert_eq!(queue_only.queued().len(), 1);
     let other = Aws::start().await;
     other.refuse("secretsmanager.GetSecretValue");
     let response = handle(&other.state(), event("v2-text")).await;
