@@ -127,6 +127,18 @@ impl Bell {
         }
     }
 
+    /// Asks again and again until it is so, and fails when it does not become so.
+    pub async fn until(&self, mut is_so: impl FnMut() -> bool) {
+        let mut clock = tokio::time::interval(Duration::from_millis(5));
+        for _ in 0..12_000 {
+            if is_so() {
+                return;
+            }
+            clock.tick().await;
+        }
+        panic!("a minute has passed, and it is not so");
+    }
+
     /// How many records the deliver function gave up.
     pub fn dead_letters(&self) -> u64 {
         self.stack.aws.queues.depth("DeliverDeadLetters").expect("a queue of the template").visible
