@@ -39,20 +39,31 @@ async fn accepted(caller: &Caller, token: &str) -> Vec<Value> {
     phones.as_array().and_then(|phones| phones.first()?["notifications"].as_array().cloned()).unwrap_or_default()
 }
 
-/// Asks until everything that was due is worked off.
+/// Asks until everything that was due is worked off, what was deferred too: on a busy machine a queue may have been slow to answer.
 async fn worked_off(caller: &Caller) {
     let mut clock = tokio::time::interval(Duration::from_millis(20));
+    let mut idle = 0;
     for _ in 0..3_000 {
         clock.tick().await;
         let queues = caller.get("/_local/queues", &[]).await.json();
-        let busy = queues.as_object().expect("queues by name").iter().any(|(name, depth)| {
-            !name.contains("DeadLetters")
-                && ["visible", "in_flight", "delayed"].iter().any(|state| depth[state].as_u64().unwrap_or(0) > 0)
-        });
-        if !busy {
-            return;
+        let all = queues.as_object().expect("queues by name").iter().filter(|(name, _)| !name.contains("DeadLetters"));
+        let (mut working, mut waiting) = (0, 0);
+        for (_, depth) in all {
+            working += depth["visible"].as_u64().unwrap_or(0) + depth["in_flight"].as_u64().unwrap_or(0);
+            waiting += depth["delayed"].as_u64().unwrap_or(0);
         }
-        caller.send("POST", "/_local/queues/advance?seconds=900&delayed=1", &[], "").await;
+        if working > 0 {
+            idle = 0;
+        } else if waiting > 0 {
+            // Only now: time that passes while somebody works passes for access tokens, too.
+            idle = 0;
+            caller.send("POST", "/_local/queues/advance?seconds=900&delayed=1", &[], "").await;
+        } else if idle == 1 {
+            return;
+        } else {
+            idle += 1;
+            caller.send("POST", "/_local/schedules/retry", &[], "").await;
+        }
     }
     panic!("a minute has passed, and there is work left");
 }
@@ -66,7 +77,8 @@ async fn twenty_kills_at_random_moments_after_the_200_lose_nothing_and_count_not
     for client in &clients {
         caller.register(client, "android", &format!("fcm-{client}")).await;
     }
-    drop(child);
+    let mut child = child;
+    child.kill().await.expect("kill -9");
     // Spread over the first 100 ms, where the work is done, and the two seconds after it.
     let moments = [0, 1, 2, 3, 5, 7, 9, 12, 15, 19, 24, 30, 37, 45, 60, 80, 120, 300, 900, 2_000];
     for (round, moment) in moments.iter().enumerate() {
@@ -77,7 +89,7 @@ async fn twenty_kills_at_random_moments_after_the_200_lose_nothing_and_count_not
         let alive = tokio::time::timeout(Duration::from_millis(*moment), child.wait()).await;
         assert!(alive.is_err(), "it ended by itself");
         child.kill().await.expect("kill -9");
-        let (_child, caller) = run(folder.path(), &[]).await;
+        let (mut child, caller) = run(folder.path(), &[]).await;
         worked_off(&caller).await;
         let expected = i64::try_from(round).unwrap() + 1;
         for client in &clients {
@@ -91,5 +103,7 @@ async fn twenty_kills_at_random_moments_after_the_200_lose_nothing_and_count_not
             assert_eq!(shown.len(), round + 1, "round {round}, {client}");
             assert_eq!(shown[0]["badge"], expected, "round {round}, {client}");
         }
+        // Gone before the next one starts: one stack at a time works on a folder.
+        child.kill().await.expect("kill -9");
     }
 }
