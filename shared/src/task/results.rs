@@ -221,39 +221,6 @@ impl Results {
             .map_err(|error| ResultsError::Unavailable(Box::new(error.into())))?;
         Ok(())
     }
-
-    /// All result rows of a task, in the order of chunks and attempts, and the parts that were cut.
-    ///
-    /// # Errors
-    /// When the table does not answer.
-    pub async fn of_task(&self, key: &TaskKey) -> Result<(Vec<ResultRow>, Vec<Split>), ResultsError> {
-        let (mut rows, mut splits, mut from) = (Vec::new(), Vec::new(), None);
-        loop {
-            let answer = self
-                .client
-                .query()
-                .table_name(&self.table)
-                .key_condition_expression("pk = :pk AND begins_with(sk, :nonce)")
-                .expression_attribute_values(":pk", text(pk(key)))
-                .expression_attribute_values(":nonce", text(format!("{}#", key.nonce)))
-                .consistent_read(true)
-                .set_exclusive_start_key(from)
-                .send()
-                .await
-                .map_err(|error| ResultsError::Unavailable(Box::new(error.into())))?;
-            for item in answer.items.unwrap_or_default() {
-                if item.contains_key("chunks") {
-                    splits.push(split_from(key, &item)?);
-                } else {
-                    rows.push(from_item(key.clone(), item)?);
-                }
-            }
-            from = answer.last_evaluated_key;
-            if from.is_none() {
-                return Ok((rows, splits));
-            }
-        }
-    }
 }
 
 /// One line a recipient: the client, a tab, and for each device its key and a letter; without a device the letter alone. Client ids
@@ -359,18 +326,6 @@ fn read(key: TaskKey, item: &HashMap<String, AttributeValue>) -> Option<ResultRo
         leftovers,
         given_up,
     })
-}
-
-fn split_from(key: &TaskKey, item: &HashMap<String, AttributeValue>) -> Result<Split, ResultsError> {
-    let read = || {
-        Some(Split {
-            key: key.clone(),
-            app: AppId::parse(text_of(item, "app")?).ok()?,
-            first: text_of(item, "sk")?.rsplit('#').next()?.parse().ok()?,
-            chunks: u32::try_from(number_of(item, "chunks")?).ok()?,
-        })
-    };
-    read().ok_or(ResultsError::Malformed)
 }
 
 #[cfg(test)]
