@@ -4,6 +4,7 @@
 //! verdict; what follows from a verdict (a token deleted, a retry queued) is the caller's act.
 
 mod aps;
+pub mod breaker;
 pub mod fcm;
 pub mod http2;
 pub mod oauth;
@@ -51,6 +52,15 @@ impl Channel {
         (Self::Meizu, "m", "meizu"),
         (Self::Honor, "n", "honor"),
     ];
+
+    /// How many there are.
+    pub const COUNT: usize = Self::ALL.len();
+
+    /// All of them, each at its own number.
+    #[must_use]
+    pub fn every() -> [Self; Self::COUNT] {
+        Self::ALL.map(|(channel, _, _)| channel)
+    }
 
     /// One character, for the table.
     #[must_use]
@@ -133,6 +143,12 @@ impl Class {
             Self::Unrecognised => "unrecognised",
         }
     }
+}
+
+/// A vendor's own wait (`Retry-After`), within bounds: 10 s, so that nobody is hammered at a word of 0, to 1 h.
+#[must_use]
+pub fn asked_wait(after: Duration) -> Duration {
+    after.clamp(Duration::from_secs(10), Duration::from_secs(60 * 60))
 }
 
 /// A class, and the vendor's own word for it.

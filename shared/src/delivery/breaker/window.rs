@@ -1,0 +1,114 @@
+//! What an environment saw of a vendor lately, and when that is enough to leave it alone. Pure.
+
+use std::time::Duration;
+
+use crate::delivery::{Class, asked_wait};
+use crate::time::Timestamp;
+
+/// Sends are looked at together over so long.
+const LENGTH: Duration = Duration::from_secs(30);
+/// Fewer failures than these are no pattern.
+const LEAST_FAILURES: u32 = 10;
+
+/// What a send's end says about the vendor's health.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Health {
+    /// It answers, whatever it says of this message or token.
+    Good,
+    /// It is down, too slow, or throttles.
+    Bad {
+        /// The wait that it asks for.
+        after: Option<Duration>,
+    },
+    /// The allowance is used up until this point.
+    Spent(Timestamp),
+}
+
+impl Health {
+    pub(super) fn of(class: Class) -> Self {
+        match class {
+            Class::Delivered | Class::DeadToken | Class::BadMessage | Class::Unauthorized | Class::Misconfigured => {
+                Self::Good
+            }
+            Class::Retry { after } | Class::Throttled { after } => Self::Bad { after: after.map(asked_wait) },
+            Class::Unrecognised => Self::Bad { after: None },
+            Class::QuotaUntil(until) => Self::Spent(until),
+        }
+    }
+}
+
+/// The sends of the last half minute.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Window {
+    since: Option<Timestamp>,
+    good: u32,
+    bad: u32,
+    after: Option<Duration>,
+}
+
+impl Window {
+    /// Takes one more send into account. `Some` when it is enough: the wait that the vendor asked for, if it did.
+    #[allow(clippy::option_option, reason = "outer: whether to open; inner: whether the vendor said for how long")]
+    pub(super) fn note(&mut self, now: Timestamp, health: Health) -> Option<Option<Duration>> {
+        if self.since.is_none_or(|since| now.since(since).max(since.since(now)) > LENGTH) {
+            *self = Self { since: Some(now), ..Self::default() };
+        }
+        match health {
+            Health::Good => self.good = self.good.saturating_add(1),
+            Health::Bad { after } => {
+                self.bad = self.bad.saturating_add(1);
+                self.after = self.after.max(after);
+            }
+            Health::Spent(_) => {}
+        }
+        (self.bad >= LEAST_FAILURES && self.bad >= self.good).then_some(self.after)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_767_225_600_000);
+    const BAD: Health = Health::Bad { after: None };
+
+    #[test]
+    fn ten_failures_that_are_half_of_all_are_enough() {
+        let mut window = Window::default();
+        for _ in 0..10 {
+            assert_eq!(window.note(NOW, Health::Good), None);
+        }
+        for _ in 0..9 {
+            assert_eq!(window.note(NOW, BAD), None);
+        }
+        assert_eq!(window.note(NOW, BAD), Some(None));
+    }
+
+    #[test]
+    fn a_vendor_that_fails_now_and_then_is_not_left_alone() {
+        let mut window = Window::default();
+        for n in 0..1_000 {
+            let health = if n % 4 == 0 { BAD } else { Health::Good };
+            assert_eq!(window.note(NOW, health), None, "at send {n}");
+        }
+    }
+
+    #[test]
+    fn failures_long_ago_do_not_count() {
+        let mut window = Window::default();
+        for _ in 0..9 {
+            window.note(NOW, BAD);
+        }
+        assert_eq!(window.note(NOW.plus(Duration::from_secs(31)), BAD), None);
+    }
+
+    #[test]
+    fn the_longest_wait_asked_for_is_kept_within_bounds() {
+        let mut window = Window::default();
+        for seconds in [5, 86_400, 60, 60, 60, 60, 60, 60, 60] {
+            let class = Class::Throttled { after: Some(Duration::from_secs(seconds)) };
+            assert_eq!(window.note(NOW, Health::of(class)), None);
+        }
+        assert_eq!(window.note(NOW, BAD), Some(Some(Duration::from_secs(3_600))));
+    }
+}
