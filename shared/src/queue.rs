@@ -91,15 +91,18 @@ impl Work {
     /// When that refuses one too. The others are in: the same call again repeats them.
     pub async fn put_all(&self, queue: Queue, app: &AppId, bodies: Vec<String>, now: Timestamp) -> Result<(), Refused> {
         let mut answers = true;
-        for batch in batches(bodies) {
-            let refused = if answers {
-                self.send_batch(queue, app, batch).await
+        for batch in batches(bodies, String::len) {
+            let sent = if answers {
+                let entries: Vec<_> = batch.iter().map(|body| Due { body, delay: Duration::ZERO }).collect();
+                self.send_batch(queue, app, &entries).await
             } else {
-                Unsent { bodies: batch, answered: true }
+                Sent::none_of(batch.len(), true)
             };
-            answers &= refused.answered;
-            for body in refused.bodies {
-                self.deferred.put(queue, app, body, now).await.map_err(Refused)?;
+            answers &= sent.answered;
+            for (body, taken) in batch.into_iter().zip(sent.taken) {
+                if !taken {
+                    self.deferred.put(queue, app, body, now).await.map_err(Refused)?;
+                }
             }
         }
         Ok(())
@@ -126,36 +129,36 @@ impl Work {
         }
     }
 
-    async fn send_batch(&self, queue: Queue, app: &AppId, mut batch: Vec<String>) -> Unsent {
+    async fn send_batch(&self, queue: Queue, app: &AppId, batch: &[Due<'_>]) -> Sent {
         let mut entries = Vec::with_capacity(batch.len());
-        for (index, body) in batch.iter().enumerate() {
+        for (index, Due { body, delay }) in batch.iter().enumerate() {
             let entry = SendMessageBatchRequestEntry::builder()
                 .id(index.to_string())
-                .message_body(body)
+                .message_body(*body)
                 .message_group_id(app.as_str())
+                .delay_seconds(whole_seconds(*delay))
                 .build();
             entries.extend(entry.ok());
         }
         let call = self.client.send_message_batch().set_queue_url(self.url(queue).map(str::to_owned));
         match call.set_entries(Some(entries)).send().await {
             Ok(answer) => {
-                let mut refused: Vec<usize> =
-                    answer.failed().iter().filter_map(|entry| entry.id().parse().ok()).collect();
-                if !refused.is_empty() {
-                    let first = answer.failed().first().map(|entry| entry.code()).unwrap_or_default();
-                    tracing::warn!(queue = queue.as_str(), app = %app, count = refused.len(), code = first, metric = "queue_refused", "deferring");
+                let mut sent = Sent { taken: vec![true; batch.len()], answered: true };
+                for entry in answer.failed() {
+                    if let Some(taken) = entry.id().parse().ok().and_then(|index: usize| sent.taken.get_mut(index)) {
+                        *taken = false;
+                    }
                 }
-                refused.sort_unstable();
-                refused.dedup();
-                refused.retain(|index| *index < batch.len());
-                // From the back, so that the places of the others stay.
-                let bodies = refused.into_iter().rev().map(|index| batch.swap_remove(index)).collect();
-                Unsent { bodies, answered: true }
+                if let Some(first) = answer.failed().first() {
+                    let count = answer.failed().len();
+                    tracing::warn!(queue = queue.as_str(), app = %app, count, code = first.code(), metric = "queue_refused", "deferring");
+                }
+                sent
             }
             Err(error) => {
                 let error = aws_sdk_sqs::Error::from(error);
                 tracing::warn!(queue = queue.as_str(), app = %app, count = batch.len(), error = %error, metric = "queue_refused", "deferring");
-                Unsent { bodies: batch, answered: false }
+                Sent::none_of(batch.len(), false)
             }
         }
     }
@@ -164,28 +167,54 @@ impl Work {
     pub async fn hand_on(&self, queue: Queue, app: &AppId, body: &str, delay: Duration) -> bool {
         self.send(queue, app, body, delay.min(LONGEST_DELAY)).await
     }
+
+    /// Hands due records on to their queue, with what is left of each one's delay (15 minutes at most). `batch` is one of
+    /// [`batches`]'.
+    pub async fn hand_on_all(&self, queue: Queue, app: &AppId, batch: &[Due<'_>]) -> Sent {
+        let batch: Vec<_> =
+            batch.iter().map(|due| Due { body: due.body, delay: due.delay.min(LONGEST_DELAY) }).collect();
+        self.send_batch(queue, app, &batch).await
+    }
 }
 
-/// The bodies that SQS did not take.
-struct Unsent {
-    bodies: Vec<String>,
-    /// Whether the call itself was answered.
-    answered: bool,
+/// A record of a batch.
+#[derive(Debug, Clone, Copy)]
+pub struct Due<'a> {
+    /// The record.
+    pub body: &'a str,
+    /// From when on it may be received, counted from now.
+    pub delay: Duration,
 }
 
-/// Cuts `bodies` into batches that SQS takes.
-fn batches(bodies: Vec<String>) -> Vec<Vec<String>> {
-    let mut batches: Vec<Vec<String>> = Vec::new();
-    let mut bytes = 0;
-    for body in bodies {
+/// What became of a batch.
+#[derive(Debug)]
+pub struct Sent {
+    /// Which records SQS took, in their order.
+    pub taken: Vec<bool>,
+    /// Whether the call itself was answered. One that was not may have been taken all the same.
+    pub answered: bool,
+}
+
+impl Sent {
+    fn none_of(records: usize, answered: bool) -> Self {
+        Self { taken: vec![false; records], answered }
+    }
+}
+
+/// Cuts records into batches that SQS takes: ten and a mebibyte at most. `bytes` is the length of a record's body.
+pub fn batches<T>(records: impl IntoIterator<Item = T>, bytes: impl Fn(&T) -> usize) -> Vec<Vec<T>> {
+    let mut batches: Vec<Vec<T>> = Vec::new();
+    let mut so_far = 0;
+    for record in records {
+        let more = bytes(&record);
         match batches.last_mut() {
-            Some(batch) if batch.len() < MOST_ENTRIES && bytes + body.len() <= MOST_BYTES => {
-                bytes += body.len();
-                batch.push(body);
+            Some(batch) if batch.len() < MOST_ENTRIES && so_far + more <= MOST_BYTES => {
+                so_far += more;
+                batch.push(record);
             }
             Some(_) | None => {
-                bytes = body.len();
-                batches.push(vec![body]);
+                so_far = more;
+                batches.push(vec![record]);
             }
         }
     }
@@ -211,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_batch_has_ten_entries_and_a_mebibyte_at_most() {
-        let sizes = |bodies: Vec<String>| batches(bodies).iter().map(Vec::len).collect::<Vec<_>>();
+        let sizes = |bodies: Vec<String>| batches(bodies, String::len).iter().map(Vec::len).collect::<Vec<_>>();
         assert_eq!(sizes(vec!["x".to_owned(); 21]), [10, 10, 1]);
         assert_eq!(sizes(vec!["x".repeat(MOST_BYTES / 2); 5]), [2, 2, 1]);
         assert_eq!(sizes(vec!["x".repeat(MOST_BYTES); 2]), [1, 1]);

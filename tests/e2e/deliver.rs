@@ -169,7 +169,7 @@ async fn a_record_that_comes_again_after_its_result_was_lost_counts_nothing_twic
 #[tokio::test(flavor = "multi_thread")]
 async fn a_queue_that_refuses_during_the_callback_loses_nothing() {
     let bell = with_phones().await;
-    bell.fault(Rule::new(Target::Sqs, Effect::Refuse).action("SendMessage"));
+    bell.fault(Rule::new(Target::Sqs, Effect::Refuse));
     let answer = bell.caller.imkit(&text_message("m1", &["aaa"])).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
     bell.settled().await;

@@ -1,25 +1,25 @@
 //! `retry`: what is due within the next 15 minutes goes from the deferred table to its queue, with its exact delay.
 //!
 //! A row is deleted after its record is in the queue. A crash in between, or two runs at once, queue a record twice; the second finds the
-//! first one's result row.
+//! first one's result row. How a backlog is worked off, and why nobody starves in it: `docs/retries.md`.
+
+mod reading;
+mod run;
 
 use std::time::{Duration, Instant};
 
-use futures_util::stream::{self, StreamExt as _};
-use pushbell::deferred::{self, DeferredError, Row};
+use pushbell::deferred::DeferredError;
 use pushbell::env::{EnvError, Environment};
-use pushbell::queue::{LONGEST_DELAY, Work};
+use pushbell::queue::Work;
 use pushbell::time::{QueueClock, Timestamp};
 use serde::Deserialize;
 
-/// Rows of a shard that are read at once.
-const PAGE: i32 = 100;
-/// Rows that are handed on at once.
-const IN_FLIGHT: usize = 32;
-/// After so many refusals the rest of a shard is left for the next run.
-const MOST_REFUSED: usize = 200;
-/// With less time than this left, the rest waits for the next run.
-const SPARE: Duration = Duration::from_secs(5);
+use run::{Run, Tally};
+
+/// The part of the time that is kept for the turns under way, and its most: three tries at the table and one at the queue.
+const SPARE: (u32, Duration) = (5, Duration::from_secs(15));
+/// How long after its scheduled time a run may begin: the scheduler's tries and Lambda's, 5 minutes each, and what the runs took.
+const LATEST: Duration = Duration::from_secs(12 * 60);
 
 /// What is read of EventBridge Scheduler's event.
 #[derive(Debug, Default, Deserialize)]
@@ -30,11 +30,13 @@ pub struct Tick {
 }
 
 impl Tick {
-    /// The scheduler's clock: a worker's own may be wrong, and what it hands on too early a vendor had asked to wait for. An event without
-    /// a time (a run by hand) has the worker's.
-    fn clock(&self) -> QueueClock {
+    /// The worker's clock where it can be right, which is to say within the time that a run of this tick may begin in; otherwise the
+    /// scheduler's. A wrong clock would hand on too early what a vendor had asked to wait for; a tick that was tried again minutes later
+    /// has an old time. An event without a time (a run by hand) has the worker's.
+    fn clock(&self, worker: Timestamp) -> QueueClock {
         let time = self.time.as_deref().and_then(Timestamp::from_rfc3339);
-        QueueClock::from_now(time.unwrap_or_else(Timestamp::now))
+        let may_be = |time: &Timestamp| *time <= worker && worker <= time.plus(LATEST);
+        QueueClock::from_now(time.filter(|time| !may_be(time)).unwrap_or(worker))
     }
 }
 
@@ -49,6 +51,9 @@ pub enum RetryError {
     /// The deferred table did not answer.
     #[error("due work could not be read")]
     Read(#[source] DeferredError),
+    /// What was handed on is still in the table, and is handed on again by the next run. Nothing more was.
+    #[error("work that was handed on could not be deleted")]
+    Delete(#[source] DeferredError),
     /// SQS refused so many records; they stay where they are.
     #[error("{0} due records were refused by their queues")]
     Refused(usize),
@@ -64,78 +69,80 @@ impl State {
     }
 }
 
-/// Hands on what is due within the next 15 minutes.
+/// Hands on what is due within the next 15 minutes, unless another run does.
 ///
 /// # Errors
 /// When the table does not answer or a queue refuses. Everything that is not handed on stays where it is.
 pub async fn handle(state: &State, tick: &Tick, deadline: Instant) -> Result<(), RetryError> {
-    let clock = tick.clock();
-    let mut run = Run::default();
-    for shard in 0..deferred::SHARDS {
-        if let Err(error) = drain(state, shard, clock, deadline, &mut run).await {
-            tracing::error!(shard, error = %error, "a shard could not be read");
-            run.unread = Some(error);
-        }
+    let clock = tick.clock(Timestamp::now());
+    let left = deadline.saturating_duration_since(Instant::now());
+    let spare = (left / SPARE.0).min(SPARE.1);
+    let (deferred, now) = (state.work.deferred(), clock.now());
+    let Some(lease) = deferred.lease(now, now.plus(left)).await.map_err(RetryError::Read)? else {
+        tracing::info!("another run hands on");
+        return Ok(());
+    };
+    let tally = Run::new(&state.work, clock, deadline.checked_sub(spare).unwrap_or(deadline)).run().await;
+    if let Err(error) = deferred.release(lease).await {
+        tracing::warn!(error = %error, "the next run waits until the lease of this one has ended");
     }
-    tracing::info!(moved = run.moved, refused = run.refused, "due work handed on");
-    if run.late {
-        tracing::warn!(moved = run.moved, metric = "retry_backlog", "the rest waits for the next run");
+    report(&tally, clock.now());
+    end(tally)
+}
+
+fn report(tally: &Tally, now: Timestamp) {
+    let refused: usize = tally.refused.iter().sum();
+    let age = tally.oldest_left.map_or(0, |oldest| now.since(oldest).as_secs());
+    tracing::info!(moved = tally.moved, refused, lanes = tally.lanes, "due work handed on");
+    if tally.unreadable > 0 {
+        tracing::error!(unreadable = tally.unreadable, metric = "deferred_unreadable", "rows are no records");
     }
-    match run {
-        Run { unread: Some(error), .. } => Err(RetryError::Read(error)),
-        Run { refused: 0, .. } => Ok(()),
-        Run { refused, .. } => Err(RetryError::Refused(refused)),
+    if tally.lanes_left > 0 || tally.oldest_left.is_some() {
+        tracing::warn!(
+            lanes_left = tally.lanes_left,
+            oldest_due_age_seconds = age,
+            metric = "retry_backlog",
+            "the rest waits for the next run"
+        );
     }
 }
 
-/// What a run has done so far.
-#[derive(Default)]
-struct Run {
-    moved: usize,
-    refused: usize,
-    late: bool,
-    unread: Option<DeferredError>,
-}
-
-/// Hands a shard's due rows on, page by page.
-async fn drain(
-    state: &State,
-    shard: u8,
-    clock: QueueClock,
-    deadline: Instant,
-    run: &mut Run,
-) -> Result<(), DeferredError> {
-    let until = clock.now().plus(LONGEST_DELAY);
-    let (mut from, mut refused) = (None, 0);
-    loop {
-        if deadline.saturating_duration_since(Instant::now()) < SPARE {
-            run.late = true;
-            return Ok(());
-        }
-        let page = state.work.deferred().due(shard, until, PAGE, from).await?;
-        let ends: Vec<bool> =
-            stream::iter(&page.rows).map(|row| hand_on(state, row, clock)).buffer_unordered(IN_FLIGHT).collect().await;
-        let handed_on = ends.iter().filter(|handed_on| **handed_on).count();
-        run.moved += handed_on;
-        run.refused += ends.len() - handed_on;
-        refused += ends.len() - handed_on;
-        from = page.next;
-        // A queue that refuses so many refuses the rest as well.
-        if from.is_none() || refused >= MOST_REFUSED {
-            return Ok(());
-        }
+fn end(tally: Tally) -> Result<(), RetryError> {
+    match tally {
+        Tally { undeleted: Some(error), .. } => Err(RetryError::Delete(error)),
+        Tally { unread: Some(error), .. } => Err(RetryError::Read(error)),
+        Tally { refused, .. } => match refused.iter().sum() {
+            0 => Ok(()),
+            refused => Err(RetryError::Refused(refused)),
+        },
     }
 }
 
-/// Whether the row's record is in its queue.
-async fn hand_on(state: &State, row: &Row, clock: QueueClock) -> bool {
-    let delay = row.due.since(clock.now());
-    if !state.work.hand_on(row.queue, &row.app, &row.body, delay).await {
-        return false;
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_worker_s_clock_counts_where_it_can_be_right() {
+        let scheduled = Timestamp::from_rfc3339("2026-01-01T00:00:00Z").unwrap();
+        let tick = Tick { time: Some(scheduled.to_rfc3339()) };
+        let seconds = |worker: Timestamp| tick.clock(worker).now().since(scheduled).as_secs();
+        // On time, and tried again four minutes later.
+        assert_eq!(seconds(scheduled.plus(Duration::from_secs(1))), 1);
+        assert_eq!(seconds(scheduled.plus(Duration::from_secs(240))), 240);
+        // An hour off.
+        assert_eq!(seconds(scheduled.plus(Duration::from_secs(3_600))), 0);
+        assert_eq!(seconds(scheduled.minus(Duration::from_secs(3_600))), 0);
+        let by_hand = Tick::default().clock(scheduled);
+        assert!(by_hand.now().since(scheduled) < Duration::from_secs(60));
     }
-    if let Err(error) = state.work.deferred().remove(row).await {
-        // Handed on again by the next run; its result row is there by then.
-        tracing::warn!(app = %row.app, error = %error, "a row that was handed on is still there");
+
+    #[test]
+    fn a_run_that_left_something_undone_has_failed() {
+        assert!(end(Tally::default()).is_ok());
+        assert!(matches!(end(Tally { refused: [0, 2, 1], ..Tally::default() }), Err(RetryError::Refused(3))));
+        let unread = Tally { unread: Some(DeferredError::Unprocessed(1)), ..Tally::default() };
+        assert!(matches!(end(unread), Err(RetryError::Read(_))));
     }
-    true
 }
