@@ -2,18 +2,13 @@
 
 use std::time::Duration;
 
-use pushbell::delivery::Class;
+use pushbell::app::RetrySettings;
+use pushbell::delivery::{Class, asked_wait};
+use pushbell::task::Attempt;
 use pushbell::time::Timestamp;
 
-/// The first wait is up to this long; each one after it up to twice as long as the one before.
-const FIRST: Duration = Duration::from_secs(5);
-/// No wait is longer than this, but for one that a vendor asks for.
-const LONGEST: Duration = Duration::from_secs(15 * 60);
-/// A vendor's own wait is taken between these bounds.
-const ASKED: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(60 * 60));
-/// Attempts, the first included. Nothing but a bound: with the waits above, half of them used on average, they last for a day, and a
-/// message's end comes first.
-const MOST_ATTEMPTS: u16 = 200;
+/// Tries of an answer that is in no table: a few, then it is given up (and can be replayed, once somebody has put it into one).
+const UNRECOGNISED: u32 = 5;
 
 /// The wait that a recipient's devices ask for, joined: the longest of what their vendors said.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -26,9 +21,7 @@ impl Wish {
     /// What a verdict's class asks for.
     pub(crate) fn of(class: Class) -> Self {
         match class {
-            Class::Retry { after } | Class::Throttled { after } => {
-                Self { after: after.map(|after| after.clamp(ASKED.0, ASKED.1)), until: None }
-            }
+            Class::Retry { after } | Class::Throttled { after } => Self { after: after.map(asked_wait), until: None },
             Class::QuotaUntil(until) => Self::until(until),
             Class::Delivered
             | Class::DeadToken
@@ -56,20 +49,38 @@ impl Wish {
 }
 
 /// Whether what is left over after an attempt is given up: its next try would come too late, or there were too many.
-pub(crate) fn is_given_up(attempt: u16, not_before: Option<Timestamp>, now: Timestamp, expiry: Timestamp) -> bool {
-    attempt + 1 >= MOST_ATTEMPTS || not_before.unwrap_or(now).max(now) >= expiry
+pub(crate) fn is_given_up(
+    retry: &RetrySettings,
+    attempt: Attempt,
+    not_before: Option<Timestamp>,
+    now: Timestamp,
+    expiry: Timestamp,
+) -> bool {
+    attempt.tries() + 1 >= retry.attempts() || not_before.unwrap_or(now).max(now) >= expiry
+}
+
+/// Whether a device that had this verdict is given up, whatever time is left.
+pub(crate) fn is_hopeless(class: Class, attempt: Attempt) -> bool {
+    class == Class::Unrecognised && attempt.tries() + 1 >= UNRECOGNISED
 }
 
 /// When a chunk is tried again whose first recipient may be tried at `earliest`: exponential backoff with full jitter from there, within
 /// the message's time. `random` is in 0..=1.
-pub(crate) fn due(attempt: u16, earliest: Timestamp, expiry: Timestamp, random: f64) -> Timestamp {
-    let widest = FIRST.saturating_mul(1 << attempt.min(16)).min(LONGEST);
+pub(crate) fn due(
+    retry: &RetrySettings,
+    attempt: Attempt,
+    earliest: Timestamp,
+    expiry: Timestamp,
+    random: f64,
+) -> Timestamp {
+    let widest = retry.first_wait().saturating_mul(1 << attempt.tries().min(16)).min(retry.longest_wait());
     let last = expiry.minus(Duration::from_secs(1)).max(earliest);
     earliest.plus(widest.mul_f64(random)).min(last)
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_millis(1_767_225_600_000);
@@ -77,17 +88,38 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_the_longest_with_full_jitter() {
-        let after = |attempt, random| due(attempt, NOW, LATER, random).since(NOW);
-        assert_eq!(after(0, 1.0), Duration::from_secs(5));
-        assert_eq!(after(3, 1.0), Duration::from_secs(40));
-        assert_eq!(after(3, 0.0), Duration::ZERO);
-        assert_eq!(after(150, 1.0), LONGEST);
+        let after = |attempt, random| {
+            due(&RetrySettings::default(), Attempt::from_number(attempt), NOW, LATER, random).since(NOW).as_secs()
+        };
+        assert_eq!(after(0, 1.0), 5);
+        assert_eq!(after(3, 1.0), 40);
+        assert_eq!(after(3, 0.0), 0);
+        assert_eq!(after(150, 1.0), 900);
+        assert_eq!(after(200, 1.0), 5, "a replay begins anew");
+    }
+
+    #[test]
+    fn an_app_has_its_own_waits_and_attempts() {
+        let retry = serde_json::from_str(r#"{"first_wait_s": 1, "longest_wait_s": 3, "attempts": 2}"#);
+        let retry: RetrySettings = retry.unwrap();
+        let after = |attempt| due(&retry, Attempt::from_number(attempt), NOW, LATER, 1.0).since(NOW).as_secs();
+        assert_eq!([after(0), after(1), after(2)], [1, 2, 3]);
+        assert!(!is_given_up(&retry, Attempt::FIRST, None, NOW, LATER));
+        assert!(is_given_up(&retry, Attempt::from_number(1), None, NOW, LATER));
+    }
+
+    #[test]
+    fn an_unknown_answer_is_tried_a_few_times() {
+        assert!(!is_hopeless(Class::Unrecognised, Attempt::from_number(3)));
+        assert!(is_hopeless(Class::Unrecognised, Attempt::from_number(4)));
+        assert!(!is_hopeless(Class::Retry { after: None }, Attempt::from_number(4)));
     }
 
     #[test]
     fn the_last_try_comes_before_the_message_s_end() {
         let expiry = NOW.plus(Duration::from_secs(3));
-        assert_eq!(due(9, NOW, expiry, 1.0), NOW.plus(Duration::from_secs(2)));
+        let due = due(&RetrySettings::default(), Attempt::from_number(9), NOW, expiry, 1.0);
+        assert_eq!(due, NOW.plus(Duration::from_secs(2)));
     }
 
     #[test]
@@ -108,10 +140,13 @@ mod tests {
     #[test]
     fn what_would_come_after_the_message_s_end_or_too_often_is_given_up() {
         let wait = Some(NOW.plus(Duration::from_secs(60)));
-        assert!(is_given_up(0, wait, NOW, NOW.plus(Duration::from_secs(60))));
-        assert!(!is_given_up(0, wait, NOW, NOW.plus(Duration::from_secs(61))));
-        assert!(is_given_up(0, None, NOW, NOW));
-        assert!(!is_given_up(198, None, NOW, LATER));
-        assert!(is_given_up(199, None, NOW, LATER));
+        let is_given_up = |attempt, not_before, expiry| {
+            is_given_up(&RetrySettings::default(), Attempt::from_number(attempt), not_before, NOW, expiry)
+        };
+        assert!(is_given_up(0, wait, NOW.plus(Duration::from_secs(60))));
+        assert!(!is_given_up(0, wait, NOW.plus(Duration::from_secs(61))));
+        assert!(is_given_up(0, None, NOW));
+        assert!(!is_given_up(198, None, LATER));
+        assert!(is_given_up(199, None, LATER));
     }
 }

@@ -1,23 +1,26 @@
 //! A chunk's way: its recipients, its result row, its leftovers.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use aws_lambda_events::event::sqs::SqsMessage;
-use futures_util::future::try_join_all;
+use futures_util::future::{join, try_join_all};
 use pushbell::app::{Settings, Vendors};
+use pushbell::delivery::breaker::Breaker;
 use pushbell::delivery::{fcm, sns};
 use pushbell::env::Queue;
 use pushbell::id::{Mark, RoomKey};
 use pushbell::message::{Badge, Kind, Message, Source};
 use pushbell::queue;
 use pushbell::recipient::{Counting, names};
-use pushbell::task::{Chunk, Leftovers, Outcome, Put, ResultRow, Target};
+use pushbell::task::{Attempt, Chunk, Leftovers, Outcome, Put, ResultRow, Target};
 use pushbell::time::{QueueClock, Timestamp};
 use tokio::sync::OnceCell;
 
 use crate::backoff;
 use crate::recipient::Served;
+use crate::shares::Share;
 use crate::{RecordError, State, receive_count};
 
 /// What the records of one invocation share.
@@ -40,6 +43,8 @@ pub(crate) struct Job<'a> {
     /// How a fresh recipient is counted, for messages that count or withdraw.
     pub(crate) counting: Option<Counting>,
     pub(crate) expiry: Timestamp,
+    pub(crate) breaker: Arc<Breaker>,
+    pub(crate) share: Arc<Share>,
     pub(crate) fcm: OnceCell<fcm::Prepared>,
     pub(crate) sns: OnceCell<sns::Prepared>,
     earlier: OnceCell<Option<Box<ResultRow>>>,
@@ -59,7 +64,7 @@ impl Batch<'_> {
             .map_err(|error| RecordError::Malformed { line: error.line(), column: error.column() })?;
         let started = Instant::now();
         // A count tells by its mark that a record is a second copy; what does not count has to look first.
-        let counts = chunk.attempt == 0
+        let counts = chunk.attempt.is_first()
             && chunk.message.behaviour.kind != Kind::Withdraw
             && counting(&chunk, self.clock, false).is_some();
         if chunk.repeat || receive_count(record) > 1 || !counts {
@@ -69,7 +74,9 @@ impl Batch<'_> {
             }
         }
         let job = self.job(&chunk).await?;
-        let served = match try_join_all(chunk.to.iter().map(|target| job.serve(target))).await {
+        let serving = try_join_all(chunk.to.iter().map(|target| job.serve(target)));
+        let (served, ()) = join(serving, job.breaker.refresh(self.clock.now())).await;
+        let served = match served {
             Ok(served) => served,
             Err(Stop::Done(row)) => return self.hand_back(&chunk, &row, true).await,
             Err(Stop::Failed(error)) => return Err(error),
@@ -98,6 +105,8 @@ impl Batch<'_> {
             vendors,
             counting: counting(chunk, self.clock, self.fresh),
             expiry: chunk.message.expiry(chunk.claimed_at),
+            breaker: self.state.breakers.of(app),
+            share: self.state.shares.of(app),
             fcm: OnceCell::new(),
             sns: OnceCell::new(),
             earlier: OnceCell::new(),
@@ -107,25 +116,23 @@ impl Batch<'_> {
     /// Queues what a result row left over, under the chunk's next attempt. `repeat`: it may have been queued before.
     async fn hand_back(&self, chunk: &Chunk<Message>, row: &ResultRow, repeat: bool) -> Result<(), RecordError> {
         let now = self.clock.now();
-        let next = |to: &[Target], attempt| Chunk {
+        let next = |to: &[Target], attempt: Attempt, given_up| Chunk {
             key: chunk.key.clone(),
             seq: chunk.seq,
             attempt,
+            given_up,
             claimed_at: chunk.claimed_at,
             repeat,
             message: &chunk.message,
             to: to.to_vec(),
         };
         if !row.given_up.is_empty() {
-            // A name that the leftovers' attempts never have: a replay would find their row.
-            let given_up = next(&row.given_up, chunk.attempt.saturating_add(REPLAYED));
+            let given_up = next(&row.given_up, chunk.attempt.replay(), true);
             self.put(Queue::DeadLetters, &given_up, now, now).await?;
         }
         match &row.leftovers {
             None => Ok(()),
-            Some(left) => {
-                self.put(Queue::Deliver, &next(&left.to, chunk.attempt.saturating_add(1)), left.due, now).await
-            }
+            Some(left) => self.put(Queue::Deliver, &next(&left.to, chunk.attempt.next(), false), left.due, now).await,
         }
     }
 
@@ -141,9 +148,6 @@ impl Batch<'_> {
         self.state.work.put(queue, app, body, due.since(now), now).await.map_err(RecordError::Leftovers)
     }
 }
-
-/// Attempts of what was given up and is replayed begin here, above all others.
-const REPLAYED: u16 = 500;
 
 /// How the chunk's recipients are counted, when its message does.
 fn counting(chunk: &Chunk<Message>, clock: QueueClock, may_rotate: bool) -> Option<Counting> {
@@ -204,7 +208,14 @@ impl Job<'_> {
             results: Vec::with_capacity(served.len()),
             leftovers: None,
             given_up: Vec::new(),
+            taken_back: BTreeMap::new(),
         };
+        if self.chunk.given_up {
+            for (outcome, n) in self.chunk.to.iter().map(Target::was) {
+                *row.taken_back.entry(outcome).or_default() += n;
+            }
+        }
+        let retry = &self.settings.retry;
         let mut to: Vec<Target> = Vec::new();
         let mut earliest: Option<Timestamp> = None;
         for mut one in served {
@@ -213,13 +224,13 @@ impl Job<'_> {
             row.tally.uncounted += one.tally.uncounted;
             let not_before = one.wish.not_before(now);
             if let Some(mut left) = one.left {
-                if backoff::is_given_up(self.chunk.attempt, not_before, now, self.expiry) {
+                if backoff::is_given_up(retry, self.chunk.attempt, not_before, now, self.expiry) {
                     for (_, outcome) in &mut one.result.outcomes {
                         if *outcome == Outcome::Pending {
                             *outcome = Outcome::GaveUp;
                         }
                     }
-                    row.given_up.push(left);
+                    one.kept.push(left);
                 } else {
                     if let Target::Left { not_before: kept, .. } = &mut left {
                         *kept = not_before;
@@ -229,10 +240,15 @@ impl Job<'_> {
                     to.push(left);
                 }
             }
+            row.given_up.append(&mut one.kept);
             row.results.push(one.result);
         }
+        if self.chunk.given_up && now >= self.expiry {
+            // Replayed after its end: another replay would find it no earlier.
+            row.given_up.clear();
+        }
         if let Some(earliest) = earliest {
-            let due = backoff::due(self.chunk.attempt, earliest, self.expiry, fastrand::f64());
+            let due = backoff::due(retry, self.chunk.attempt, earliest, self.expiry, fastrand::f64());
             row.leftovers = Some(Leftovers { to, due });
         }
         row
@@ -247,7 +263,7 @@ fn log(row: &ResultRow, started: Instant) {
         app = %row.app,
         task = row.key.task.get(),
         seq = row.seq,
-        attempt = row.attempt,
+        attempt = row.attempt.get(),
         outcomes = counters.join(" "),
         counted = row.tally.counted,
         repeat = row.tally.repeat,

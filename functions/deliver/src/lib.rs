@@ -6,12 +6,14 @@
 mod backoff;
 mod chunk;
 mod recipient;
+mod shares;
 
 use std::time::{Duration, Instant};
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use futures_util::future::join_all;
 use pushbell::app::{AppError, SecretDocuments, SettingsDocuments, Vendors};
+use pushbell::delivery::breaker::Breakers;
 use pushbell::delivery::fcm::Fcm;
 use pushbell::delivery::sns::Sns;
 use pushbell::env::{EnvError, Environment};
@@ -20,12 +22,11 @@ use pushbell::recipient::Recipients;
 use pushbell::registry::Registry;
 use pushbell::task::{Results, ResultsError};
 use pushbell::time::{QueueClock, Timestamp};
+use shares::Shares;
 use tokio::sync::Semaphore;
 
 /// Updates in flight of one environment. More of them make the SDK open more connections and take more memory, and are not faster.
 const UPDATES_IN_FLIGHT: usize = 100;
-/// Publishes to SNS in flight of one environment. Each takes a connection of its own: SNS speaks HTTP/1.1.
-const PUBLISHES_IN_FLIGHT: usize = 100;
 /// With less than this share of the invocation left, recipients that were not begun become leftovers.
 const SPARE: u32 = 5;
 
@@ -40,7 +41,8 @@ pub struct State {
     fcm: Fcm,
     sns: Sns,
     updates: Semaphore,
-    publishes: Semaphore,
+    shares: Shares,
+    breakers: Breakers,
 }
 
 impl State {
@@ -59,7 +61,8 @@ impl State {
             fcm: Fcm::new(),
             sns: Sns::new(env),
             updates: Semaphore::new(UPDATES_IN_FLIGHT),
-            publishes: Semaphore::new(PUBLISHES_IN_FLIGHT),
+            shares: Shares::new(),
+            breakers: Breakers::new(env)?,
         })
     }
 
@@ -130,6 +133,9 @@ pub async fn handle(state: &State, event: SqsEvent, deadline: Instant) -> SqsBat
     }
     response
 }
+
+/// How long one send may take, an access token and a second try with another included.
+const SEND: Duration = Duration::from_secs(5);
 
 /// How long before a send was started a device must have been registered for a vendor's "unregistered" to delete it: clocks differ.
 const REGISTERED_BEFORE: Duration = Duration::from_secs(5);

@@ -3,6 +3,8 @@
 use std::time::Instant;
 
 use futures_util::future::join_all;
+use pushbell::app::FcmVendor;
+use pushbell::delivery::breaker::Pass;
 use pushbell::delivery::{Channel, Class, Patch, Verdict, fcm::Fcm, sns::Sns};
 use pushbell::id::{ClientId, DeviceKey};
 use pushbell::message::{Badge, Kind};
@@ -10,9 +12,9 @@ use pushbell::recipient::{Device, NotCounted, Recipient, StoreError};
 use pushbell::task::{Outcome, Tally, Target, TargetResult};
 use pushbell::time::Timestamp;
 
-use crate::REGISTERED_BEFORE;
-use crate::backoff::Wish;
+use crate::backoff::{self, Wish};
 use crate::chunk::{Job, Stop};
+use crate::{REGISTERED_BEFORE, SEND};
 
 /// What became of one recipient in this attempt.
 pub(crate) struct Served {
@@ -20,12 +22,33 @@ pub(crate) struct Served {
     pub(crate) tally: Tally,
     pub(crate) left: Option<Target>,
     pub(crate) wish: Wish,
+    /// What is given up, to be kept for a replay.
+    pub(crate) kept: Vec<Target>,
+}
+
+/// What became of one device.
+enum Sent {
+    /// There is no channel to its vendor.
+    NoChannel,
+    /// The app has no credentials for the channel.
+    NotSetUp,
+    /// Not sent now: too little time is left, or its vendor is left alone.
+    Later(Wish),
+    /// The vendor's answer.
+    Ended(Class),
+}
+
+/// The road to one device.
+enum Road<'a> {
+    Fcm(&'a FcmVendor),
+    /// The platform application's ARN.
+    Sns(&'a str),
 }
 
 impl Served {
     fn without_send(client: &ClientId, outcome: Outcome) -> Self {
         let result = TargetResult { client: client.clone(), outcomes: vec![(None, outcome)] };
-        Self { result, tally: Tally::default(), left: None, wish: Wish::default() }
+        Self { result, tally: Tally::default(), left: None, wish: Wish::default(), kept: Vec::new() }
     }
 
     /// Nothing was done, or it is not known whether it was counted: the recipient comes again as it came.
@@ -188,18 +211,58 @@ impl Job<'_> {
             return served;
         }
         let patch = self.patch(client, recipient);
-        let verdicts = join_all(devices.iter().map(|device| self.send(client, device, &patch))).await;
+        let sent = join_all(devices.iter().map(|device| self.send(client, device, &patch))).await;
         let (mut left, mut wish) = (Vec::new(), Wish::default());
-        for (device, class) in devices.iter().zip(verdicts) {
-            let outcome = class.map_or(Outcome::ChannelUnavailable, Outcome::of);
-            if outcome == Outcome::Pending {
-                left.push(device.key.clone());
-                wish = wish.and(class.map(Wish::of).unwrap_or_default());
-            }
-            outcomes.push((Some(device.key.clone()), outcome));
+        let (mut refused, mut hopeless) = (Vec::new(), Vec::new());
+        for (device, sent) in devices.iter().zip(sent) {
+            let key = || device.key.clone();
+            let outcome = match sent {
+                Sent::NoChannel => Outcome::ChannelUnavailable,
+                Sent::NotSetUp => Outcome::Misconfigured,
+                Sent::Later(its) => {
+                    left.push(key());
+                    wish = wish.and(its);
+                    Outcome::Pending
+                }
+                Sent::Ended(class) if backoff::is_hopeless(class, self.chunk.attempt) => {
+                    hopeless.push(key());
+                    Outcome::GaveUp
+                }
+                Sent::Ended(class) => {
+                    let outcome = Outcome::of(class);
+                    match outcome {
+                        Outcome::Pending => {
+                            left.push(key());
+                            wish = wish.and(Wish::of(class));
+                        }
+                        Outcome::Misconfigured => refused.push(key()),
+                        Outcome::Delivered
+                        | Outcome::DeadToken
+                        | Outcome::BadMessage
+                        | Outcome::GaveUp
+                        | Outcome::ChannelUnavailable
+                        | Outcome::Gone
+                        | Outcome::NoDevice
+                        | Outcome::Muted
+                        | Outcome::Read
+                        | Outcome::Withdrawn => {}
+                    }
+                    outcome
+                }
+            };
+            outcomes.push((Some(key()), outcome));
         }
-        let left = (!left.is_empty()).then(|| Target::Left { client: client.clone(), devices: left, not_before: None });
-        Served { result: TargetResult { client: client.clone(), outcomes }, tally, left, wish }
+        let of = |devices: Vec<DeviceKey>, was| {
+            (!devices.is_empty()).then(|| Target::Left { client: client.clone(), devices, not_before: None, was })
+        };
+        let kept = [of(refused, Some(Outcome::Misconfigured)), of(hopeless, Some(Outcome::GaveUp))];
+        Served {
+            result: TargetResult { client: client.clone(), outcomes },
+            tally,
+            left: of(left, None),
+            wish,
+            kept: kept.into_iter().flatten().collect(),
+        }
     }
 
     fn patch(&self, client: &ClientId, recipient: &Recipient) -> Patch {
@@ -214,38 +277,61 @@ impl Job<'_> {
         Patch { badge, silent: message.behaviour.kind == Kind::Silent, cohort: message.text.cohort_of(client.as_str()) }
     }
 
-    /// Sends to one device, and does what the verdict asks for at once: a dead token is deleted. `None`: there is no channel.
-    async fn send(&self, client: &ClientId, device: &Device, patch: &Patch) -> Option<Class> {
-        let started = self.clock.now();
-        if started >= self.expiry || self.is_late() {
-            return Some(Class::Retry { after: None });
-        }
-        let verdict = match device.channel {
-            Channel::Fcm => Box::pin(self.send_fcm(device, patch)).await,
-            Channel::Sns => self.send_sns(client, device, patch).await,
+    /// Sends to one device, and does what the verdict asks for at once: a dead token is deleted.
+    async fn send(&self, client: &ClientId, device: &Device, patch: &Patch) -> Sent {
+        let road = match device.channel {
+            Channel::Fcm => self.vendors.fcm.as_ref().map(Road::Fcm),
+            Channel::Sns => self.settings.sns.application(device.sandbox).map(Road::Sns),
             Channel::Apns
             | Channel::Huawei
             | Channel::Xiaomi
             | Channel::Oppo
             | Channel::Vivo
             | Channel::Meizu
-            | Channel::Honor => return None,
+            | Channel::Honor => return Sent::NoChannel,
         };
+        let Some(road) = road else {
+            self.log(device, Class::Misconfigured, "no_credentials");
+            return Sent::NotSetUp;
+        };
+        let _place = self.state.shares.place(&self.share, device.channel).await;
+        let started = self.clock.now();
+        if started >= self.expiry || self.is_late() {
+            return Sent::Later(Wish::default());
+        }
+        // After the wait for a place: what was learned meanwhile counts.
+        let pass = self.breaker.pass(device.channel, started).await;
+        if let Pass::Wait(until) = pass {
+            return Sent::Later(Wish::until(until));
+        }
+        let exchange = async {
+            match road {
+                Road::Fcm(vendor) => self.send_fcm(vendor, device, patch).await,
+                Road::Sns(application) => self.send_sns(application, client, device, patch).await,
+            }
+        };
+        let verdict = tokio::time::timeout(SEND, Box::pin(exchange)).await;
+        let verdict = verdict.unwrap_or(Verdict::new(Class::Retry { after: None }, "timeout"));
+        Box::pin(self.breaker.tell(device.channel, pass, verdict.class, self.clock.now())).await;
         if verdict.class != Class::Delivered {
-            tracing::warn!(
-                app = %self.chunk.message.origin.app,
-                task = self.chunk.key.task.get(),
-                channel = device.channel.as_str(),
-                class = verdict.class.as_str(),
-                code = %verdict.code,
-                metric = "not_delivered",
-                "not delivered"
-            );
+            self.log(device, verdict.class, &verdict.code);
         }
         if verdict.class == Class::DeadToken {
             Box::pin(self.bury(client, device, started)).await;
         }
-        Some(verdict.class)
+        Sent::Ended(verdict.class)
+    }
+
+    fn log(&self, device: &Device, class: Class, code: &str) {
+        tracing::warn!(
+            app = %self.chunk.message.origin.app,
+            task = self.chunk.key.task.get(),
+            channel = device.channel.as_str(),
+            class = class.as_str(),
+            code,
+            metric = "not_delivered",
+            "not delivered"
+        );
     }
 
     /// Deletes a device whose token its vendor called dead in answer to a send that was started at `started`. What is not deleted now is
@@ -270,26 +356,16 @@ impl Job<'_> {
         }
     }
 
-    async fn send_fcm(&self, device: &Device, patch: &Patch) -> Verdict {
-        let Some(vendor) = &self.vendors.fcm else {
-            return Verdict::new(Class::Misconfigured, "no_fcm_credentials");
-        };
+    async fn send_fcm(&self, vendor: &FcmVendor, device: &Device, patch: &Patch) -> Verdict {
         let message = &self.chunk.message;
         let prepared = self.fcm.get_or_init(|| async { Fcm::prepare(message, &self.settings) }).await;
         self.state.fcm.send(vendor, prepared, &device.token, patch, self.clock.now()).await
     }
 
-    async fn send_sns(&self, client: &ClientId, device: &Device, patch: &Patch) -> Verdict {
-        let Some(application) = self.settings.sns.application(device.sandbox) else {
-            return Verdict::new(Class::Misconfigured, "no_platform_application");
-        };
+    async fn send_sns(&self, application: &str, client: &ClientId, device: &Device, patch: &Patch) -> Verdict {
         let message = &self.chunk.message;
         let prepared = self.sns.get_or_init(|| async { Sns::prepare(message, &self.settings) }).await;
-        let _permit = self.state.publishes.acquire().await;
-        if self.is_late() {
-            return Verdict::new(Class::Retry { after: None }, "late");
-        }
-        let sent = Box::pin(self.state.sns.send(application, prepared, device, patch, self.clock.now())).await;
+        let sent = self.state.sns.send(application, prepared, device, patch, self.clock.now()).await;
         if let Some(endpoint) = &sent.endpoint {
             let app = &message.origin.app;
             let kept = self.state.recipients.set_endpoint(app, client, &device.key, &device.token, endpoint);

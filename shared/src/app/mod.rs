@@ -6,6 +6,8 @@
 
 mod documents;
 
+use std::time::Duration;
+
 use serde::Deserialize;
 
 use crate::message::Copy;
@@ -177,6 +179,87 @@ pub struct Settings {
     pub android_channel: Option<String>,
     /// The app's sound for messages that name none; the platform's default without it.
     pub sound: Option<String>,
+    /// How what was not delivered is tried again.
+    pub retry: RetrySettings,
+}
+
+/// How what was not delivered is tried again: exponential backoff with full jitter, up to the message's end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "RetryForm")]
+pub struct RetrySettings {
+    first_wait: Duration,
+    longest_wait: Duration,
+    attempts: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RetryForm {
+    first_wait_s: u64,
+    longest_wait_s: u64,
+    attempts: u32,
+}
+
+impl Default for RetryForm {
+    fn default() -> Self {
+        Self { first_wait_s: 5, longest_wait_s: 15 * 60, attempts: RetrySettings::MOST_ATTEMPTS }
+    }
+}
+
+impl TryFrom<RetryForm> for RetrySettings {
+    type Error = &'static str;
+
+    fn try_from(form: RetryForm) -> Result<Self, Self::Error> {
+        if !(1..=900).contains(&form.first_wait_s) {
+            return Err("first_wait_s is from 1 to 900");
+        }
+        if !(form.first_wait_s..=86_400).contains(&form.longest_wait_s) {
+            return Err("longest_wait_s is from first_wait_s to 86400");
+        }
+        if !(1..=Self::MOST_ATTEMPTS).contains(&form.attempts) {
+            return Err("attempts is from 1 to 200");
+        }
+        Ok(Self {
+            first_wait: Duration::from_secs(form.first_wait_s),
+            longest_wait: Duration::from_secs(form.longest_wait_s),
+            attempts: form.attempts,
+        })
+    }
+}
+
+impl Default for RetrySettings {
+    fn default() -> Self {
+        let RetryForm { first_wait_s, longest_wait_s, attempts } = RetryForm::default();
+        Self {
+            first_wait: Duration::from_secs(first_wait_s),
+            longest_wait: Duration::from_secs(longest_wait_s),
+            attempts,
+        }
+    }
+}
+
+impl RetrySettings {
+    /// The most attempts, the first included. Nothing but a bound: with the waits of the default, half of them used on average, they
+    /// last for a day, and a message's end comes first.
+    pub const MOST_ATTEMPTS: u32 = 200;
+
+    /// The first wait is up to this long; each one after it up to twice as long as the one before.
+    #[must_use]
+    pub const fn first_wait(&self) -> Duration {
+        self.first_wait
+    }
+
+    /// No wait is longer than this, but for one that a vendor asks for.
+    #[must_use]
+    pub const fn longest_wait(&self) -> Duration {
+        self.longest_wait
+    }
+
+    /// How often a device is tried, the first time included.
+    #[must_use]
+    pub const fn attempts(&self) -> u32 {
+        self.attempts
+    }
 }
 
 /// How IMKIT's callbacks are taken.
@@ -288,5 +371,24 @@ mod tests {
         assert_eq!(settings.imkit.version, ImkitVersion::V2);
         assert_eq!(settings.badge_from, BadgeFrom::Rooms);
         assert_eq!(settings, Settings::default());
+    }
+
+    #[test]
+    fn waits_and_attempts_have_bounds() {
+        let retry = |text: &str| parse::<Settings>("settings", &format!("{{\"retry\": {text}}}")).map(|app| app.retry);
+        let own = retry(r#"{"first_wait_s": 2, "longest_wait_s": 60, "attempts": 4}"#).unwrap();
+        assert_eq!((own.first_wait().as_secs(), own.longest_wait().as_secs(), own.attempts()), (2, 60, 4));
+        assert_eq!(retry(r#"{"attempts": 4}"#).unwrap().first_wait().as_secs(), 5);
+        for wrong in [
+            r#"{"first_wait_s": 0}"#,
+            r#"{"first_wait_s": 901}"#,
+            r#"{"first_wait_s": 60, "longest_wait_s": 59}"#,
+            r#"{"longest_wait_s": 86401}"#,
+            r#"{"attempts": 0}"#,
+            r#"{"attempts": 201}"#,
+            r#"{"tries": 3}"#,
+        ] {
+            assert!(retry(wrong).is_err(), "{wrong}");
+        }
     }
 }

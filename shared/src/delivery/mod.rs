@@ -183,4 +183,27 @@ mod tests {
         }
         assert_eq!(Channel::from_letter("?"), None);
     }
+
+    /// The page is what people read, the tables are what the code does: neither changes without the other.
+    #[test]
+    fn every_answer_of_a_vendor_has_the_class_that_the_documentation_says() {
+        let page = include_str!("../../../docs/classes.md");
+        let documented = |heading: &str| -> Vec<String> {
+            let part = page.split("\n## ").find(|part| part.starts_with(heading)).unwrap_or_default();
+            part.lines().filter(|line| line.starts_with("| `")).map(str::to_owned).collect()
+        };
+        let code = |text: &str| match text.split_once(", ") {
+            None if text.is_empty() => "`-`".to_owned(),
+            None => format!("`{text}`"),
+            Some((word, about)) => format!("`{word}`, {about}"),
+        };
+        let with_status = |rows: Vec<[String; 3]>| -> Vec<String> {
+            rows.iter().map(|[http, word, class]| format!("| `{http}` | {} | `{class}` |", code(word))).collect()
+        };
+        let sns: Vec<String> =
+            sns::answer::rows().iter().map(|[_, word, class]| format!("| `{word}` | `{class}` |")).collect();
+        assert_eq!(documented("FCM"), with_status(fcm::answer::rows()));
+        assert_eq!(documented("Access tokens"), with_status(oauth::rows()));
+        assert_eq!(documented("Amazon SNS"), sns);
+    }
 }

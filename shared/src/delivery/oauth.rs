@@ -1,6 +1,7 @@
 //! Google access tokens for a service account: a signed assertion is exchanged for a token of an hour (RFC 7523).
 
 use std::borrow::Cow;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -38,7 +39,13 @@ pub enum OauthError {
     #[error("the service account was refused: {code}")]
     Refused {
         /// RFC 6749's word (`invalid_grant`).
-        code: Cow<'static, str>,
+        code: &'static str,
+    },
+    /// An answer that is in no table.
+    #[error("the token service answered {status}, for no reason that is known")]
+    Unrecognised {
+        /// The HTTP status.
+        status: StatusCode,
     },
     /// Passing trouble at the other side.
     #[error("the token service answered {status}")]
@@ -64,7 +71,10 @@ impl OauthError {
         match self {
             Self::Key(_) => Verdict::new(Class::Misconfigured, "oauth_key"),
             Self::Address => Verdict::new(Class::Misconfigured, "oauth_address"),
-            Self::Refused { code } => Verdict { class: Class::Misconfigured, code: code.clone() },
+            Self::Refused { code } => Verdict::new(Class::Misconfigured, code),
+            Self::Unrecognised { status } => {
+                Verdict { class: Class::Unrecognised, code: Cow::Owned(format!("oauth_http_{}", status.as_u16())) }
+            }
             Self::Busy { after, .. } => Verdict::new(retry(*after), "oauth_busy"),
             Self::Unreachable(_) => Verdict::new(retry(None), "oauth_unreachable"),
             Self::Answer => Verdict::new(retry(None), "oauth_answer"),
@@ -75,7 +85,7 @@ impl OauthError {
         match self {
             Self::Busy { after: Some(after), .. } => *after,
             Self::Busy { after: None, .. } | Self::Unreachable(_) | Self::Answer => PAUSE.0,
-            Self::Key(_) | Self::Address | Self::Refused { .. } => PAUSE.1,
+            Self::Key(_) | Self::Address | Self::Refused { .. } | Self::Unrecognised { .. } => PAUSE.1,
         }
     }
 }
@@ -178,7 +188,7 @@ impl Account {
         }
         state.token = None;
         if state.refused_at.is_some_and(|at| now < at.plus(PAUSE.1)) {
-            let error = OauthError::Refused { code: Cow::Borrowed("UNAUTHENTICATED") };
+            let error = OauthError::Refused { code: "UNAUTHENTICATED" };
             state.failed = Some((error, now.plus(PAUSE.1)));
         }
         state.refused_at = Some(now);
@@ -224,30 +234,59 @@ struct Denied {
     error: String,
 }
 
-/// RFC 6749, 5.2.
-const DENIALS: [&str; 6] = [
-    "invalid_grant",
-    "invalid_client",
-    "invalid_request",
-    "invalid_scope",
-    "unauthorized_client",
-    "unsupported_grant_type",
+/// What follows from a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Then {
+    Busy,
+    Refused,
+}
+
+/// What the token service's answers mean, by HTTP status and by RFC 6749's `error` (5.2), which counts where it is known: Google says
+/// `invalid_grant` with 400, `invalid_client` with 401. Whatever is not here is [`OauthError::Unrecognised`].
+const TABLE: [(RangeInclusive<u16>, &str, Then); 11] = [
+    (400..=499, "invalid_grant", Then::Refused),
+    (400..=499, "invalid_client", Then::Refused),
+    (400..=499, "invalid_request", Then::Refused),
+    (400..=499, "invalid_scope", Then::Refused),
+    (400..=499, "unauthorized_client", Then::Refused),
+    (400..=499, "unsupported_grant_type", Then::Refused),
+    // RFC 6749 has these two for authorization requests; Google answers them for disabled accounts and policies, too.
+    (400..=499, "access_denied", Then::Refused),
+    (400..=599, "temporarily_unavailable", Then::Busy),
+    (408..=408, "", Then::Busy),
+    (429..=429, "", Then::Busy),
+    (500..=599, "", Then::Busy),
 ];
 
 fn read(answer: &Answer, now: Timestamp) -> Result<(Bearer, Timestamp), OauthError> {
-    match answer.status.as_u16() {
-        200 => {
-            let granted: Granted = serde_json::from_slice(&answer.body).map_err(|_| OauthError::Answer)?;
-            let value = HeaderValue::try_from(format!("Bearer {}", granted.access_token));
-            let end = now.plus(Duration::from_secs(granted.expires_in));
-            Ok((Bearer(value.map_err(|_| OauthError::Answer)?), end))
-        }
-        408 | 429 | 500..=599 => Err(OauthError::Busy { status: answer.status, after: answer.retry_after }),
-        400..=499 => {
-            let denied = serde_json::from_slice::<Denied>(&answer.body).ok();
-            let code = denied.and_then(|denied| DENIALS.into_iter().find(|code| *code == denied.error));
-            Err(OauthError::Refused { code: Cow::Borrowed(code.unwrap_or("oauth_refused")) })
-        }
-        _ => Err(OauthError::Answer),
+    let status = answer.status;
+    if status == StatusCode::OK {
+        let granted: Granted = serde_json::from_slice(&answer.body).map_err(|_| OauthError::Answer)?;
+        let value = HeaderValue::try_from(format!("Bearer {}", granted.access_token));
+        let end = now.plus(Duration::from_secs(granted.expires_in));
+        return Ok((Bearer(value.map_err(|_| OauthError::Answer)?), end));
     }
+    let denied = serde_json::from_slice::<Denied>(&answer.body).map(|denied| denied.error).unwrap_or_default();
+    let row = TABLE.iter().find(|(of, word, _)| of.contains(&status.as_u16()) && (word.is_empty() || *word == denied));
+    Err(match row {
+        Some((_, _, Then::Busy)) => OauthError::Busy { status, after: answer.retry_after },
+        Some((_, word, Then::Refused)) => OauthError::Refused { code: word },
+        None => OauthError::Unrecognised { status },
+    })
+}
+
+/// Every row, as the documentation shows it: statuses, code, class.
+#[cfg(test)]
+pub(super) fn rows() -> Vec<[String; 3]> {
+    let rows = TABLE.iter().map(|(of, word, _)| {
+        let statuses =
+            if of.start() == of.end() { of.start().to_string() } else { format!("{}-{}", of.start(), of.end()) };
+        let status = StatusCode::from_u16(*of.start()).unwrap_or_default();
+        let body = Bytes::from(serde_json::json!({ "error": word }).to_string());
+        let class = read(&Answer { status, retry_after: None, body }, Timestamp::from_millis(0))
+            .err()
+            .map_or("granted", |error| error.verdict().class.as_str());
+        [statuses, (*word).to_owned(), class.to_owned()]
+    });
+    rows.collect()
 }

@@ -1,9 +1,12 @@
 //! What happened to one device, or to a recipient none of whose devices was sent to.
 
+use serde::{Deserialize, Serialize};
+
 use crate::delivery::Class;
 
 /// What happened. Once a task is done, the sum over all outcomes is its target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "char", try_from = "char")]
 pub enum Outcome {
     /// The vendor has it.
     Delivered,
@@ -11,9 +14,9 @@ pub enum Outcome {
     DeadToken,
     /// The vendor will not take this message.
     BadMessage,
-    /// Credentials, app or rights are wrong.
+    /// Credentials, app or rights are wrong. In the dead-letter queue, unless the app has no credentials at all.
     Misconfigured,
-    /// Tried until its time to live was over, or too often. In the dead-letter queue.
+    /// Tried until its time to live was over, or too often. In the dead-letter queue, unless it came from there too late.
     GaveUp,
     /// There is no channel to this device's vendor.
     ChannelUnavailable,
@@ -66,6 +69,12 @@ impl Outcome {
         Self::ALL.into_iter().find(|(_, own, _)| *own == letter).map(|(outcome, _, _)| outcome)
     }
 
+    /// The outcome of a word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|(_, _, own)| *own == word).map(|(outcome, _, _)| outcome)
+    }
+
     /// Whether nothing more is done about it.
     #[must_use]
     pub fn is_final(self) -> bool {
@@ -85,6 +94,25 @@ impl Outcome {
     }
 }
 
+impl From<Outcome> for char {
+    fn from(outcome: Outcome) -> Self {
+        outcome.letter()
+    }
+}
+
+/// No outcome has this letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no outcome has this letter")]
+pub struct UnknownOutcome;
+
+impl TryFrom<char> for Outcome {
+    type Error = UnknownOutcome;
+
+    fn try_from(letter: char) -> Result<Self, Self::Error> {
+        Self::from_letter(letter).ok_or(UnknownOutcome)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,6 +122,7 @@ mod tests {
         for (index, (outcome, letter, _)) in Outcome::ALL.into_iter().enumerate() {
             assert_eq!(outcome as usize, index);
             assert_eq!(Outcome::from_letter(letter), Some(outcome));
+            assert_eq!(Outcome::from_word(outcome.as_str()), Some(outcome));
         }
     }
 }

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::{Attempt, Outcome};
 use crate::id::{ClientId, DeviceKey, TaskId};
 use crate::time::Timestamp;
 
@@ -29,9 +30,13 @@ pub struct Chunk<M> {
     pub key: TaskKey,
     /// Which part of the task.
     pub seq: u32,
-    /// How often its recipients were tried before.
+    /// Which try of it.
     #[serde(default)]
-    pub attempt: u16,
+    pub attempt: Attempt,
+    /// It was given up, and waits in the dead-letter queue for a replay: the outcomes that it has then take the place of those that it
+    /// had.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub given_up: bool,
     /// When the task was claimed.
     pub claimed_at: Timestamp,
     /// The record may have been queued before: the result row is read first.
@@ -60,6 +65,9 @@ pub enum Target {
         /// Not before this point: a vendor asked for the wait.
         #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
         not_before: Option<Timestamp>,
+        /// The outcome that these devices were given up with.
+        #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
+        was: Option<Outcome>,
     },
 }
 
@@ -69,6 +77,17 @@ impl Target {
     pub fn client(&self) -> &ClientId {
         match self {
             Self::Fresh(client) | Self::Left { client, .. } => client,
+        }
+    }
+
+    /// What was counted of it when it was given up: how many times which outcome.
+    #[must_use]
+    pub fn was(&self) -> (Outcome, u32) {
+        match self {
+            Self::Fresh(_) => (Outcome::GaveUp, 1),
+            Self::Left { devices, was, .. } => {
+                (was.unwrap_or(Outcome::GaveUp), u32::try_from(devices.len()).unwrap_or(u32::MAX))
+            }
         }
     }
 }
@@ -98,7 +117,8 @@ impl Part {
         self.to.chunks(MOST_RECIPIENTS).zip(self.first..).map(move |(clients, seq)| Chunk {
             key: self.key.clone(),
             seq,
-            attempt: 0,
+            attempt: Attempt::FIRST,
+            given_up: false,
             claimed_at: self.claimed_at,
             repeat: repeat || self.repeat,
             message: &*self.message,
@@ -184,7 +204,8 @@ mod tests {
         let chunk = Chunk {
             key: TaskKey { task: TaskId::from_number(7).unwrap(), nonce: "abcdefgh".to_owned() },
             seq: 3,
-            attempt: 1,
+            attempt: Attempt::from_number(1),
+            given_up: false,
             claimed_at: Timestamp::from_millis(1),
             repeat: true,
             message: serde_json::json!({"a": 1}),
@@ -194,6 +215,7 @@ mod tests {
                     client: ClientId::parse("bbb").unwrap(),
                     devices: vec![DeviceKey::of("ios", "1")],
                     not_before: None,
+                    was: Some(Outcome::Misconfigured),
                 },
             ],
         };

@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 
-use super::{Outcome, Target, TaskKey};
+use super::{Attempt, Outcome, Target, TaskKey};
 use crate::env::{EnvError, Environment, Table};
 use crate::id::{AppId, ClientId, DeviceKey};
 use crate::time::Timestamp;
@@ -66,7 +66,7 @@ pub struct ResultRow {
     /// Which chunk.
     pub seq: u32,
     /// Which attempt.
-    pub attempt: u16,
+    pub attempt: Attempt,
     /// When the attempt ended.
     pub at: Timestamp,
     /// How badges were counted.
@@ -77,16 +77,22 @@ pub struct ResultRow {
     pub leftovers: Option<Leftovers>,
     /// What is not tried any more, and goes to the dead-letter queue.
     pub given_up: Vec<Target>,
+    /// A replay of what was given up takes back the outcomes that were counted for it, so that sums stay exact.
+    pub taken_back: BTreeMap<Outcome, u32>,
 }
 
 impl ResultRow {
-    /// How many devices or recipients had each outcome.
+    /// How many devices or recipients had each outcome, less what is taken back. Without zeros.
     #[must_use]
-    pub fn counters(&self) -> BTreeMap<Outcome, u32> {
+    pub fn counters(&self) -> BTreeMap<Outcome, i64> {
         let mut counters = BTreeMap::new();
         for (_, outcome) in self.results.iter().flat_map(|result| &result.outcomes) {
             *counters.entry(*outcome).or_default() += 1;
         }
+        for (outcome, n) in &self.taken_back {
+            *counters.entry(*outcome).or_default() -= i64::from(*n);
+        }
+        counters.retain(|_, n| *n != 0);
         counters
     }
 }
@@ -131,8 +137,8 @@ fn pk(key: &TaskKey) -> String {
     format!("t#{}", key.task)
 }
 
-fn chunk_sk(key: &TaskKey, seq: u32, attempt: u16) -> String {
-    format!("{}#c#{seq:06}#{attempt:03}", key.nonce)
+fn chunk_sk(key: &TaskKey, seq: u32, attempt: Attempt) -> String {
+    format!("{}#c#{seq:06}#{:03}", key.nonce, attempt.get())
 }
 
 fn split_sk(key: &TaskKey, first: u32) -> String {
@@ -153,7 +159,7 @@ impl Results {
     ///
     /// # Errors
     /// When the table does not answer.
-    pub async fn get(&self, key: &TaskKey, seq: u32, attempt: u16) -> Result<Option<ResultRow>, ResultsError> {
+    pub async fn get(&self, key: &TaskKey, seq: u32, attempt: Attempt) -> Result<Option<ResultRow>, ResultsError> {
         self.item(key, chunk_sk(key, seq, attempt)).await?.map(|item| from_item(key.clone(), item)).transpose()
     }
 
@@ -162,7 +168,8 @@ impl Results {
     /// # Errors
     /// When the table does not answer.
     pub async fn has_begun(&self, key: &TaskKey) -> Result<bool, ResultsError> {
-        Ok(self.item(key, chunk_sk(key, 0, 0)).await?.is_some() || self.item(key, split_sk(key, 0)).await?.is_some())
+        Ok(self.item(key, chunk_sk(key, 0, Attempt::FIRST)).await?.is_some()
+            || self.item(key, split_sk(key, 0)).await?.is_some())
     }
 
     async fn item(&self, key: &TaskKey, sk: String) -> Result<Option<HashMap<String, AttributeValue>>, ResultsError> {
@@ -285,6 +292,10 @@ fn to_item(row: &ResultRow) -> HashMap<String, AttributeValue> {
     if !row.given_up.is_empty() {
         item.insert("gu".to_owned(), targets_text(&row.given_up));
     }
+    if !row.taken_back.is_empty() {
+        let counters = row.taken_back.iter().map(|(outcome, n)| (outcome.as_str().to_owned(), number(n))).collect();
+        item.insert("tb".to_owned(), AttributeValue::M(counters));
+    }
     item
 }
 
@@ -303,7 +314,7 @@ fn number_of(item: &HashMap<String, AttributeValue>, name: &str) -> Option<u64> 
 fn read(key: TaskKey, item: &HashMap<String, AttributeValue>) -> Option<ResultRow> {
     let tally = |name: &str| number_of(item, name).and_then(|n| u32::try_from(n).ok()).unwrap_or_default();
     let mut sk = text_of(item, "sk")?.rsplit('#');
-    let (attempt, seq) = (sk.next()?.parse().ok()?, sk.next()?.parse().ok()?);
+    let (attempt, seq) = (Attempt::from_number(sk.next()?.parse().ok()?), sk.next()?.parse().ok()?);
     let leftovers = match text_of(item, "l") {
         None => None,
         Some(left) => Some(Leftovers {
@@ -315,6 +326,13 @@ fn read(key: TaskKey, item: &HashMap<String, AttributeValue>) -> Option<ResultRo
         None => Vec::new(),
         Some(given_up) => serde_json::from_str(given_up).ok()?,
     };
+    let taken_back = match item.get("tb").and_then(|value| value.as_m().ok()) {
+        None => BTreeMap::new(),
+        Some(counters) => counters
+            .iter()
+            .map(|(word, n)| Some((Outcome::from_word(word)?, n.as_n().ok()?.parse().ok()?)))
+            .collect::<Option<_>>()?,
+    };
     Some(ResultRow {
         key,
         app: AppId::parse(text_of(item, "app")?).ok()?,
@@ -325,6 +343,7 @@ fn read(key: TaskKey, item: &HashMap<String, AttributeValue>) -> Option<ResultRo
         results: results_from(text_of(item, "o")?)?,
         leftovers,
         given_up,
+        taken_back,
     })
 }
 

@@ -34,7 +34,7 @@ enum About {
 
 /// FCM's `errorCode`, which wins over `status`; `status` where there is none; empty for an answer that is not FCM's JSON (a
 /// front end's). Sources: Firebase's reference, `ErrorCode`; firebase-admin-node, `src/utils/error.ts`.
-const TABLE: [(u16, &str, About, Then); 17] = [
+const TABLE: [(u16, &str, About, Then); 20] = [
     (404, "UNREGISTERED", About::Anything, Then::DeadToken),
     (404, "NOT_FOUND", About::Anything, Then::DeadToken),
     (400, "INVALID_ARGUMENT", About::Token, Then::DeadToken),
@@ -52,6 +52,10 @@ const TABLE: [(u16, &str, About, Then); 17] = [
     (500, "", About::Anything, Then::Retry),
     (503, "UNAVAILABLE", About::Anything, Then::Retry),
     (503, "", About::Anything, Then::Retry),
+    // A front end's own, on the way to FCM.
+    (408, "", About::Anything, Then::Retry),
+    (502, "", About::Anything, Then::Retry),
+    (504, "", About::Anything, Then::Retry),
     (500, "UNSPECIFIED_ERROR", About::Anything, Then::Unrecognised),
 ];
 
@@ -145,6 +149,27 @@ fn unknown(http: u16, code: &str) -> String {
     if fit { code.to_owned() } else { format!("http_{http}") }
 }
 
+/// Every row, as the documentation shows it: status, code, class.
+#[cfg(test)]
+pub(in crate::delivery) fn rows() -> Vec<[String; 3]> {
+    let rows = TABLE.iter().map(|(http, word, about, _)| {
+        let token = *about == About::Token;
+        let message = if token { "not a valid registration token" } else { "" };
+        let details = [serde_json::json!({
+            "@type": "type.googleapis.com/google.firebase.fcm.v1.FcmError", "errorCode": word
+        })];
+        let body = serde_json::json!({"error": {"status": word, "message": message, "details": details}});
+        let answer = Answer {
+            status: http::StatusCode::from_u16(*http).unwrap_or_default(),
+            retry_after: None,
+            body: bytes::Bytes::from(body.to_string()),
+        };
+        let code = if token { format!("{word}, of the token") } else { (*word).to_owned() };
+        [http.to_string(), code, verdict(&answer).class.as_str().to_owned()]
+    });
+    rows.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
@@ -178,7 +203,7 @@ mod tests {
         const TOKEN: &str = "The registration token is not a valid FCM registration token";
         let retry = Class::Retry { after: None };
         let throttled = Class::Throttled { after: Some(MINUTE) };
-        let rows: [(u16, String, Class, &str); 21] = [
+        let rows: [(u16, String, Class, &str); 24] = [
             (404, failure("NOT_FOUND", Some("UNREGISTERED"), "", None), Class::DeadToken, "UNREGISTERED"),
             (404, failure("NOT_FOUND", None, "", None), Class::DeadToken, "NOT_FOUND"),
             (
@@ -233,6 +258,9 @@ mod tests {
             (500, String::new(), retry, "http_500"),
             (503, failure("UNAVAILABLE", Some("UNAVAILABLE"), "", None), retry, "UNAVAILABLE"),
             (503, "{}".to_owned(), retry, "http_503"),
+            (408, String::new(), retry, "http_408"),
+            (502, "<html>502</html>".to_owned(), retry, "http_502"),
+            (504, String::new(), retry, "http_504"),
             (500, failure("UNKNOWN", Some("UNSPECIFIED_ERROR"), "", None), Class::Unrecognised, "UNSPECIFIED_ERROR"),
             (200, r#"{"name": "projects/p/messages/1"}"#.to_owned(), Class::Delivered, "ok"),
         ];
@@ -252,7 +280,7 @@ mod tests {
     fn what_is_in_no_row_is_unrecognised_and_kills_nothing() {
         let rows = [
             (404, "<html>404</html>".to_owned(), "http_404"),
-            (502, String::new(), "http_502"),
+            (505, String::new(), "http_505"),
             (400, failure("FAILED_PRECONDITION", Some("NEW_THING"), "", None), "NEW_THING"),
             (200 + 4, String::new(), "http_204"),
             (404, failure("what a sentence", None, "", None), "http_404"),

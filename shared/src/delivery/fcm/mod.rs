@@ -1,6 +1,6 @@
 //! FCM HTTP v1: one request per device, many in flight over HTTP/2.
 
-mod answer;
+pub(super) mod answer;
 mod payload;
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 //! SNS takes one device per call and tells only that it has accepted: that a token is dead is learned at the next send, when the
 //! endpoint has been disabled.
 
-mod answer;
+pub(super) mod answer;
 mod endpoint;
 mod payload;
 #[cfg(test)]

@@ -14,7 +14,7 @@ fn a_row_survives_its_item() {
         key: key.clone(),
         app: AppId::parse("demo").unwrap(),
         seq: 12,
-        attempt: 3,
+        attempt: Attempt::from_number(40_003),
         at: Timestamp::from_millis(1_767_225_600_000),
         tally: Tally { counted: 2, repeat: 0, uncounted: 1 },
         results: vec![
@@ -33,16 +33,15 @@ fn a_row_survives_its_item() {
                 client: client("a,b=c #名"),
                 devices: vec![device],
                 not_before: Some(Timestamp::from_millis(1_767_225_650_000)),
+                was: None,
             }],
             due: Timestamp::from_millis(1_767_225_660_000),
         }),
         given_up: vec![Target::Fresh(client("bbb"))],
+        taken_back: BTreeMap::from([(Outcome::GaveUp, 3), (Outcome::NoDevice, 1)]),
     };
     assert_eq!(from_item(key, to_item(&row)).unwrap(), row);
-    assert_eq!(
-        row.counters(),
-        BTreeMap::from([(Outcome::Delivered, 1), (Outcome::NoDevice, 1), (Outcome::Pending, 1)])
-    );
+    assert_eq!(row.counters(), BTreeMap::from([(Outcome::Delivered, 1), (Outcome::GaveUp, -3), (Outcome::Pending, 1)]));
 }
 
 #[test]
