@@ -1,20 +1,30 @@
 //! Logs as one JSON object a line. Nothing here or elsewhere writes a token, a secret or a message's text: the types that hold them
 //! do not show them.
 
+pub mod metrics;
+
+use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Sends this process's events to standard output, where Lambda takes them. `AWS_LAMBDA_LOG_LEVEL` is the least level that shows
 /// (`INFO` without it), for `function`'s crate and this one. Other crates' events show from `WARN` on whatever the level: below it the
 /// Lambda runtime writes whole events, credentials and bodies included. Call it once.
 pub fn init(function: &str) {
-    let level = std::env::var("AWS_LAMBDA_LOG_LEVEL").ok().and_then(|level| level.parse().ok());
-    let level = level.unwrap_or(LevelFilter::INFO);
+    let level = level();
     let targets = Targets::new()
         .with_default(level.min(LevelFilter::WARN))
         .with_target(env!("CARGO_CRATE_NAME"), level)
         .with_target(function, level);
     let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(false).with_target(false);
-    tracing_subscriber::registry().with(lines).with(targets).init();
+    // The filter is the lines' own: what is too low to show still counts.
+    let events = tracing_subscriber::registry().with(lines.with_filter(targets)).with(metrics::Events::layer());
+    // Not `init()`: that would also take in what other crates write with `log`. An error says that this was called before.
+    let _ = tracing::subscriber::set_global_default(events);
+}
+
+/// The least level that shows.
+fn level() -> LevelFilter {
+    let level = std::env::var("AWS_LAMBDA_LOG_LEVEL").ok().and_then(|level| level.parse().ok());
+    level.unwrap_or(LevelFilter::INFO)
 }

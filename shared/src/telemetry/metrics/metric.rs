@@ -1,0 +1,299 @@
+//! What is measured, in which unit, and under which dimensions.
+
+use metrique_writer_core::Unit;
+use metrique_writer_core::unit::NegativeScale;
+
+/// Everything that is measured. An alarm or a graph can name nothing else: a test compares `template.yaml` with this list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Metric {
+    /// Sends by vendor's verdict. Written by [`super::sent`] only.
+    Sends,
+    /// From a send's start to its verdict. Written by [`super::sent`] only.
+    TimeToVendor,
+    /// Sends that failed for an app's credentials, rights or settings. Written by [`super::sent`] only.
+    Misconfigured,
+    /// Answers that a day's quota is used up. Written by [`super::sent`] only.
+    QuotaPause,
+    /// Log events: a vendor was found down or throttling, and is left alone for a while.
+    BreakerOpen,
+    /// Log events: it answers again.
+    BreakerClosed,
+    /// Devices that were not sent to because a breaker was open.
+    BreakerPaused,
+    /// Recipients whose badge was counted. A line of its own in every invocation: about 240 bytes of log.
+    Counted,
+    /// Recipients that had been counted before: a repeat, sent again.
+    Repeat,
+    /// Recipients that were sent to but not counted, as their message came too late.
+    Uncounted,
+    /// Devices that were tried until their message's end, or too often.
+    GaveUp,
+    /// Devices that an attempt has left for the next.
+    LeftOver,
+    /// Rows that `retry` has put into their queue.
+    RetryMoved,
+    /// Rows that a queue did not take from `retry`.
+    RetryRefused,
+    /// Due rows that `retry` had to leave for its next run.
+    RetryBacklog,
+    /// How long the oldest row that `retry` left has been due.
+    OldestDueAge,
+    /// Log events: a recipient could not be counted or read, and is left over.
+    RecipientLeftOver,
+    /// Log events: a send that was not delivered.
+    NotDelivered,
+    /// Log events: a dead token stayed.
+    DeadTokenLeft,
+    /// Log events: a queue record failed and comes again.
+    RecordFailed,
+    /// Records that a queue refused and the deferred table took.
+    QueueRefused,
+    /// Log events: a task was queued without a claim.
+    Unclaimed,
+    /// Log events: a vendor gave no access token.
+    NoAccessToken,
+    /// Log events: an app's own back end could not check a password.
+    VerifyUrlFailed,
+    /// Log events: the breakers' row was not read.
+    BreakerUnread,
+    /// Log events: the breakers' row was not written.
+    BreakerUnwritten,
+    /// Log events: rows of the deferred table are no records.
+    DeferredUnreadable,
+    /// Log events: a callback that is not for phones.
+    ImkitIgnored,
+    /// Log events: SNS did not create an endpoint.
+    EndpointNotCreated,
+    /// Log events: an SNS endpoint was left behind.
+    EndpointNotDeleted,
+}
+
+/// How values of one invocation come together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Added up.
+    Count,
+    /// The greatest stays.
+    Greatest,
+    /// All of them, in buckets.
+    Spread,
+}
+
+/// Under which dimensions a metric is kept: what CloudWatch is paid for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Shape {
+    /// `[stage]`. App and channel are on the line, for Logs Insights, and make no metric.
+    Whole,
+    /// `[stage]`, `[stage, app]`: what is rare, so that an app's metric is paid for in the hours in which something happens.
+    App,
+    /// `[stage]`, `[stage, channel]`, `[stage, app, channel]`: rare too.
+    Channel,
+    /// `[stage]`, `[stage, class]`, `[stage, channel, class]` and, unless `METRICS_BY_APP` is `false`, `[stage, app, class]`.
+    Send,
+    /// `[stage, channel]`.
+    Time,
+}
+
+impl Metric {
+    /// All of them.
+    pub const ALL: [Self; 30] = [
+        Self::Sends,
+        Self::TimeToVendor,
+        Self::Misconfigured,
+        Self::QuotaPause,
+        Self::BreakerOpen,
+        Self::BreakerClosed,
+        Self::BreakerPaused,
+        Self::Counted,
+        Self::Repeat,
+        Self::Uncounted,
+        Self::GaveUp,
+        Self::LeftOver,
+        Self::RetryMoved,
+        Self::RetryRefused,
+        Self::RetryBacklog,
+        Self::OldestDueAge,
+        Self::RecipientLeftOver,
+        Self::NotDelivered,
+        Self::DeadTokenLeft,
+        Self::RecordFailed,
+        Self::QueueRefused,
+        Self::Unclaimed,
+        Self::NoAccessToken,
+        Self::VerifyUrlFailed,
+        Self::BreakerUnread,
+        Self::BreakerUnwritten,
+        Self::DeferredUnreadable,
+        Self::ImkitIgnored,
+        Self::EndpointNotCreated,
+        Self::EndpointNotDeleted,
+    ];
+
+    /// The metric's name in CloudWatch, and the word of a log event's `metric` field.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sends => "sends",
+            Self::TimeToVendor => "time_to_vendor",
+            Self::Misconfigured => "misconfigured",
+            Self::QuotaPause => "quota_pause",
+            Self::BreakerOpen => "breaker_open",
+            Self::BreakerClosed => "breaker_closed",
+            Self::BreakerPaused => "breaker_paused",
+            Self::Counted => "counted",
+            Self::Repeat => "repeat",
+            Self::Uncounted => "uncounted",
+            Self::GaveUp => "gave_up",
+            Self::LeftOver => "left_over",
+            Self::RetryMoved => "retry_moved",
+            Self::RetryRefused => "retry_refused",
+            Self::RetryBacklog => "retry_backlog",
+            Self::OldestDueAge => "oldest_due_age",
+            Self::RecipientLeftOver => "recipient_left_over",
+            Self::NotDelivered => "not_delivered",
+            Self::DeadTokenLeft => "dead_token_left",
+            Self::RecordFailed => "record_failed",
+            Self::QueueRefused => "queue_refused",
+            Self::Unclaimed => "unclaimed",
+            Self::NoAccessToken => "no_access_token",
+            Self::VerifyUrlFailed => "verify_url_failed",
+            Self::BreakerUnread => "breaker_unread",
+            Self::BreakerUnwritten => "breaker_unwritten",
+            Self::DeferredUnreadable => "deferred_unreadable",
+            Self::ImkitIgnored => "imkit_ignored",
+            Self::EndpointNotCreated => "endpoint_not_created",
+            Self::EndpointNotDeleted => "endpoint_not_deleted",
+        }
+    }
+
+    /// The metric of a log event's `metric` field.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|metric| metric.as_str() == word)
+    }
+
+    /// Its dimensions.
+    #[must_use]
+    pub const fn shape(self) -> Shape {
+        match self {
+            Self::Sends => Shape::Send,
+            Self::TimeToVendor => Shape::Time,
+            Self::QuotaPause | Self::BreakerOpen | Self::BreakerClosed | Self::BreakerPaused => Shape::Channel,
+            Self::Misconfigured
+            | Self::Repeat
+            | Self::Uncounted
+            | Self::GaveUp
+            | Self::LeftOver
+            | Self::RecipientLeftOver
+            | Self::DeadTokenLeft
+            | Self::QueueRefused
+            | Self::Unclaimed
+            | Self::VerifyUrlFailed
+            | Self::BreakerUnread
+            | Self::BreakerUnwritten
+            | Self::EndpointNotCreated
+            | Self::EndpointNotDeleted => Shape::App,
+            Self::Counted
+            | Self::RetryMoved
+            | Self::RetryRefused
+            | Self::RetryBacklog
+            | Self::OldestDueAge
+            | Self::NotDelivered
+            | Self::RecordFailed
+            | Self::NoAccessToken
+            | Self::DeferredUnreadable
+            | Self::ImkitIgnored => Shape::Whole,
+        }
+    }
+
+    pub(super) const fn kind(self) -> Kind {
+        if matches!(self, Self::TimeToVendor) {
+            Kind::Spread
+        } else if matches!(self, Self::RetryBacklog | Self::OldestDueAge) {
+            Kind::Greatest
+        } else {
+            Kind::Count
+        }
+    }
+
+    pub(super) const fn unit(self) -> Unit {
+        if matches!(self, Self::TimeToVendor) {
+            Unit::Second(NegativeScale::Milli)
+        } else if matches!(self, Self::OldestDueAge) {
+            Unit::Second(NegativeScale::One)
+        } else {
+            Unit::Count
+        }
+    }
+}
+
+impl Shape {
+    /// The dimension sets that a metric of this shape is kept under.
+    #[must_use]
+    pub const fn dimensions(self) -> &'static [&'static [&'static str]] {
+        match self {
+            Self::Whole => &[&["stage"]],
+            Self::App => &[&["stage"], &["stage", "app"]],
+            Self::Channel => &[&["stage"], &["stage", "channel"], &["stage", "app", "channel"]],
+            Self::Send => {
+                &[&["stage"], &["stage", "class"], &["stage", "channel", "class"], &["stage", "app", "class"]]
+            }
+            Self::Time => &[&["stage", "channel"]],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::collections::BTreeSet;
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+
+    #[test]
+    fn a_metric_s_word_leads_back_to_it() {
+        for (index, metric) in Metric::ALL.into_iter().enumerate() {
+            assert_eq!(metric as usize, index);
+            assert_eq!(Metric::from_word(metric.as_str()), Some(metric));
+        }
+        let words: BTreeSet<&str> = Metric::ALL.into_iter().map(Metric::as_str).collect();
+        assert_eq!(words.len(), Metric::ALL.len());
+    }
+
+    #[test]
+    fn a_name_is_one_that_cloudwatch_and_the_format_take() {
+        for metric in Metric::ALL {
+            let name = metric.as_str();
+            assert!(name.chars().all(|c| c.is_ascii_lowercase() || c == '_'), "{name}");
+            assert!(!["stage", "app", "channel", "class", "level", "timestamp"].contains(&name), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_word_that_a_log_event_counts_is_a_metric() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut found = BTreeSet::new();
+        let mut folders: Vec<PathBuf> = vec![root.join("shared/src"), root.join("functions")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.extension().is_some_and(|extension| extension == "rs")
+                    && !path.components().any(|part| part.as_os_str() == "telemetry")
+                {
+                    let text = std::fs::read_to_string(&path).unwrap();
+                    for (_, rest) in text.match_indices("metric = \"").map(|(at, word)| text.split_at(at + word.len()))
+                    {
+                        found.insert(rest.split('"').next().unwrap().to_owned());
+                    }
+                }
+            }
+        }
+        assert!(found.contains("queue_refused"), "{found:?}");
+        for word in found {
+            assert!(Metric::from_word(&word).is_some(), "{word} is in no list");
+        }
+    }
+}
