@@ -17,7 +17,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::value::RawValue;
 
 use super::results::KEPT;
-use super::{Chunk, MOST_RECIPIENTS, Part, Results, Target, TaskKey};
+use super::{Attempt, Chunk, MOST_RECIPIENTS, Part, Results, Target, TaskKey};
 use crate::deferred;
 use crate::env::{EnvError, Environment, Queue, Table};
 use crate::id::{ClientId, TaskId, digest};
@@ -213,7 +213,8 @@ impl Intake {
             let chunk = Chunk {
                 key: claim.key,
                 seq: 0,
-                attempt: 0,
+                attempt: Attempt::FIRST,
+                given_up: false,
                 claimed_at: claim.claimed_at,
                 repeat: claim.repeated,
                 message: &*raw,
