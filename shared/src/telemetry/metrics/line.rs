@@ -37,14 +37,17 @@ impl Lines {
         let sets = Shape::Send.dimensions().iter().filter(|set| by_app || !set.contains(&"app"));
         let sends =
             Emf::builder(NAMESPACE.to_owned(), sets.map(|set| set.iter().map(|&name| name.into()).collect()).collect())
-                // The time's own dimensions: with those of the sends it would be a metric of each app and class.
+                // Dimensions of their own: with those of the sends they would be metrics of each app and class. CloudWatch passes over what is
+                // declared and not there.
                 .directive(MetricDirective {
-                    dimensions: Shape::Time.dimensions().iter().map(|set| set.to_vec()).collect(),
-                    metrics: vec![MetricDefinition {
-                        name: Metric::TimeToVendor.as_str(),
-                        unit: Metric::TimeToVendor.unit(),
-                        storage_resolution: None,
-                    }],
+                    dimensions: Shape::Vendor.dimensions().iter().map(|set| set.to_vec()).collect(),
+                    metrics: [Metric::TimeToVendor, Metric::Success]
+                        .map(|metric| MetricDefinition {
+                            name: metric.as_str(),
+                            unit: metric.unit(),
+                            storage_resolution: None,
+                        })
+                        .to_vec(),
                     namespace: NAMESPACE,
                 })
                 .build();
@@ -81,7 +84,7 @@ impl Entry for Line<'_> {
         writer.timestamp(SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(self.now.as_millis()));
         let Group { shape, app, channel, class, values } = self.group;
         match (shape, app, channel) {
-            (Shape::Send | Shape::Time, _, _) => {}
+            (Shape::Send | Shape::Vendor, _, _) => {}
             (Shape::Channel, Some(_), Some(_)) => writer.config(&BY_CHANNEL),
             (Shape::App | Shape::Channel, Some(_), _) => writer.config(&BY_APP),
             (Shape::Whole | Shape::App | Shape::Channel, _, _) => writer.config(&BY_STAGE),
@@ -112,7 +115,7 @@ impl Value for Written<'_> {
     fn write(&self, writer: impl ValueWriter) {
         let Self(metric, number) = self;
         // Declared by the directive of its own.
-        let flags = if metric.shape() == Shape::Time { NoMetricCtor::construct() } else { MetricFlags::empty() };
+        let flags = if metric.shape() == Shape::Vendor { NoMetricCtor::construct() } else { MetricFlags::empty() };
         match number {
             Number::One(n) => writer.metric([Observation::Unsigned(*n)], metric.unit(), [], flags),
             Number::Spread(spread) => writer.metric(spread.observations(), metric.unit(), [], flags),

@@ -10,6 +10,9 @@ pub enum Metric {
     Sends,
     /// From a send's start to its verdict. Written by [`super::sent`] only.
     TimeToVendor,
+    /// Percent of sends that were delivered: 100 or 0 of each, so that the average is the rate and the sample count how many there were.
+    /// Dead tokens are in it neither way. Written by [`super::sent`] only.
+    Success,
     /// Sends that failed for an app's credentials, rights or settings. Written by [`super::sent`] only.
     Misconfigured,
     /// Answers that a day's quota is used up. Written by [`super::sent`] only.
@@ -88,17 +91,18 @@ pub enum Shape {
     App,
     /// `[stage]`, `[stage, channel]`, `[stage, app, channel]`: rare too.
     Channel,
-    /// `[stage]`, `[stage, class]`, `[stage, channel, class]` and, unless `METRICS_BY_APP` is `false`, `[stage, app, class]`.
+    /// `[stage, channel, class]` and, unless `METRICS_BY_APP` is `false`, `[stage, app, class]`.
     Send,
-    /// `[stage, channel]`.
-    Time,
+    /// `[stage]`, `[stage, channel]`, on the line of the sends.
+    Vendor,
 }
 
 impl Metric {
     /// All of them.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::Sends,
         Self::TimeToVendor,
+        Self::Success,
         Self::Misconfigured,
         Self::QuotaPause,
         Self::BreakerOpen,
@@ -135,6 +139,7 @@ impl Metric {
         match self {
             Self::Sends => "sends",
             Self::TimeToVendor => "time_to_vendor",
+            Self::Success => "success",
             Self::Misconfigured => "misconfigured",
             Self::QuotaPause => "quota_pause",
             Self::BreakerOpen => "breaker_open",
@@ -177,7 +182,7 @@ impl Metric {
     pub const fn shape(self) -> Shape {
         match self {
             Self::Sends => Shape::Send,
-            Self::TimeToVendor => Shape::Time,
+            Self::TimeToVendor | Self::Success => Shape::Vendor,
             Self::QuotaPause | Self::BreakerOpen | Self::BreakerClosed | Self::BreakerPaused => Shape::Channel,
             Self::Misconfigured
             | Self::Repeat
@@ -207,7 +212,7 @@ impl Metric {
     }
 
     pub(super) const fn kind(self) -> Kind {
-        if matches!(self, Self::TimeToVendor) {
+        if matches!(self, Self::TimeToVendor | Self::Success) {
             Kind::Spread
         } else if matches!(self, Self::RetryBacklog | Self::OldestDueAge) {
             Kind::Greatest
@@ -219,6 +224,8 @@ impl Metric {
     pub(super) const fn unit(self) -> Unit {
         if matches!(self, Self::TimeToVendor) {
             Unit::Second(NegativeScale::Milli)
+        } else if matches!(self, Self::Success) {
+            Unit::Percent
         } else if matches!(self, Self::OldestDueAge) {
             Unit::Second(NegativeScale::One)
         } else {
@@ -235,10 +242,8 @@ impl Shape {
             Self::Whole => &[&["stage"]],
             Self::App => &[&["stage"], &["stage", "app"]],
             Self::Channel => &[&["stage"], &["stage", "channel"], &["stage", "app", "channel"]],
-            Self::Send => {
-                &[&["stage"], &["stage", "class"], &["stage", "channel", "class"], &["stage", "app", "class"]]
-            }
-            Self::Time => &[&["stage", "channel"]],
+            Self::Send => &[&["stage", "channel", "class"], &["stage", "app", "class"]],
+            Self::Vendor => &[&["stage"], &["stage", "channel"]],
         }
     }
 }

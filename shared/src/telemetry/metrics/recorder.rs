@@ -58,6 +58,9 @@ impl Recorder {
         if let Some(took) = took {
             group.add(Metric::TimeToVendor, u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
         }
+        if class != Class::DeadToken {
+            group.add(Metric::Success, if class == Class::Delivered { 100 } else { 0 });
+        }
         match class {
             Class::Misconfigured | Class::Unauthorized => self.add(Metric::Misconfigured, Of::App(app), 1),
             Class::QuotaUntil(_) => self.add(Metric::QuotaPause, Of::Channel(app, channel), 1),
