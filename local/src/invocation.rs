@@ -1,5 +1,6 @@
 //! One way to run a function, whether it lives in this process or in its own.
 
+use std::process::ExitStatus;
 #[cfg(test)]
 use std::sync::Arc;
 
@@ -75,6 +76,17 @@ impl Invoker {
             Road::Stuck => std::future::pending().await,
         }?;
         if answer.len() > PAYLOAD_LIMIT { Err(InvokeError::AnswerTooLarge) } else { Ok(answer) }
+    }
+
+    /// Retires every process of the function as Lambda retires environments (SIGTERM first), and waits until they are gone. How each of
+    /// them ended; none in process.
+    pub async fn retire(&self) -> Vec<ExitStatus> {
+        match &self.0 {
+            Road::Processes(pool) => pool.retire().await,
+            Road::InProcess(_) => Vec::new(),
+            #[cfg(test)]
+            Road::Stub(_) | Road::Stuck => Vec::new(),
+        }
     }
 
     /// Ends every process of the function as `kill -9` does. The number of processes; 0 in process.

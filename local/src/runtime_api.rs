@@ -3,19 +3,26 @@
 //! Every process has a listener of its own, as every Lambda environment has, so that an answer can only come from the
 //! process that was given the event. An environment works on one invocation at a time; it is started by the first
 //! invocation that finds none idle, and started again by the next one after it has died or was killed for its timeout.
+//!
+//! A process that has registered an extension is told of its end as Lambda tells it: SIGTERM, and SIGKILL half a second later. One that
+//! has none is killed at once.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::pin::Pin;
+use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::{Json, Router};
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
+use rustix::process::{Pid, Signal, kill_process};
+use serde::Deserialize;
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -29,6 +36,9 @@ use crate::store::{now_ms, random_id};
 
 /// How long a process may take until its first poll (Lambda's limit for the init phase).
 const INIT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a process with an internal extension has between SIGTERM and SIGKILL (Lambda developer guide, "Understanding the Lambda
+/// execution environment lifecycle", shutdown phase).
+const SHUTDOWN: Duration = Duration::from_millis(500);
 
 /// Why a process did not work off an invocation.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +87,7 @@ struct Shared {
     spec: Spec,
     dispatch: Mutex<Dispatch>,
     kill: watch::Sender<u64>,
+    retire: watch::Sender<u64>,
 }
 
 #[derive(Default)]
@@ -85,7 +96,16 @@ struct Dispatch {
     idle: Vec<usize>,
     waiting: VecDeque<Job>,
     environments: Vec<mpsc::UnboundedSender<Job>>,
-    running: usize,
+    /// By their environment.
+    running: BTreeMap<usize, Running>,
+}
+
+/// A process that has been started.
+struct Running {
+    pid: Option<Pid>,
+    extension: watch::Receiver<Extension>,
+    /// Whoever waits for its end is told how it ended.
+    ended: Option<mpsc::UnboundedSender<ExitStatus>>,
 }
 
 struct Job {
@@ -97,7 +117,12 @@ impl Pool {
     /// Starts no process yet. All of them end when the stack closes.
     pub fn new(spec: Spec, closing: &Closing) -> Self {
         let environments = spec.environments.max(1);
-        let shared = Arc::new(Shared { spec, dispatch: Mutex::default(), kill: watch::channel(0).0 });
+        let shared = Arc::new(Shared {
+            spec,
+            dispatch: Mutex::default(),
+            kill: watch::channel(0).0,
+            retire: watch::channel(0).0,
+        });
         let mut dispatch = shared.lock();
         for index in 0..environments {
             let (jobs, work) = mpsc::unbounded_channel();
@@ -119,9 +144,27 @@ impl Pool {
 
     /// Ends every running process as `kill -9` does, and says how many there were.
     pub fn kill(&self) -> usize {
-        let running = self.0.lock().running;
+        let running = self.0.lock().running.len();
         self.0.kill.send_modify(|times| *times += 1);
         running
+    }
+
+    /// Retires every running environment as Lambda does, and waits until its process is gone: SIGTERM, and SIGKILL half a second later.
+    /// How each of them ended.
+    pub async fn retire(&self) -> Vec<ExitStatus> {
+        let mut ends = {
+            let (ended, ends) = mpsc::unbounded_channel();
+            for running in self.0.lock().running.values_mut() {
+                running.ended = Some(ended.clone());
+            }
+            ends
+        };
+        self.0.retire.send_modify(|times| *times += 1);
+        let mut statuses = Vec::new();
+        while let Some(status) = ends.recv().await {
+            statuses.push(status);
+        }
+        statuses
     }
 }
 
@@ -139,6 +182,19 @@ impl Shared {
         }
     }
 
+    /// Sends SIGTERM to the environment's process, if it has an extension. When SIGKILL is to follow.
+    fn terminate(&self, index: usize) -> Instant {
+        let now = Instant::now();
+        let dispatch = self.lock();
+        let Some(Running { pid: Some(pid), extension, .. }) = dispatch.running.get(&index) else { return now };
+        if *extension.borrow() == Extension::None {
+            return now;
+        }
+        // It may have ended by itself.
+        let _ = kill_process(*pid, Signal::TERM);
+        now + SHUTDOWN
+    }
+
     fn finished(&self, index: usize) {
         let mut dispatch = self.lock();
         match dispatch.waiting.pop_front() {
@@ -150,18 +206,23 @@ impl Shared {
 
 /// One environment: at most one process, one invocation at a time.
 async fn environment(shared: Arc<Shared>, index: usize, mut work: mpsc::UnboundedReceiver<Job>, mut closing: Closing) {
-    let mut kill = shared.kill.subscribe();
+    let (mut kill, mut retire) = (shared.kill.subscribe(), shared.retire.subscribe());
     let mut process: Option<Process> = None;
     loop {
         let job = tokio::select! {
             biased;
             () = closing.closed() => break,
             _ = kill.changed() => {
-                end(&shared, &mut process).await;
+                end(&shared, index, &mut process, Instant::now()).await;
+                continue;
+            }
+            _ = retire.changed() => {
+                let until = shared.terminate(index);
+                end(&shared, index, &mut process, until).await;
                 continue;
             }
             () = exit(&mut process) => {
-                end(&shared, &mut process).await;
+                end(&shared, index, &mut process, Instant::now()).await;
                 continue;
             }
             job = work.recv() => match job {
@@ -169,43 +230,82 @@ async fn environment(shared: Arc<Shared>, index: usize, mut work: mpsc::Unbounde
                 None => break,
             },
         };
-        let answer = tokio::select! {
-            biased;
-            () = closing.closed() => Err(InvokeError::Stopped),
-            _ = kill.changed() => Err(InvokeError::Environment(ProcessError::Exited)),
-            answer = run(&shared, &mut process, job.event) => answer,
-        };
-        match &answer {
-            Ok(_) | Err(InvokeError::Failed | InvokeError::AnswerTooLarge | InvokeError::EventTooLarge) => {}
-            Err(InvokeError::TimedOut | InvokeError::Environment(_) | InvokeError::Stopped) => {
-                end(&shared, &mut process).await;
+        // Until when a process that is to end may take to do it.
+        let mut until = None;
+        let answer = {
+            let mut run = std::pin::pin!(run(&shared, index, &mut process, job.event));
+            tokio::select! {
+                biased;
+                () = closing.closed() => wind_up(&shared, index, run.as_mut(), &mut until, InvokeError::Stopped).await,
+                _ = retire.changed() => {
+                    let exited = InvokeError::Environment(ProcessError::Exited);
+                    wind_up(&shared, index, run.as_mut(), &mut until, exited).await
+                }
+                _ = kill.changed() => Err(InvokeError::Environment(ProcessError::Exited)),
+                answer = &mut run => answer,
             }
+        };
+        let lives_on = match &answer {
+            Ok(_) | Err(InvokeError::Failed | InvokeError::AnswerTooLarge | InvokeError::EventTooLarge) => {
+                until.is_none()
+            }
+            Err(InvokeError::TimedOut | InvokeError::Environment(_) | InvokeError::Stopped) => false,
+        };
+        if lives_on {
+            // Whoever waited may be gone.
+            let _ = job.reply.send(answer);
+        } else {
+            let _ = job.reply.send(answer);
+            end(&shared, index, &mut process, until.unwrap_or_else(Instant::now)).await;
         }
-        // Whoever waited may be gone.
-        let _ = job.reply.send(answer);
         shared.finished(index);
     }
-    end(&shared, &mut process).await;
+    let until = shared.terminate(index);
+    end(&shared, index, &mut process, until).await;
 }
 
-async fn run(shared: &Shared, process: &mut Option<Process>, event: Bytes) -> Result<Bytes, InvokeError> {
+async fn run(shared: &Shared, index: usize, process: &mut Option<Process>, event: Bytes) -> Result<Bytes, InvokeError> {
     let process = match process {
         Some(process) => process,
         None => {
             let started = Process::start(&shared.spec).await.map_err(InvokeError::Environment)?;
-            shared.lock().running += 1;
+            let pid = started.child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+            let running = Running { pid, extension: started.extension.clone(), ended: None };
+            shared.lock().running.insert(index, running);
             process.insert(started)
         }
     };
     process.work_off(event, shared.spec.timeout).await
 }
 
-/// Ends the process, if there is one, and waits until it is gone.
-async fn end(shared: &Shared, process: &mut Option<Process>) {
+/// Sends SIGTERM, and gives the invocation under way the time until SIGKILL for its answer.
+async fn wind_up(
+    shared: &Shared,
+    index: usize,
+    run: Pin<&mut impl Future<Output = Result<Bytes, InvokeError>>>,
+    until: &mut Option<Instant>,
+    without_answer: InvokeError,
+) -> Result<Bytes, InvokeError> {
+    let kill_at = shared.terminate(index);
+    *until = Some(kill_at);
+    match tokio::time::timeout_at(kill_at, run).await {
+        Ok(Err(InvokeError::Environment(_))) | Err(_) => Err(without_answer),
+        Ok(answer) => answer,
+    }
+}
+
+/// Waits until the process is gone, if there is one, and at `until` ends it.
+async fn end(shared: &Shared, index: usize, process: &mut Option<Process>, until: Instant) {
     if let Some(mut gone) = process.take() {
-        // It may have ended by itself.
-        let _ = gone.child.kill().await;
-        shared.lock().running -= 1;
+        if tokio::time::timeout_at(until, gone.child.wait()).await.is_err() {
+            // It may have ended by itself.
+            let _ = gone.child.kill().await;
+        }
+        let running = shared.lock().running.remove(&index);
+        if let (Some(ended), Ok(status)) = (running.and_then(|running| running.ended), gone.child.wait().await) {
+            // Whoever waited may be gone.
+            let _ = ended.send(status);
+        }
     }
 }
 
@@ -220,7 +320,17 @@ struct Process {
     child: Child,
     next: mpsc::UnboundedSender<Assigned>,
     reports: mpsc::UnboundedReceiver<Report>,
+    extension: watch::Receiver<Extension>,
     server: JoinHandle<()>,
+}
+
+/// The internal extension of a process. Lambda takes ten; ours has one at most.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Extension {
+    None,
+    /// The init phase does not end before it has asked for an event.
+    Registered(String),
+    Ready(String),
 }
 
 struct Assigned {
@@ -249,11 +359,14 @@ impl Process {
         let address = listener.local_addr().map_err(failed)?;
         let (next, assigned) = mpsc::unbounded_channel();
         let (report, reports) = mpsc::unbounded_channel();
+        let (extension, registered) = watch::channel(Extension::None);
         let api = Arc::new(Api {
             function_arn: format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{}", spec.function),
             assigned: tokio::sync::Mutex::new(assigned),
             timeout: spec.timeout,
             report,
+            extension,
+            function: spec.function.clone(),
         });
         let router = router(api);
         let server = tokio::spawn(async move {
@@ -282,7 +395,7 @@ impl Process {
             .kill_on_drop(true)
             .spawn();
         match child {
-            Ok(child) => Ok(Self { child, next, reports, server }),
+            Ok(child) => Ok(Self { child, next, reports, extension: registered, server }),
             Err(source) => {
                 server.abort();
                 Err(failed(source))
@@ -331,6 +444,8 @@ struct Api {
     timeout: Duration,
     assigned: tokio::sync::Mutex<mpsc::UnboundedReceiver<Assigned>>,
     report: mpsc::UnboundedSender<Report>,
+    extension: watch::Sender<Extension>,
+    function: String,
 }
 
 fn router(api: Arc<Api>) -> Router {
@@ -339,12 +454,17 @@ fn router(api: Arc<Api>) -> Router {
         .route("/2018-06-01/runtime/invocation/{id}/response", post(response))
         .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
         .route("/2018-06-01/runtime/init/error", post(init_error))
+        .route("/2020-01-01/extension/register", post(register))
+        .route("/2020-01-01/extension/event/next", get(extension_next))
         // An answer that is too large is to be reported as such, not cut.
         .layer(DefaultBodyLimit::disable())
         .with_state(api)
 }
 
 async fn next(State(api): State<Arc<Api>>) -> Response {
+    let ready = |extension: &Extension| !matches!(extension, Extension::Registered(_));
+    // An error means that the API is gone, and so is its process.
+    let _ = api.extension.subscribe().wait_for(ready).await;
     let Some(assigned) = api.assigned.lock().await.recv().await else {
         return StatusCode::GONE.into_response();
     };
@@ -373,6 +493,52 @@ async fn error(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Response 
 async fn init_error(State(api): State<Arc<Api>>) -> Response {
     api.say(Report::InitError);
     accepted()
+}
+
+/// Registers an internal extension (Lambda developer guide, "Using the Lambda Extensions API"). They may ask for invocations, which is
+/// not emulated, and not for the shutdown event: that is for external ones.
+async fn register(State(api): State<Arc<Api>>, headers: HeaderMap, Json(wanted): Json<Register>) -> Response {
+    if !headers.contains_key("lambda-extension-name") {
+        return refused(StatusCode::BAD_REQUEST, "Extension.InvalidExtensionName");
+    }
+    if !wanted.events.is_empty() {
+        return refused(StatusCode::FORBIDDEN, "Extension.InvalidEventType");
+    }
+    let id = random_id();
+    let registered = api.extension.send_if_modified(|extension| {
+        let first = *extension == Extension::None;
+        if first {
+            *extension = Extension::Registered(id.clone());
+        }
+        first
+    });
+    if !registered {
+        return refused(StatusCode::FORBIDDEN, "Extension.AlreadyRegistered");
+    }
+    let about = json!({ "functionName": api.function, "functionVersion": "$LATEST", "handler": "bootstrap" });
+    ([("lambda-extension-identifier", id)], Json(about)).into_response()
+}
+
+/// An extension that asked for no event waits for ever.
+async fn extension_next(State(api): State<Arc<Api>>, headers: HeaderMap) -> Response {
+    let said = headers.get("lambda-extension-identifier").and_then(|id| id.to_str().ok());
+    let known = match &*api.extension.borrow() {
+        Extension::Registered(id) | Extension::Ready(id) => (said == Some(id.as_str())).then(|| id.clone()),
+        Extension::None => None,
+    };
+    let Some(id) = known else { return refused(StatusCode::FORBIDDEN, "Extension.UnknownExtensionIdentifier") };
+    api.extension.send_replace(Extension::Ready(id));
+    std::future::pending().await
+}
+
+#[derive(Deserialize)]
+struct Register {
+    #[serde(default)]
+    events: Vec<String>,
+}
+
+fn refused(status: StatusCode, kind: &str) -> Response {
+    (status, Json(json!({ "errorType": kind, "errorMessage": "the extension is refused" }))).into_response()
 }
 
 fn accepted() -> Response {

@@ -242,6 +242,15 @@ impl Stack {
         self.control.invokers.get(package).map_or(0, Invoker::kill)
     }
 
+    /// Retires every process of a function as Lambda retires environments (SIGTERM, then half a second), and waits until they are gone. How
+    /// each of them ended. In process there are none.
+    pub async fn retire(&self, package: &str) -> Vec<std::process::ExitStatus> {
+        match self.control.invokers.get(package) {
+            Some(invoker) => invoker.retire().await,
+            None => Vec::new(),
+        }
+    }
+
     /// Invokes a function directly with an event, past the API and the queues.
     pub async fn invoke(&self, package: &str, event: bytes::Bytes) -> Option<Result<bytes::Bytes, InvokeError>> {
         Some(self.control.invokers.get(package)?.invoke(event).await)

@@ -22,6 +22,7 @@ pub mod message;
 pub mod queue;
 pub mod recipient;
 pub mod registry;
+pub mod shutdown;
 pub mod task;
 pub mod telemetry;
 #[cfg(test)]

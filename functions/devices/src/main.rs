@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use devices::State;
 use lambda_http::service_fn;
 use pushbell::env::Environment;
+use pushbell::telemetry::metrics::recording;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -16,11 +17,12 @@ async fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let state = &state;
-    let served = lambda_http::run(service_fn(|request| async move {
-        Ok::<_, std::convert::Infallible>(devices::handle(state, request).await)
+    // As long as the process: what the runtime is given outlives every borrow.
+    let state: &'static State = Box::leak(Box::new(state));
+    let runtime = lambda_http::runtime(service_fn(move |request| async move {
+        Ok::<_, std::convert::Infallible>(recording(devices::handle(state, request)).await)
     }));
-    match served.await {
+    match pushbell::shutdown::serve(runtime).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(%error, "the runtime ended");

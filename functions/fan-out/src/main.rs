@@ -3,17 +3,18 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use aws_lambda_events::event::sqs::SqsEvent;
-use lambda_runtime::{Error, LambdaEvent, service_fn};
+use lambda_runtime::{Error, LambdaEvent, Runtime, service_fn};
 use pushbell::env::Environment;
+use pushbell::telemetry::metrics::recording;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     pushbell::telemetry::init(env!("CARGO_CRATE_NAME"));
-    let state = fan_out::State::new(&Environment::from_process()?)?;
-    let state = &state;
-    lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| async move {
+    // As long as the process: what the runtime is given outlives every borrow.
+    let state: &'static fan_out::State = Box::leak(Box::new(fan_out::State::new(&Environment::from_process()?)?));
+    let runtime = Runtime::new(service_fn(move |event: LambdaEvent<SqsEvent>| async move {
         let left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or(Duration::ZERO);
-        Ok::<_, Error>(fan_out::handle(state, event.payload, Instant::now() + left).await)
-    }))
-    .await
+        Ok::<_, Error>(recording(fan_out::handle(state, event.payload, Instant::now() + left)).await)
+    }));
+    pushbell::shutdown::serve(runtime).await
 }
