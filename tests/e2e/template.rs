@@ -1,6 +1,8 @@
 //! `template.yaml` against the workspace: what is deployed is what is built, it is told what it asks for, and it may do
 //! what its events need and nothing in general.
 
+mod alarms;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -37,9 +37,9 @@ pub enum Metric {
     RetryMoved,
     /// Rows that a queue did not take from `retry`.
     RetryRefused,
-    /// Due rows that `retry` had to leave for its next run.
+    /// Due rows, at least so many, that `retry` had to leave for its next run.
     RetryBacklog,
-    /// How long the oldest row that `retry` left has been due.
+    /// How long the oldest row that `retry` left has been due, in seconds.
     OldestDueAge,
     /// Log events: a recipient could not be counted or read, and is left over.
     RecipientLeftOver,
@@ -153,7 +153,7 @@ impl Metric {
             Self::RetryMoved => "retry_moved",
             Self::RetryRefused => "retry_refused",
             Self::RetryBacklog => "retry_backlog",
-            Self::OldestDueAge => "oldest_due_age",
+            Self::OldestDueAge => "oldest_due_age_seconds",
             Self::RecipientLeftOver => "recipient_left_over",
             Self::NotDelivered => "not_delivered",
             Self::DeadTokenLeft => "dead_token_left",

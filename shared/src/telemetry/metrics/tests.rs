@@ -117,11 +117,11 @@ async fn numbers_are_added_up_and_of_an_age_the_greatest_stays() {
     })
     .await;
     assert_eq!(lines.len(), 1);
-    assert_eq!((&lines[0]["retry_moved"], &lines[0]["oldest_due_age"]), (&json!(7), &json!(700)));
+    assert_eq!((&lines[0]["retry_moved"], &lines[0]["oldest_due_age_seconds"]), (&json!(7), &json!(700)));
     let units = &lines[0]["_aws"]["CloudWatchMetrics"][0]["Metrics"];
     assert_eq!(
         units,
-        &json!([{"Name": "retry_moved", "Unit": "Count"}, {"Name": "oldest_due_age", "Unit": "Seconds"}])
+        &json!([{"Name": "retry_moved", "Unit": "Count"}, {"Name": "oldest_due_age_seconds", "Unit": "Seconds"}])
     );
 }
 
