@@ -1,15 +1,17 @@
 //! A running stack, and a caller who talks to it over HTTP as the real servers do.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use pushbell::env::Environment;
-use pushbell_local::aws::sqs::Delayed;
+use pushbell::env::{Environment, Table};
+use pushbell_local::aws::sqs::{Delayed, Outgoing};
 use pushbell_local::faults::Rule;
 use pushbell_local::phones::{Channel, Notification, View};
 use pushbell_local::stack::{Options, Stack};
@@ -157,6 +159,45 @@ impl Bell {
             _ => variables.get(name).cloned(),
         };
         Environment::from_lookup(lookup).expect("a whole environment")
+    }
+
+    /// What became of the devices of a task, summed over its result rows; `pending` and zeros left out.
+    pub async fn outcomes(&self, task: &Value) -> BTreeMap<String, i64> {
+        let env = self.operator();
+        let rows = pushbell::aws::dynamodb(&env)
+            .query()
+            .table_name(env.table(Table::Tasks).expect("a table of the template"))
+            .key_condition_expression("pk = :task")
+            .expression_attribute_values(":task", AttributeValue::S(format!("t#{task}")))
+            .consistent_read(true)
+            .into_paginator()
+            .items()
+            .send();
+        let rows = rows.collect::<Result<Vec<_>, _>>().await.expect("the table answers");
+        let mut sums: BTreeMap<String, i64> = BTreeMap::new();
+        for counters in rows.iter().filter_map(|row| row.get("n")) {
+            for (outcome, n) in counters.as_m().expect("a map") {
+                *sums.entry(outcome.clone()).or_default() += n.as_n().expect("a number").parse::<i64>().expect("whole");
+            }
+        }
+        sums.retain(|outcome, n| outcome != "pending" && *n != 0);
+        sums
+    }
+
+    /// Puts everything that is in the dead-letter queue of deliver back into its queue, as SQS's redrive does.
+    pub async fn replay(&self) {
+        let queues = &self.stack.aws.queues;
+        loop {
+            let letters = queues.receive("DeliverDeadLetters", 10, Duration::ZERO, None).await.expect("a queue");
+            if letters.is_empty() {
+                return;
+            }
+            for letter in letters {
+                let back = Outgoing { body: letter.body, group: letter.group, ..Outgoing::default() };
+                queues.send("DeliverQueue", &back).expect("a queue");
+                queues.delete("DeliverDeadLetters", &letter.receipt).expect("a queue");
+            }
+        }
     }
 
     pub fn shown(&self, channel: Channel, token: &str) -> Vec<Notification> {

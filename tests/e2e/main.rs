@@ -11,6 +11,7 @@
 
 mod bad_input;
 mod bell;
+mod breaker;
 mod deliver;
 mod durability;
 mod faults;

@@ -1,0 +1,156 @@
+//! Vendors that are down, hang or refuse: they are left alone and probed, nobody else waits for them, and nothing is lost.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use pushbell_local::faults::{Effect, Rule, Target};
+use pushbell_local::phones::Channel;
+use pushbell_local::stack::Options;
+use serde_json::{Value, json};
+
+use crate::bell::{Bell, Caller, text_message};
+
+/// Clients with one Android phone each.
+async fn clients(bell: &Bell, n: usize) -> Vec<String> {
+    let clients: Vec<String> = (0..n).map(|n| format!("c{n}")).collect();
+    for client in &clients {
+        bell.caller.register(client, "android", &format!("fcm-{client}")).await;
+    }
+    clients
+}
+
+async fn taken(caller: &Caller, message: &Value) -> Value {
+    let answer = caller.imkit(message).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    answer.json()["task_id"].clone()
+}
+
+fn sums(list: &[(&str, i64)]) -> BTreeMap<String, i64> {
+    list.iter().map(|(outcome, n)| ((*outcome).to_owned(), *n)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vendor_that_is_down_is_left_alone_and_probed_by_single_sends() {
+    let bell = Bell::start().await;
+    let clients = clients(&bell, 30).await;
+    let names: Vec<&str> = clients.iter().map(String::as_str).collect();
+    let down = bell.fault(Rule::new(Target::Fcm, Effect::Error503));
+    let asked = || bell.stack.aws.faults.fired(down);
+    let first = taken(&bell.caller, &text_message("m1", &names)).await;
+    bell.settled().await;
+    assert_eq!(asked(), 30);
+    let second = taken(&bell.caller, &text_message("m2", &names)).await;
+    bell.settled().await;
+    assert_eq!(asked(), 30, "nobody is asked while the breaker is open");
+    assert_eq!(bell.badge("c7").await, 2, "and everything is counted");
+    for probes in 1..=2 {
+        bell.stack.aws.queues.advance_delayed(Duration::from_secs(900)).unwrap();
+        bell.settled().await;
+        assert_eq!(asked(), 30 + probes, "one finds out, the others wait");
+    }
+    bell.stack.aws.faults.clear();
+    bell.drained().await;
+    for client in &clients {
+        assert_eq!(bell.android(&format!("fcm-{client}")).len(), 2, "{client}");
+    }
+    for task in [first, second] {
+        assert_eq!(bell.outcomes(&task).await, sums(&[("delivered", 30)]));
+    }
+    assert_eq!(bell.dead_letters(), 0);
+}
+
+/// A folder with two apps: `demo`, and one beside it that is set up alike.
+fn two_apps() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../local/apps/demo");
+    for app in ["demo", "quick"] {
+        let target = folder.path().join(app);
+        std::fs::create_dir(&target).unwrap();
+        for document in ["callers.json", "settings.json", "vendors.json"] {
+            std::fs::copy(demo.join(document), target.join(document)).unwrap();
+        }
+    }
+    folder
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_whose_vendor_hangs_does_not_hold_up_another() {
+    let apps = two_apps();
+    let bell = Bell::start_with(Options { apps: apps.path().to_owned(), ..Options::test() }).await;
+    let names = clients(&bell, 1_000).await;
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let quick = |path: &str| path.replace("demo", "quick");
+    let basic = ("authorization", "Basic cXVpY2s6ZGVtby1tYXN0ZXI=");
+    let device = json!({"platform": "android", "deviceId": "fcm-quick", "userId": "q"});
+    let answer = bell.caller.post(&quick("/push/demo/register-device"), &[basic], &device).await;
+    assert_eq!(answer.status, 204, "{}", answer.text);
+    for client in &names {
+        bell.fault(Rule::new(Target::Fcm, Effect::Hang).token(&format!("fcm-{client}")));
+    }
+    taken(&bell.caller, &text_message("m1", &names)).await;
+    // Hundreds of them hang before the other app's message comes.
+    let hangs = || bell.stack.aws.faults.list().iter().filter(|rule| rule.fired > 0).count();
+    bell.until(|| hangs() >= 500).await;
+    let path = "/hooks/quick/demo-secret/imkit";
+    let answer = bell.caller.post(path, &[], &text_message("m1", &["q"])).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    bell.stack.phones.wait_for(Channel::Fcm, "fcm-quick", 1).await.unwrap();
+    assert!(hangs() < 1_000, "the first app's sends are still waiting for places");
+    assert_eq!(bell.stack.phones.accepted(), 1, "and none of them is through");
+    bell.stack.aws.faults.clear();
+    bell.drained().await;
+    assert_eq!(bell.stack.phones.accepted(), 1_001);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_vendor_refuses_for_its_credentials_waits_for_a_replay_and_the_sums_stay_exact() {
+    let bell = Bell::start().await;
+    bell.caller.register("aaa", "ios", "a1b2c3").await;
+    bell.caller.register("aaa", "android", "fcm-aaa").await;
+    bell.fault(Rule::new(Target::Fcm, Effect::Refuse));
+    let task = taken(&bell.caller, &text_message("m1", &["aaa"])).await;
+    bell.drained().await;
+    assert_eq!(bell.outcomes(&task).await, sums(&[("delivered", 1), ("misconfigured", 1)]));
+    assert_eq!(bell.dead_letters(), 1);
+    bell.replay().await;
+    bell.drained().await;
+    assert_eq!(bell.outcomes(&task).await, sums(&[("delivered", 1), ("misconfigured", 1)]), "nobody mended it");
+    assert_eq!(bell.dead_letters(), 1);
+    bell.stack.aws.faults.clear();
+    bell.replay().await;
+    bell.drained().await;
+    assert_eq!(bell.outcomes(&task).await, sums(&[("delivered", 2)]));
+    assert_eq!(bell.dead_letters(), 0);
+    assert_eq!(bell.android("fcm-aaa").len(), 1);
+    assert_eq!(bell.iphone("a1b2c3").len(), 1, "only what was owed is sent");
+    assert_eq!(bell.badge("aaa").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_of_what_was_given_up_is_tried_as_often_as_a_new_one_and_too_late_a_one_leaves_the_queue() {
+    let bell = Bell::start().await;
+    bell.caller.register("aaa", "android", "fcm-aaa").await;
+    let settings = json!({"retry": {"attempts": 3}});
+    bell.stack.put_settings("demo", &settings).await.unwrap();
+    bell.fault(Rule::new(Target::Fcm, Effect::Error500).times(5));
+    let task = taken(&bell.caller, &text_message("m1", &["aaa"])).await;
+    bell.drained().await;
+    assert_eq!(bell.outcomes(&task).await, sums(&[("gave_up", 1)]), "after three tries");
+    bell.replay().await;
+    bell.drained().await;
+    assert_eq!(bell.outcomes(&task).await, sums(&[("delivered", 1)]), "after three more");
+    assert_eq!(bell.android("fcm-aaa").len(), 1);
+
+    bell.fault(Rule::new(Target::Fcm, Effect::Error500));
+    let task = taken(&bell.caller, &text_message("m2", &["aaa"])).await;
+    bell.drained().await;
+    assert_eq!(bell.dead_letters(), 1);
+    bell.stack.aws.faults.clear();
+    bell.stack.aws.queues.advance(Duration::from_secs(25 * 3600)).unwrap();
+    bell.replay().await;
+    bell.drained().await;
+    assert_eq!(bell.outcomes(&task).await, sums(&[("gave_up", 1)]));
+    assert_eq!(bell.dead_letters(), 0, "another replay would find it no earlier");
+    assert_eq!(bell.android("fcm-aaa").len(), 1, "a message past its end is not shown");
+}
