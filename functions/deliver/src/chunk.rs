@@ -15,6 +15,7 @@ use pushbell::message::{Badge, Kind, Message, Source};
 use pushbell::queue;
 use pushbell::recipient::{Counting, names};
 use pushbell::task::{Attempt, Chunk, Leftovers, Outcome, Put, ResultRow, Target};
+use pushbell::telemetry::metrics::{self, Metric, Of};
 use pushbell::time::{QueueClock, Timestamp};
 use tokio::sync::OnceCell;
 
@@ -85,6 +86,7 @@ impl Batch<'_> {
         match self.state.results.put(&row).await.map_err(RecordError::Results)? {
             Put::Stored => {
                 log(&row, started);
+                measure(&row);
                 self.hand_back(&chunk, &row, false).await
             }
             // Another run of this attempt came first; its row is what counts.
@@ -224,6 +226,10 @@ impl Job<'_> {
             row.tally.uncounted += one.tally.uncounted;
             let not_before = one.wish.not_before(now);
             if let Some(mut left) = one.left {
+                if let Target::Left { was, .. } = &mut left {
+                    // What it was before a replay has been taken back.
+                    *was = None;
+                }
                 if backoff::is_given_up(retry, self.chunk.attempt, not_before, now, self.expiry) {
                     for (_, outcome) in &mut one.result.outcomes {
                         if *outcome == Outcome::Pending {
@@ -253,6 +259,17 @@ impl Job<'_> {
         }
         row
     }
+}
+
+/// How the recipients were counted, and what is not done with. Sends are measured where they are made.
+fn measure(row: &ResultRow) {
+    let of = Of::App(&row.app);
+    let outcome = |outcome| row.counters().get(&outcome).and_then(|n| u64::try_from(*n).ok()).unwrap_or_default();
+    metrics::count(Metric::Counted, Of::Everything, row.tally.counted.into());
+    metrics::count(Metric::Repeat, of, row.tally.repeat.into());
+    metrics::count(Metric::Uncounted, of, row.tally.uncounted.into());
+    metrics::count(Metric::GaveUp, of, outcome(Outcome::GaveUp));
+    metrics::count(Metric::LeftOver, of, outcome(Outcome::Pending));
 }
 
 /// One line per attempt. Client ids, tokens and texts are not in it.

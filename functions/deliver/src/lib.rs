@@ -6,9 +6,10 @@
 mod backoff;
 mod chunk;
 mod recipient;
+mod send;
 mod shares;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use futures_util::future::join_all;
@@ -133,9 +134,3 @@ pub async fn handle(state: &State, event: SqsEvent, deadline: Instant) -> SqsBat
     }
     response
 }
-
-/// How long one send may take, an access token and a second try with another included.
-const SEND: Duration = Duration::from_secs(5);
-
-/// How long before a send was started a device must have been registered for a vendor's "unregistered" to delete it: clocks differ.
-const REGISTERED_BEFORE: Duration = Duration::from_secs(5);

@@ -3,18 +3,16 @@
 use std::time::Instant;
 
 use futures_util::future::join_all;
-use pushbell::app::FcmVendor;
-use pushbell::delivery::breaker::Pass;
-use pushbell::delivery::{Channel, Class, Patch, Verdict, fcm::Fcm, sns::Sns};
+use pushbell::delivery::Patch;
 use pushbell::id::{ClientId, DeviceKey};
 use pushbell::message::{Badge, Kind};
 use pushbell::recipient::{Device, NotCounted, Recipient, StoreError};
+use pushbell::shutdown;
 use pushbell::task::{Outcome, Tally, Target, TargetResult};
-use pushbell::time::Timestamp;
 
 use crate::backoff::{self, Wish};
 use crate::chunk::{Job, Stop};
-use crate::{REGISTERED_BEFORE, SEND};
+use crate::send::Sent;
 
 /// What became of one recipient in this attempt.
 pub(crate) struct Served {
@@ -24,25 +22,6 @@ pub(crate) struct Served {
     pub(crate) wish: Wish,
     /// What is given up, to be kept for a replay.
     pub(crate) kept: Vec<Target>,
-}
-
-/// What became of one device.
-enum Sent {
-    /// There is no channel to its vendor.
-    NoChannel,
-    /// The app has no credentials for the channel.
-    NotSetUp,
-    /// Not sent now: too little time is left, or its vendor is left alone.
-    Later(Wish),
-    /// The vendor's answer.
-    Ended(Class),
-}
-
-/// The road to one device.
-enum Road<'a> {
-    Fcm(&'a FcmVendor),
-    /// The platform application's ARN.
-    Sns(&'a str),
 }
 
 impl Served {
@@ -121,9 +100,9 @@ impl Job<'_> {
         })
     }
 
-    /// Whether so little of the invocation is left that nothing new is begun.
-    fn is_late(&self) -> bool {
-        Instant::now() >= self.soft_deadline
+    /// Whether so little of the invocation or of the environment is left that nothing new is begun.
+    pub(crate) fn is_late(&self) -> bool {
+        shutdown::begun() || Instant::now() >= self.soft_deadline
     }
 
     /// A recipient who was not counted yet, as far as the record knows.
@@ -275,106 +254,5 @@ impl Job<'_> {
             }
         };
         Patch { badge, silent: message.behaviour.kind == Kind::Silent, cohort: message.text.cohort_of(client.as_str()) }
-    }
-
-    /// Sends to one device, and does what the verdict asks for at once: a dead token is deleted.
-    async fn send(&self, client: &ClientId, device: &Device, patch: &Patch) -> Sent {
-        let road = match device.channel {
-            Channel::Fcm => self.vendors.fcm.as_ref().map(Road::Fcm),
-            Channel::Sns => self.settings.sns.application(device.sandbox).map(Road::Sns),
-            Channel::Apns
-            | Channel::Huawei
-            | Channel::Xiaomi
-            | Channel::Oppo
-            | Channel::Vivo
-            | Channel::Meizu
-            | Channel::Honor => return Sent::NoChannel,
-        };
-        let Some(road) = road else {
-            self.log(device, Class::Misconfigured, "no_credentials");
-            return Sent::NotSetUp;
-        };
-        let _place = self.state.shares.place(&self.share, device.channel).await;
-        let started = self.clock.now();
-        if started >= self.expiry || self.is_late() {
-            return Sent::Later(Wish::default());
-        }
-        // After the wait for a place: what was learned meanwhile counts.
-        let pass = self.breaker.pass(device.channel, started).await;
-        if let Pass::Wait(until) = pass {
-            return Sent::Later(Wish::until(until));
-        }
-        let exchange = async {
-            match road {
-                Road::Fcm(vendor) => self.send_fcm(vendor, device, patch).await,
-                Road::Sns(application) => self.send_sns(application, client, device, patch).await,
-            }
-        };
-        let verdict = tokio::time::timeout(SEND, Box::pin(exchange)).await;
-        let verdict = verdict.unwrap_or(Verdict::new(Class::Retry { after: None }, "timeout"));
-        Box::pin(self.breaker.tell(device.channel, pass, verdict.class, self.clock.now())).await;
-        if verdict.class != Class::Delivered {
-            self.log(device, verdict.class, &verdict.code);
-        }
-        if verdict.class == Class::DeadToken {
-            Box::pin(self.bury(client, device, started)).await;
-        }
-        Sent::Ended(verdict.class)
-    }
-
-    fn log(&self, device: &Device, class: Class, code: &str) {
-        tracing::warn!(
-            app = %self.chunk.message.origin.app,
-            task = self.chunk.key.task.get(),
-            channel = device.channel.as_str(),
-            class = class.as_str(),
-            code,
-            metric = "not_delivered",
-            "not delivered"
-        );
-    }
-
-    /// Deletes a device whose token its vendor called dead in answer to a send that was started at `started`. What is not deleted now is
-    /// found dead by the next send.
-    async fn bury(&self, client: &ClientId, device: &Device, started: Timestamp) {
-        let app = &self.chunk.message.origin.app;
-        let before = started.minus(REGISTERED_BEFORE);
-        match self.state.registry.remove_dead(app, client, device, before).await {
-            Ok(false) => {}
-            Ok(true) => {
-                let application = self.settings.sns.application(device.sandbox);
-                if let (Channel::Sns, Some(application), Some(endpoint)) =
-                    (device.channel, application, &device.endpoint)
-                    && let Err(error) = self.state.sns.endpoints().delete(application, endpoint).await
-                {
-                    tracing::warn!(app = %app, error = %error, "the endpoint of a dead token was not deleted");
-                }
-            }
-            Err(error) => {
-                tracing::warn!(app = %app, error = %error, metric = "dead_token_left", "a dead token was not deleted");
-            }
-        }
-    }
-
-    async fn send_fcm(&self, vendor: &FcmVendor, device: &Device, patch: &Patch) -> Verdict {
-        let message = &self.chunk.message;
-        let prepared = self.fcm.get_or_init(|| async { Fcm::prepare(message, &self.settings) }).await;
-        self.state.fcm.send(vendor, prepared, &device.token, patch, self.clock.now()).await
-    }
-
-    async fn send_sns(&self, application: &str, client: &ClientId, device: &Device, patch: &Patch) -> Verdict {
-        let message = &self.chunk.message;
-        let prepared = self.sns.get_or_init(|| async { Sns::prepare(message, &self.settings) }).await;
-        let sent = self.state.sns.send(application, prepared, device, patch, self.clock.now()).await;
-        if let Some(endpoint) = &sent.endpoint {
-            let app = &message.origin.app;
-            let kept = self.state.recipients.set_endpoint(app, client, &device.key, &device.token, endpoint);
-            let kept = Box::pin(kept).await;
-            if let Err(error) = kept {
-                // The next send asks SNS for it again.
-                tracing::warn!(app = %app, error = %error, "an endpoint was not kept");
-            }
-        }
-        sent.verdict
     }
 }
