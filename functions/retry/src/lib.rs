@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use pushbell::deferred::DeferredError;
 use pushbell::env::{EnvError, Environment};
 use pushbell::queue::Work;
+use pushbell::telemetry::metrics::{self, Metric, Of};
 use pushbell::time::{QueueClock, Timestamp};
 use serde::Deserialize;
 
@@ -93,15 +94,24 @@ pub async fn handle(state: &State, tick: &Tick, deadline: Instant) -> Result<(),
 fn report(tally: &Tally, now: Timestamp) {
     let refused: usize = tally.refused.iter().sum();
     let age = tally.oldest_left.map_or(0, |oldest| now.since(oldest).as_secs());
+    for (metric, n) in [
+        (Metric::RetryMoved, tally.moved),
+        (Metric::RetryRefused, refused),
+        (Metric::RetryBacklog, tally.rows_left),
+        (Metric::DeferredUnreadable, tally.unreadable),
+    ] {
+        metrics::count(metric, Of::Everything, n.try_into().unwrap_or(u64::MAX));
+    }
+    metrics::count(Metric::OldestDueAge, Of::Everything, age);
     tracing::info!(moved = tally.moved, refused, lanes = tally.lanes, "due work handed on");
     if tally.unreadable > 0 {
-        tracing::error!(unreadable = tally.unreadable, metric = "deferred_unreadable", "rows are no records");
+        tracing::error!(unreadable = tally.unreadable, "rows are no records");
     }
-    if tally.lanes_left > 0 || tally.oldest_left.is_some() {
+    if tally.lanes_left > 0 || tally.rows_left > 0 {
         tracing::warn!(
             lanes_left = tally.lanes_left,
+            rows_left_at_least = tally.rows_left,
             oldest_due_age_seconds = age,
-            metric = "retry_backlog",
             "the rest waits for the next run"
         );
     }

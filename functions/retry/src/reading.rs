@@ -79,9 +79,9 @@ impl Reading {
         }
     }
 
-    /// Whether rows are left that are late already.
-    pub(crate) fn is_late(&self) -> bool {
-        self.late.is_some()
+    /// Where rows are left that are late already.
+    pub(crate) fn late(&self) -> Option<&Span> {
+        self.late.as_ref()
     }
 
     /// Whether nothing is left.
@@ -128,7 +128,7 @@ mod tests {
         reading.done(read.turn, None, None);
         assert_eq!(turns(&mut reading, 3), [expected[1], expected[2], expected[1]], "what is on time is read");
         let read = reading.next().unwrap();
-        assert!(reading.is_over() || !reading.is_late());
+        assert!(reading.is_over() || reading.late().is_none());
         reading.done(read.turn, None, None);
         assert!(reading.is_over() && reading.next().is_none());
     }
@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn a_lane_with_nothing_late_has_one_span_and_one_with_nothing_due_has_none() {
         let mut reading = Reading::new(waiting(1_500), at(1_000), at(1_900)).unwrap();
-        assert!(!reading.is_late());
+        assert!(reading.late().is_none());
         let read = reading.next().unwrap();
         assert_eq!((read.end, reading.next().is_none()), (End::Oldest, true));
         assert!(Reading::new(waiting(1_900), at(1_000), at(1_900)).is_some());

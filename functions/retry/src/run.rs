@@ -9,6 +9,7 @@ use futures_util::stream::{self, StreamExt as _};
 use pushbell::deferred::{self, Deferred, DeferredError, Lane, Row};
 use pushbell::env::Queue;
 use pushbell::queue::{self, Due, LONGEST_DELAY, Work};
+use pushbell::shutdown;
 use pushbell::time::{QueueClock, Timestamp};
 
 use crate::reading::Reading;
@@ -28,6 +29,8 @@ pub(crate) struct Run<'a> {
     clock: QueueClock,
     soft_deadline: Instant,
     turns: RefCell<VecDeque<Reading>>,
+    /// Lanes that have no more turns in this run.
+    left: RefCell<Vec<Reading>>,
     tally: RefCell<Tally>,
     /// What was handed on could not be deleted: the run ends, or it would make more and more repeats.
     stuck: Cell<bool>,
@@ -46,6 +49,8 @@ pub(crate) struct Tally {
     pub(crate) lanes: usize,
     /// Lanes of them that wait for the next run.
     pub(crate) lanes_left: usize,
+    /// Rows that were late already at the end of the run, at least so many.
+    pub(crate) rows_left: usize,
     /// When the first row that was late already at the end of the run was due.
     pub(crate) oldest_left: Option<Timestamp>,
     /// The table did not answer a read.
@@ -61,6 +66,7 @@ impl<'a> Run<'a> {
             clock,
             soft_deadline,
             turns: RefCell::default(),
+            left: RefCell::default(),
             tally: RefCell::default(),
             stuck: Cell::new(false),
         }
@@ -70,18 +76,12 @@ impl<'a> Run<'a> {
     pub(crate) async fn run(self) -> Tally {
         self.look().await;
         join_all((0..TURNS).map(|_| self.take_turns())).await;
-        let (mut tally, now) = (self.tally.into_inner(), self.clock.now());
-        for reading in self.turns.into_inner() {
-            tally.lanes_left += 1;
-            if reading.is_late() {
-                tally.leave(reading.oldest, now);
-            }
-        }
-        tally
+        self.look_back().await;
+        self.tally.into_inner()
     }
 
     fn is_over(&self) -> bool {
-        self.stuck.get() || Instant::now() >= self.soft_deadline
+        self.stuck.get() || shutdown::begun() || Instant::now() >= self.soft_deadline
     }
 
     fn deferred(&self) -> &Deferred {
@@ -93,8 +93,9 @@ impl<'a> Run<'a> {
         let now = self.clock.now();
         let until = now.plus(LONGEST_DELAY);
         let shards = (0..deferred::SHARDS).map(|shard| self.deferred().lanes(shard, || !self.is_over()));
+        let shards = join_all(shards).await;
         let (mut turns, mut tally) = (self.turns.borrow_mut(), self.tally.borrow_mut());
-        for (shard, lanes) in join_all(shards).await.into_iter().enumerate() {
+        for (shard, lanes) in shards.into_iter().enumerate() {
             match lanes {
                 Ok(lanes) => {
                     tally.unreadable += lanes.unreadable;
@@ -111,29 +112,42 @@ impl<'a> Run<'a> {
         tally.lanes = turns.len();
     }
 
+    /// Notes what is left.
+    async fn look_back(&self) {
+        let left: Vec<Reading> = self.turns.take().into_iter().chain(self.left.take()).collect();
+        let late = left.iter().filter_map(|reading| Some((reading, reading.late()?)));
+        // The run is over; where the table does not answer there is one row at least.
+        let counts = stream::iter(late).map(|(reading, span)| async move {
+            (reading.oldest, self.deferred().count(&reading.lane, span).await.unwrap_or(1))
+        });
+        let counts: Vec<(Timestamp, usize)> = counts.buffer_unordered(TURNS).collect().await;
+        let (mut tally, now) = (self.tally.borrow_mut(), self.clock.now());
+        tally.lanes_left = left.len();
+        for (oldest, rows) in counts {
+            tally.leave(oldest, now, rows);
+        }
+    }
+
     async fn take_turns(&self) {
         while !self.is_over() {
             let Some(mut reading) = self.turns.borrow_mut().pop_front() else { return };
-            if self.turn(&mut reading).await {
+            if !self.is_left_alone(reading.lane.queue) && self.turn(&mut reading).await {
                 self.turns.borrow_mut().push_back(reading);
+            } else if !reading.is_over() {
+                self.left.borrow_mut().push(reading);
             }
         }
     }
 
     /// One page of a lane. Whether the lane is to have another turn.
     async fn turn(&self, reading: &mut Reading) -> bool {
-        if self.is_left_alone(reading.lane.queue) {
-            self.tally.borrow_mut().leave(reading.oldest, self.clock.now());
-            return false;
-        }
         let Some(read) = reading.next() else { return false };
-        let page = match self.deferred().page(&reading.lane, read.span, read.end, PAGE).await {
+        let page = match self.deferred().page(&reading.lane, read.span.clone(), read.end, PAGE).await {
             Ok(page) => page,
             Err(error) => {
                 tracing::error!(shard = reading.lane.shard, app = %reading.lane.app, error = %error, "due work could not be read");
-                let mut tally = self.tally.borrow_mut();
-                tally.leave(reading.oldest, self.clock.now());
-                tally.unread = Some(error);
+                self.tally.borrow_mut().unread = Some(error);
+                reading.done(read.turn, Some(read.span), None);
                 return false;
             }
         };
@@ -175,7 +189,7 @@ impl<'a> Run<'a> {
                 took.push(row);
             } else {
                 tally.refused[lane.queue as usize] += 1;
-                tally.leave(row.due, now);
+                tally.leave(row.due, now, 1);
             }
         }
         took
@@ -183,9 +197,10 @@ impl<'a> Run<'a> {
 }
 
 impl Tally {
-    /// Notes a row that stays where it is.
-    fn leave(&mut self, due: Timestamp, now: Timestamp) {
+    /// Notes rows that stay where they are, if the first of them is late.
+    fn leave(&mut self, due: Timestamp, now: Timestamp, rows: usize) {
         if due < now {
+            self.rows_left += rows;
             self.oldest_left = Some(self.oldest_left.map_or(due, |oldest| oldest.min(due)));
         }
     }

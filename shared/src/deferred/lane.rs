@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, Select};
 
 use crate::env::Queue;
 use crate::id::AppId;
@@ -124,19 +125,8 @@ impl Deferred {
     /// # Errors
     /// When the table does not answer.
     pub async fn page(&self, lane: &Lane, span: Span, end: End, most: i32) -> Result<Page, DeferredError> {
-        let answer = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("pk = :shard AND sk BETWEEN :from AND :to")
-            .expression_attribute_values(":shard", AttributeValue::S(key::shard(lane.shard)))
-            .expression_attribute_values(":from", AttributeValue::S(span.from.clone()))
-            .expression_attribute_values(":to", AttributeValue::S(span.to.clone()))
-            .scan_index_forward(end == End::Oldest)
-            .limit(most)
-            .send()
-            .await
-            .map_err(DeferredError::unavailable)?;
+        let query = self.query(lane, &span).scan_index_forward(end == End::Oldest).limit(most);
+        let answer = query.send().await.map_err(DeferredError::unavailable)?;
         let mut page = Page { rows: Vec::new(), unreadable: 0, rest: None };
         for mut item in answer.items.unwrap_or_default() {
             let Some(sort) = text(&mut item, key::SK) else { continue };
@@ -156,6 +146,25 @@ impl Deferred {
         });
         page.rest.take_if(|rest| rest.from >= rest.to);
         Ok(page)
+    }
+
+    /// How many rows a span has at least: those of its first megabyte.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn count(&self, lane: &Lane, span: &Span) -> Result<usize, DeferredError> {
+        let answer = self.query(lane, span).select(Select::Count).send().await.map_err(DeferredError::unavailable)?;
+        Ok(usize::try_from(answer.count).unwrap_or_default())
+    }
+
+    fn query(&self, lane: &Lane, span: &Span) -> QueryFluentBuilder {
+        self.client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :shard AND sk BETWEEN :from AND :to")
+            .expression_attribute_values(":shard", AttributeValue::S(key::shard(lane.shard)))
+            .expression_attribute_values(":from", AttributeValue::S(span.from.clone()))
+            .expression_attribute_values(":to", AttributeValue::S(span.to.clone()))
     }
 }
 
