@@ -1,5 +1,6 @@
 //! Benchmarks over the local stack. Each prints what it measured and how; nothing here fails on a time.
 
+mod backlog;
 mod chunks;
 mod end_to_end;
 mod population;
@@ -36,11 +37,21 @@ enum What {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// Drives `retry` against a backlog: rows per second, runs, when the newest rows went out.
+    Backlog {
+        /// Deferred rows of one app, all due.
+        #[arg(long, default_value_t = 100_000)]
+        rows: usize,
+        /// Bytes of each record.
+        #[arg(long, default_value_t = 1_000)]
+        bytes: usize,
+    },
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     match Arguments::parse().what {
+        What::Backlog { rows, bytes } => backlog::run(rows, bytes).await,
         What::Deliver { recipients, latency, rooms, seed } => {
             let latency = Duration::from_millis(latency);
             fastrand::seed(seed);

@@ -27,7 +27,7 @@ pub(crate) fn environment(stack: &Stack, function: &str) -> Result<Environment, 
 }
 
 /// The environment of `deliver`, with an operator's rights.
-fn operator(stack: &Stack) -> Result<Environment, Error> {
+pub(crate) fn operator(stack: &Stack) -> Result<Environment, Error> {
     let variables = stack.variables("deliver")?;
     Ok(Environment::from_lookup(|name| match name {
         "AWS_ACCESS_KEY_ID" => Some("operator".to_owned()),
