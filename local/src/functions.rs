@@ -26,7 +26,7 @@ pub enum Function {
     /// `functions/fan-out`
     FanOut(fan_out::State),
     /// `functions/deliver`
-    Deliver(deliver::State),
+    Deliver(Box<deliver::State>),
     /// `functions/retry`
     Retry(retry::State),
 }
@@ -78,7 +78,7 @@ impl Function {
             "generic-push" => generic_push::State::new(environment).map(Self::GenericPush),
             "devices" => devices::State::new(environment).map(Self::Devices),
             "fan-out" => fan_out::State::new(environment).map(Self::FanOut),
-            "deliver" => deliver::State::new(environment).map(Self::Deliver),
+            "deliver" => deliver::State::new(environment).map(|state| Self::Deliver(Box::new(state))),
             "retry" => retry::State::new(environment).map(Self::Retry),
             other => return Err(LoadError::Unknown(other.to_owned())),
         }
