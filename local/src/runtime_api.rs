@@ -251,13 +251,11 @@ async fn environment(shared: Arc<Shared>, index: usize, mut work: mpsc::Unbounde
             }
             Err(InvokeError::TimedOut | InvokeError::Environment(_) | InvokeError::Stopped) => false,
         };
-        if lives_on {
-            // Whoever waited may be gone.
-            let _ = job.reply.send(answer);
-        } else {
-            let _ = job.reply.send(answer);
+        if !lives_on {
             end(&shared, index, &mut process, until.unwrap_or_else(Instant::now)).await;
         }
+        // Whoever waited may be gone.
+        let _ = job.reply.send(answer);
         shared.finished(index);
     }
     let until = shared.terminate(index);
@@ -497,7 +495,8 @@ async fn init_error(State(api): State<Arc<Api>>) -> Response {
 
 /// Registers an internal extension (Lambda developer guide, "Using the Lambda Extensions API"). They may ask for invocations, which is
 /// not emulated, and not for the shutdown event: that is for external ones.
-async fn register(State(api): State<Arc<Api>>, headers: HeaderMap, Json(wanted): Json<Register>) -> Response {
+async fn register(State(api): State<Arc<Api>>, headers: HeaderMap, body: Bytes) -> Response {
+    let wanted: Register = serde_json::from_slice(&body).unwrap_or_default();
     if !headers.contains_key("lambda-extension-name") {
         return refused(StatusCode::BAD_REQUEST, "Extension.InvalidExtensionName");
     }
@@ -531,9 +530,9 @@ async fn extension_next(State(api): State<Arc<Api>>, headers: HeaderMap) -> Resp
     std::future::pending().await
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Register {
-    #[serde(default)]
     events: Vec<String>,
 }
 

@@ -14,7 +14,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::HOST;
+use http::header::{CONTENT_TYPE, HOST};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::{self, SendRequest};
@@ -138,6 +138,7 @@ async fn register() -> Result<(), RegistrationError> {
     tokio::spawn(connection);
     let request = Request::post(format!("{API}/register"))
         .header(HOST, &address)
+        .header(CONTENT_TYPE, "application/json")
         .header("lambda-extension-name", NAME)
         .body(Full::from(r#"{"events":[]}"#))?;
     let answer = sender.send_request(request).await?;

@@ -6,8 +6,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path as FilePath;
 use std::sync::LazyLock;
 
-use lambda_runtime::{Error, LambdaEvent, service_fn};
+use lambda_runtime::{Error, LambdaEvent, Runtime, service_fn};
 use serde_json::{Value, json};
+use std::os::unix::process::ExitStatusExt as _;
 
 use super::*;
 use crate::closing::{Closer, closer};
@@ -77,6 +78,15 @@ fn plays_the_function() {
             Some("die") => std::process::exit(3),
             Some("fail") => Err(Error::from("as told")),
             Some("hang") => std::future::pending().await,
+            Some("until told") => {
+                tell(&event.payload).await;
+                pushbell::shutdown::calls_end().await;
+                Ok(json!("told"))
+            }
+            Some("for ever") => {
+                tell(&event.payload).await;
+                std::future::pending().await
+            }
             Some("long") => Ok(json!("x".repeat(PAYLOAD_LIMIT))),
             _ => Ok(json!({
                 "payload": event.payload,
@@ -88,7 +98,71 @@ fn plays_the_function() {
         }
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    if plays == "with an extension" {
+        runtime.block_on(async { pushbell::shutdown::serve(Runtime::new(service_fn(play))).await }).unwrap();
+        std::process::exit(0);
+    }
     runtime.block_on(lambda_runtime::run(service_fn(play))).unwrap();
+}
+
+/// Tells the test that the invocation is under way.
+async fn tell(event: &Value) {
+    tokio::net::TcpStream::connect(event["tell"].as_str().unwrap()).await.unwrap();
+}
+
+/// Starts an invocation, waits until it is under way, and retires its environment.
+async fn retired_during(bed: &Bed, what: &str) -> (Result<Value, InvokeError>, Vec<ExitStatus>) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let event = json!({ "do": what, "tell": listener.local_addr().unwrap().to_string() });
+    let retire = async {
+        listener.accept().await.unwrap();
+        bed.pool.retire().await
+    };
+    tokio::join!(bed.invoke(event), retire)
+}
+
+#[tokio::test]
+async fn a_process_that_is_retired_answers_first_and_ends_with_0() {
+    let bed = Bed::new(1, LONG, "with an extension");
+    let (answer, ends) = retired_during(&bed, "until told").await;
+    assert_eq!(answer.unwrap(), "told");
+    assert_eq!(ends.iter().map(|end| end.code()).collect::<Vec<_>>(), [Some(0)]);
+    // An idle one ends at once, and another takes its place.
+    let idle = bed.process_id().await;
+    let ends = bed.pool.retire().await;
+    assert_eq!(ends.iter().map(|end| end.code()).collect::<Vec<_>>(), [Some(0)]);
+    assert_ne!(bed.process_id().await, idle);
+}
+
+#[tokio::test]
+async fn a_process_that_goes_on_after_sigterm_is_killed_after_half_a_second() {
+    let bed = Bed::new(1, LONG, "with an extension");
+    let begun = Instant::now();
+    let (answer, ends) = retired_during(&bed, "for ever").await;
+    assert!(matches!(answer, Err(InvokeError::Environment(ProcessError::Exited))), "{answer:?}");
+    assert_eq!(ends.iter().map(|end| end.signal()).collect::<Vec<_>>(), [Some(9)]);
+    assert!(begun.elapsed() >= SHUTDOWN);
+}
+
+#[tokio::test]
+async fn a_process_without_an_extension_is_not_told_of_its_end() {
+    let bed = Bed::new(1, LONG, "well");
+    let (answer, ends) = retired_during(&bed, "for ever").await;
+    assert!(matches!(answer, Err(InvokeError::Environment(ProcessError::Exited))), "{answer:?}");
+    assert_eq!(ends.iter().map(|end| end.signal()).collect::<Vec<_>>(), [Some(9)]);
+}
+
+#[tokio::test]
+async fn the_end_of_the_stack_lets_a_process_answer() {
+    let bed = Bed::new(1, LONG, "with an extension");
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let event = json!({ "do": "until told", "tell": listener.local_addr().unwrap().to_string() });
+    let close = async {
+        listener.accept().await.unwrap();
+        bed.closer.close();
+    };
+    let (answer, ()) = tokio::join!(bed.invoke(event), close);
+    assert_eq!(answer.unwrap(), "told");
 }
 
 #[tokio::test]
