@@ -3,6 +3,7 @@
 mod backlog;
 mod chunks;
 mod end_to_end;
+mod isolation;
 mod population;
 mod stats;
 
@@ -46,6 +47,12 @@ enum What {
         #[arg(long, default_value_t = 1_000)]
         bytes: usize,
     },
+    /// Watches one app's pushes while the vendor of another hangs for 30 s a request.
+    Isolation {
+        /// Seconds of each of the two phases.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+    },
 }
 
 #[tokio::main]
@@ -61,5 +68,6 @@ async fn main() -> Result<(), Error> {
             chunks::run(recipients, rooms, latency).await?;
             end_to_end::run(recipients, rooms, latency).await
         }
+        What::Isolation { seconds } => isolation::run(Duration::from_secs(seconds)).await,
     }
 }

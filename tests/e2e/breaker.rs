@@ -4,6 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use pushbell::delivery::breaker::{Breakers, Pass};
+use pushbell::delivery::{Channel as Road, Class};
+use pushbell::id::{AppId, DeviceKey};
+use pushbell::time::Timestamp;
 use pushbell_local::faults::{Effect, Rule, Target};
 use pushbell_local::phones::Channel;
 use pushbell_local::stack::Options;
@@ -153,4 +157,37 @@ async fn a_replay_of_what_was_given_up_is_tried_as_often_as_a_new_one_and_too_la
     assert_eq!(bell.outcomes(&task).await, sums(&[("gave_up", 1)]));
     assert_eq!(bell.dead_letters(), 0, "another replay would find it no earlier");
     assert_eq!(bell.android("fcm-aaa").len(), 1, "a message past its end is not shown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn work_for_a_vendor_that_is_left_alone_is_put_back_unread_and_is_no_attempt() {
+    let bell = Bell::start().await;
+    bell.caller.register("aaa", "android", "fcm-aaa").await;
+    let now = Timestamp::now();
+    let breaker = Breakers::new(&bell.operator()).unwrap().of(&AppId::parse("demo").unwrap());
+    let quota = Class::QuotaUntil(now.plus(Duration::from_secs(600)));
+    breaker.tell(Road::Fcm, Pass::Free, quota, now).await;
+    let reads = bell.fault(Rule::new(Target::Dynamodb, Effect::Delay { ms: 0 }).table("recipients"));
+    let chunk = json!({
+        "task": 7, "nonce": "abcdefgh", "seq": 0, "attempt": 1, "claimed_at": now.as_millis(),
+        "message": {
+            "origin": {"app": "demo", "dialect": "imkit", "message": "m1", "room": "demo-room"},
+            "text": {"title": "Demo Room", "body": "SSS: lala"}
+        },
+        "to": [{"c": "aaa", "d": [DeviceKey::of("android", "fcm-aaa").as_str()], "v": ["f"]}]
+    });
+    let event =
+        json!({"Records": [{"messageId": "r1", "body": chunk.to_string(), "attributes": {}, "messageAttributes": {}}]});
+    let variables = bell.stack.variables("deliver").unwrap();
+    let env = pushbell::env::Environment::from_lookup(|name| variables.get(name).cloned()).unwrap();
+    let state = deliver::State::new(&env).unwrap();
+    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    let response = deliver::handle(&state, serde_json::from_value(event).unwrap(), deadline).await;
+    assert!(response.batch_item_failures.is_empty());
+    assert_eq!(bell.stack.aws.faults.fired(reads), 0, "the recipient is not read");
+    assert_eq!(bell.outcomes(&json!(7)).await, sums(&[]), "there is no result row");
+    assert_eq!(bell.stack.aws.queues.depth("DeliverQueue").unwrap().delayed, 1);
+    bell.drained().await;
+    assert_eq!(bell.android("fcm-aaa").len(), 1);
+    assert_eq!(bell.outcomes(&json!(7)).await, sums(&[("delivered", 1)]));
 }

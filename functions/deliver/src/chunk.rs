@@ -64,6 +64,10 @@ impl Batch<'_> {
         let chunk: Chunk<Message> = serde_json::from_str(record.body.as_deref().unwrap_or_default())
             .map_err(|error| RecordError::Malformed { line: error.line(), column: error.column() })?;
         let started = Instant::now();
+        let job = self.job(&chunk).await?;
+        if let Some(until) = job.waits().await {
+            return self.postpone(&chunk, &job, until).await;
+        }
         // A count tells by its mark that a record is a second copy; what does not count has to look first.
         let counts = chunk.attempt.is_first()
             && chunk.message.behaviour.kind != Kind::Withdraw
@@ -74,7 +78,6 @@ impl Batch<'_> {
                 return self.hand_back(&chunk, &row, true).await;
             }
         }
-        let job = self.job(&chunk).await?;
         let serving = try_join_all(chunk.to.iter().map(|target| job.serve(target)));
         let (served, ()) = join(serving, job.breaker.refresh(self.clock.now())).await;
         let served = match served {
@@ -138,6 +141,23 @@ impl Batch<'_> {
         }
     }
 
+    /// Queues a chunk once more as it is, because nothing of it may be tried yet. It is no attempt: nothing is read or written but the
+    /// queue, however long a vendor is down.
+    async fn postpone(&self, chunk: &Chunk<Message>, job: &Job<'_>, until: Timestamp) -> Result<(), RecordError> {
+        let again = Chunk {
+            key: chunk.key.clone(),
+            seq: chunk.seq,
+            attempt: chunk.attempt,
+            given_up: chunk.given_up,
+            claimed_at: chunk.claimed_at,
+            repeat: true,
+            message: &chunk.message,
+            to: chunk.to.clone(),
+        };
+        let due = backoff::due(&job.settings.retry, chunk.attempt, until, job.expiry, fastrand::f64());
+        self.put(Queue::Deliver, &again, due, self.clock.now()).await
+    }
+
     async fn put(
         &self,
         queue: Queue,
@@ -180,6 +200,26 @@ impl Job<'_> {
     /// The message's room.
     pub(crate) fn room(&self) -> Option<RoomKey> {
         self.chunk.message.origin.room.as_deref().map(RoomKey::of)
+    }
+
+    /// Until when nothing of the chunk may be tried: every recipient waits as a vendor asked, or for vendors that are left alone. `None`
+    /// when something may, when a recipient was not counted yet, or when the message would be over by then.
+    async fn waits(&self) -> Option<Timestamp> {
+        if self.chunk.to.iter().any(|target| matches!(target, Target::Fresh(_))) {
+            return None;
+        }
+        let now = self.clock.now();
+        self.breaker.refresh(now).await;
+        let mut earliest: Option<Timestamp> = None;
+        for target in &self.chunk.to {
+            let Target::Left { not_before, channels, .. } = target else { return None };
+            let waits = channels.iter().map(|channel| self.breaker.waits(*channel, now));
+            // `None` before any time: the recipient waits only if all of its channels do.
+            let vendors = waits.min().flatten();
+            let until = vendors.max(not_before.filter(|not_before| now < *not_before))?;
+            earliest = Some(earliest.map_or(until, |earliest| earliest.min(until)));
+        }
+        earliest.filter(|until| *until < self.expiry)
     }
 
     /// Stops the chunk when this attempt has its result row. Asked when a recipient was counted before, or may have been: then this record

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use futures_util::future::join_all;
-use pushbell::delivery::Patch;
+use pushbell::delivery::{Channel, Patch};
 use pushbell::id::{ClientId, DeviceKey};
 use pushbell::message::{Badge, Kind};
 use pushbell::recipient::{Device, NotCounted, Recipient, StoreError};
@@ -193,28 +193,27 @@ impl Job<'_> {
         let sent = join_all(devices.iter().map(|device| self.send(client, device, &patch))).await;
         let (mut left, mut wish) = (Vec::new(), Wish::default());
         let (mut refused, mut hopeless) = (Vec::new(), Vec::new());
-        for (device, sent) in devices.iter().zip(sent) {
-            let key = || device.key.clone();
+        for (device, sent) in devices.into_iter().zip(sent) {
             let outcome = match sent {
                 Sent::NoChannel => Outcome::ChannelUnavailable,
                 Sent::NotSetUp => Outcome::Misconfigured,
                 Sent::Later(its) => {
-                    left.push(key());
+                    left.push(device);
                     wish = wish.and(its);
                     Outcome::Pending
                 }
                 Sent::Ended(class) if backoff::is_hopeless(class, self.chunk.attempt) => {
-                    hopeless.push(key());
+                    hopeless.push(device);
                     Outcome::GaveUp
                 }
                 Sent::Ended(class) => {
                     let outcome = Outcome::of(class);
                     match outcome {
                         Outcome::Pending => {
-                            left.push(key());
+                            left.push(device);
                             wish = wish.and(Wish::of(class));
                         }
-                        Outcome::Misconfigured => refused.push(key()),
+                        Outcome::Misconfigured => refused.push(device),
                         Outcome::Delivered
                         | Outcome::DeadToken
                         | Outcome::BadMessage
@@ -229,10 +228,20 @@ impl Job<'_> {
                     outcome
                 }
             };
-            outcomes.push((Some(key()), outcome));
+            outcomes.push((Some(device.key.clone()), outcome));
         }
-        let of = |devices: Vec<DeviceKey>, was| {
-            (!devices.is_empty()).then(|| Target::Left { client: client.clone(), devices, not_before: None, was })
+        let of = |devices: Vec<&Device>, was| {
+            let mut channels: Vec<Channel> = devices.iter().map(|device| device.channel).collect();
+            channels.sort_unstable();
+            channels.dedup();
+            let keys: Vec<DeviceKey> = devices.into_iter().map(|device| device.key.clone()).collect();
+            (!keys.is_empty()).then(|| Target::Left {
+                client: client.clone(),
+                devices: keys,
+                not_before: None,
+                channels,
+                was,
+            })
         };
         let kept = [of(refused, Some(Outcome::Misconfigured)), of(hopeless, Some(Outcome::GaveUp))];
         Served {

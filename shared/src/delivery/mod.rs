@@ -15,9 +15,12 @@ mod trim;
 use std::borrow::Cow;
 use std::time::Duration;
 
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 use crate::time::Timestamp;
 
-/// The road to a device.
+/// The road to a device. As its letter where it is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Channel {
     /// APNs through an Amazon SNS platform endpoint.
@@ -84,6 +87,19 @@ impl Channel {
     #[must_use]
     pub fn is_apple(self) -> bool {
         matches!(self, Self::Sns | Self::Apns)
+    }
+}
+
+impl Serialize for Channel {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.letter())
+    }
+}
+
+impl<'de> Deserialize<'de> for Channel {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let letter = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        Self::from_letter(&letter).ok_or_else(|| D::Error::custom("no channel has this letter"))
     }
 }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{Attempt, Outcome};
+use crate::delivery::Channel;
 use crate::id::{ClientId, DeviceKey, TaskId};
 use crate::time::Timestamp;
 
@@ -65,6 +66,9 @@ pub enum Target {
         /// Not before this point: a vendor asked for the wait.
         #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
         not_before: Option<Timestamp>,
+        /// The channels of these devices.
+        #[serde(rename = "v", default, skip_serializing_if = "Vec::is_empty")]
+        channels: Vec<Channel>,
         /// The outcome that these devices were given up with.
         #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
         was: Option<Outcome>,
@@ -215,6 +219,7 @@ mod tests {
                     client: ClientId::parse("bbb").unwrap(),
                     devices: vec![DeviceKey::of("ios", "1")],
                     not_before: None,
+                    channels: vec![Channel::Fcm],
                     was: Some(Outcome::Misconfigured),
                 },
             ],

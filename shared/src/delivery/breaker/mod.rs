@@ -139,6 +139,15 @@ impl Breaker {
         }
     }
 
+    /// Until when no send to `channel` may go ahead, as far as is known; `None` when one may, or is to find out.
+    #[must_use]
+    pub fn waits(&self, channel: Channel, now: Timestamp) -> Option<Timestamp> {
+        match self.known().pass(channel, now) {
+            Some(Pass::Wait(until)) => Some(until),
+            Some(Pass::Free | Pass::Probe) | None => None,
+        }
+    }
+
     /// Whether a send to `channel` may go ahead.
     pub async fn pass(&self, channel: Channel, now: Timestamp) -> Pass {
         if let Some(pass) = self.known().pass(channel, now) {

@@ -40,9 +40,14 @@ async fn a_vendor_that_is_down_is_left_alone_by_every_environment_within_ten_sec
 async fn one_probe_at_a_time_finds_out_and_closes_for_everybody() {
     let (env, _) = crate::test_tables::start().await;
     let (one, other) = (Breakers::new(&env).unwrap().of(&app()), Breakers::new(&env).unwrap().of(&app()));
+    assert_eq!(one.waits(Channel::Fcm, NOW), None, "nothing is known yet");
     fail(&one, NOW).await;
+    one.refresh(NOW).await;
+    assert_eq!(one.waits(Channel::Fcm, at(9)), Some(at(10)));
+    assert_eq!(one.waits(Channel::Fcm, at(10)), None, "somebody has to find out");
     assert_eq!(one.pass(Channel::Fcm, at(10)).await, Pass::Probe);
     assert_eq!(one.pass(Channel::Fcm, at(11)).await, Pass::Wait(at(25)));
+    assert_eq!(one.waits(Channel::Fcm, at(11)), Some(at(25)));
     assert_eq!(other.pass(Channel::Fcm, at(11)).await, Pass::Wait(at(25)), "across environments");
     one.tell(Channel::Fcm, Pass::Probe, Class::DeadToken, at(12)).await;
     assert_eq!(one.pass(Channel::Fcm, at(12)).await, Pass::Free, "an answer is an answer");

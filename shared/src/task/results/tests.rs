@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use crate::delivery::Channel;
 use crate::id::TaskId;
 
 #[test]
@@ -33,6 +34,7 @@ fn a_row_survives_its_item() {
                 client: client("a,b=c #名"),
                 devices: vec![device],
                 not_before: Some(Timestamp::from_millis(1_767_225_650_000)),
+                channels: vec![Channel::Sns, Channel::Fcm],
                 was: None,
             }],
             due: Timestamp::from_millis(1_767_225_660_000),
