@@ -102,7 +102,6 @@ impl Job<'_> {
             channel = device.channel.as_str(),
             class = class.as_str(),
             code,
-            metric = "not_delivered",
             "not delivered"
         );
     }

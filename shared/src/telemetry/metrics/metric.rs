@@ -43,8 +43,6 @@ pub enum Metric {
     OldestDueAge,
     /// Log events: a recipient could not be counted or read, and is left over.
     RecipientLeftOver,
-    /// Log events: a send that was not delivered.
-    NotDelivered,
     /// Log events: a dead token stayed.
     DeadTokenLeft,
     /// Log events: a queue record failed and comes again.
@@ -99,7 +97,7 @@ pub enum Shape {
 
 impl Metric {
     /// All of them.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 30] = [
         Self::Sends,
         Self::TimeToVendor,
         Self::Success,
@@ -118,7 +116,6 @@ impl Metric {
         Self::RetryBacklog,
         Self::OldestDueAge,
         Self::RecipientLeftOver,
-        Self::NotDelivered,
         Self::DeadTokenLeft,
         Self::RecordFailed,
         Self::QueueRefused,
@@ -155,7 +152,6 @@ impl Metric {
             Self::RetryBacklog => "retry_backlog",
             Self::OldestDueAge => "oldest_due_age_seconds",
             Self::RecipientLeftOver => "recipient_left_over",
-            Self::NotDelivered => "not_delivered",
             Self::DeadTokenLeft => "dead_token_left",
             Self::RecordFailed => "record_failed",
             Self::QueueRefused => "queue_refused",
@@ -203,7 +199,6 @@ impl Metric {
             | Self::RetryRefused
             | Self::RetryBacklog
             | Self::OldestDueAge
-            | Self::NotDelivered
             | Self::RecordFailed
             | Self::NoAccessToken
             | Self::DeferredUnreadable

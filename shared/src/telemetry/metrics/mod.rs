@@ -17,7 +17,9 @@ use std::io::Write as _;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use tracing::instrument::WithSubscriber as _;
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
 
 pub(super) use events::Events;
 pub use line::NAMESPACE;
@@ -79,9 +81,11 @@ pub async fn recording<F: Future>(work: F) -> F::Output {
     answer
 }
 
-/// Runs `work`, and returns the lines that [`recording`] would write, for stage `test`. For tests: which numbers a handler counts.
+/// Runs `work`, and returns the lines that [`recording`] would write, for stage `test`. For tests: which numbers a handler counts, by its
+/// log events too, which are heard here alone.
 pub async fn captured<F: Future>(work: F) -> (F::Output, Vec<serde_json::Value>) {
-    let (answer, recorder) = recorded(work).await;
+    let events = tracing_subscriber::registry().with(Events::layer());
+    let (answer, recorder) = recorded(work.with_subscriber(events)).await;
     let text = text(&mut Lines::new("test".to_owned(), true, None), &recorder, Timestamp::now());
     let lines = text.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
     (answer, lines.collect())

@@ -1,6 +1,5 @@
 #![allow(clippy::unwrap_used)]
 use serde_json::{Value, json};
-use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::*;
 
@@ -149,17 +148,14 @@ async fn more_than_fifty_apps_count_together() {
 
 #[tokio::test]
 async fn a_log_event_with_a_metric_counts_for_its_app() {
-    let subscriber = tracing_subscriber::registry().with(Events::layer());
     let demo = app("demo");
     let lines = lines_of(|| {
-        tracing::subscriber::with_default(subscriber, || {
-            tracing::warn!(app = %demo, metric = "unclaimed", "queued without a claim");
-            tracing::warn!(app = "demo", count = 4_usize, metric = "queue_refused", "deferring");
-            tracing::warn!(app = %demo, channel = "sns", metric = "breaker_open", "left alone");
-            tracing::warn!(app = %demo, metric = "no_such_metric", "unheard");
-            tracing::warn!(app = %demo, "no metric");
-            tracing::error!(app = "not an app", metric = "record_failed", "the record comes again");
-        });
+        tracing::warn!(app = %demo, metric = "unclaimed", "queued without a claim");
+        tracing::warn!(app = "demo", count = 4_usize, metric = "queue_refused", "deferring");
+        tracing::warn!(app = %demo, channel = "sns", metric = "breaker_open", "left alone");
+        tracing::warn!(app = %demo, metric = "no_such_metric", "unheard");
+        tracing::warn!(app = %demo, "no metric");
+        tracing::error!(app = "not an app", metric = "record_failed", "the record comes again");
     })
     .await;
     let of = |name: &str| lines.iter().find(|line| line.get(name).is_some()).unwrap();
