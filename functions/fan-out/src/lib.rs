@@ -80,3 +80,27 @@ async fn run(state: &State, record: &SqsMessage) -> Result<(), RecordError> {
     let split = Split { first: part.first, chunks: part.len(), app, key: part.key };
     state.results.put_split(&split, now).await.map_err(RecordError::Results)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[tokio::test]
+    async fn a_record_that_fails_comes_again_and_is_counted() {
+        let env = Environment::from_lookup(|_| Some("http://127.0.0.1:1".to_owned())).unwrap();
+        let mut event = SqsEvent::default();
+        for id in ["r1", "r2"] {
+            let mut record = SqsMessage::default();
+            record.message_id = Some(id.to_owned());
+            record.body = Some("no part of a task".to_owned());
+            event.records.push(record);
+        }
+        let state = State::new(&env).unwrap();
+        let (answer, lines) = pushbell::telemetry::metrics::captured(handle(&state, event, Instant::now())).await;
+        let failed: Vec<&str> = answer.batch_item_failures.iter().map(|one| one.item_identifier.as_str()).collect();
+        assert_eq!(failed, ["r1", "r2"]);
+        assert_eq!(lines.len(), 1);
+        assert_eq!(lines[0]["record_failed"], 2);
+    }
+}

@@ -314,3 +314,19 @@ async fn a_call_leaves_one_line_without_path_text_or_person() {
         }
     }
 }
+
+/// The value of `metric` on the one line that has it, and the line's app.
+async fn counted(state: &State, request: Request, metric: &str) -> (Value, Value) {
+    let (_, lines) = pushbell::telemetry::metrics::captured(handle(state, request)).await;
+    let with: Vec<&Value> = lines.iter().filter(|line| line.get(metric).is_some()).collect();
+    assert_eq!(with.len(), 1, "{metric} in {lines:?}");
+    (with[0][metric].clone(), with[0]["app"].clone())
+}
+
+#[tokio::test]
+async fn what_is_ignored_or_refused_by_the_queue_is_counted_for_its_app() {
+    let aws = Aws::start().await;
+    assert_eq!(counted(&aws.state(), event("v1-flat"), "imkit_ignored").await, (json!(1), json!("demo")));
+    aws.refuse("AmazonSQS.SendMessage");
+    assert_eq!(counted(&aws.state(), event("v2-text"), "queue_refused").await, (json!(1), json!("demo")));
+}
