@@ -17,4 +17,6 @@ mod durability;
 mod faults;
 mod imkit;
 mod processes;
+mod retry;
+mod shutdown;
 mod template;

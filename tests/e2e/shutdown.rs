@@ -1,0 +1,62 @@
+//! SIGTERM, as Lambda sends it to an environment that it retires.
+
+use std::time::Duration;
+
+use pushbell_local::faults::{Effect, Rule, Target};
+use pushbell_local::stack::{Options, Processes};
+
+use crate::bell::{Bell, binaries, text_message};
+
+async fn start() -> Bell {
+    let processes = Processes { binaries: binaries(), environments: 1, output: false };
+    Bell::start_with(Options { processes: Some(processes), ..Options::test() }).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_function_ends_with_0_when_it_is_told_to() {
+    let bell = start().await;
+    bell.caller.register("aaa", "android", "fcm-aaa").await;
+    let clients: Vec<String> = (0..150).map(|n| format!("c{n}")).collect();
+    let names: Vec<&str> = clients.iter().map(String::as_str).collect();
+    assert_eq!(bell.caller.imkit(&text_message("m1", &names)).await.status, 200);
+    bell.settled().await;
+    bell.stack.tick("retry").await.unwrap().unwrap();
+    for function in ["devices", "generic-push", "fan-out", "deliver", "retry"] {
+        let ends = bell.stack.retire(function).await;
+        assert_eq!(ends.iter().map(|end| end.code()).collect::<Vec<_>>(), [Some(0)], "{function}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chunk_that_is_cut_short_by_sigterm_leaves_its_rest_over_and_loses_and_repeats_nothing() {
+    const CLIENTS: usize = 600;
+    let bell = start().await;
+    let clients: Vec<String> = (0..CLIENTS).map(|n| format!("c{n}")).collect();
+    let names: Vec<&str> = clients.iter().map(String::as_str).collect();
+    for client in &clients {
+        bell.caller.register(client, "android", &format!("fcm-{client}")).await;
+    }
+    // A warm process, so that the next invocation begins with its recipients.
+    bell.caller.imkit(&text_message("warm", &["nobody"])).await;
+    bell.settled().await;
+    // Recipients wait for their turn at the table, a hundred at a time; some are served, some under way, some not begun at SIGTERM.
+    bell.fault(Rule::new(Target::Dynamodb, Effect::Delay { ms: 100 }).action("UpdateItem").table("RecipientsTable"));
+    assert_eq!(bell.caller.imkit(&text_message("m1", &names)).await.status, 200);
+    bell.until(|| bell.stack.phones.accepted() >= 50).await;
+    let ends = bell.stack.retire("deliver").await;
+    assert_eq!(ends.iter().map(|end| end.code()).collect::<Vec<_>>(), [Some(0)], "in time, and by itself");
+    assert!(bell.stack.phones.accepted() < u64::try_from(CLIENTS).unwrap(), "there was something left");
+    bell.stack.aws.faults.clear();
+    let depth = bell.stack.aws.queues.depth("DeliverQueue").unwrap();
+    bell.drained().await;
+    for client in &clients {
+        assert_eq!((bell.badge(client).await, bell.android(&format!("fcm-{client}")).len()), (1, 1), "{client}");
+    }
+    // Nothing waited for a visibility timeout: what was not sent was queued by the process that was told to end.
+    assert_eq!(bell.dead_letters(), 0, "{depth:?}");
+    let repeats = bell.stack.phones.accepted() - u64::try_from(CLIENTS).unwrap();
+    assert!(repeats <= 100, "{repeats} sends were under way and given up");
+    bell.stack.aws.queues.advance(Duration::from_secs(400)).unwrap();
+    bell.drained().await;
+    assert_eq!(bell.stack.phones.accepted(), repeats + u64::try_from(CLIENTS).unwrap(), "no record comes again");
+}
