@@ -22,7 +22,7 @@ pub enum Function {
     /// `functions/generic-push`
     GenericPush(generic_push::State),
     /// `functions/devices`
-    Devices(devices::State),
+    Devices(Box<devices::State>),
     /// `functions/fan-out`
     FanOut(fan_out::State),
     /// `functions/deliver`
@@ -76,7 +76,7 @@ impl Function {
     pub fn load(package: &str, environment: &Environment) -> Result<Self, LoadError> {
         match package {
             "generic-push" => generic_push::State::new(environment).map(Self::GenericPush),
-            "devices" => devices::State::new(environment).map(Self::Devices),
+            "devices" => devices::State::new(environment).map(|state| Self::Devices(Box::new(state))),
             "fan-out" => fan_out::State::new(environment).map(Self::FanOut),
             "deliver" => deliver::State::new(environment).map(|state| Self::Deliver(Box::new(state))),
             "retry" => retry::State::new(environment).map(Self::Retry),
