@@ -20,7 +20,7 @@ use crate::invocation::InvokeError;
 /// A function with its clients built, as after Lambda's init phase.
 pub enum Function {
     /// `functions/generic-push`
-    GenericPush(generic_push::State),
+    GenericPush(Box<generic_push::State>),
     /// `functions/devices`
     Devices(Box<devices::State>),
     /// `functions/fan-out`
@@ -75,7 +75,7 @@ impl Function {
     /// Builds the function of that workspace package.
     pub fn load(package: &str, environment: &Environment) -> Result<Self, LoadError> {
         match package {
-            "generic-push" => generic_push::State::new(environment).map(Self::GenericPush),
+            "generic-push" => generic_push::State::new(environment).map(|state| Self::GenericPush(Box::new(state))),
             "devices" => devices::State::new(environment).map(|state| Self::Devices(Box::new(state))),
             "fan-out" => fan_out::State::new(environment).map(Self::FanOut),
             "deliver" => deliver::State::new(environment).map(|state| Self::Deliver(Box::new(state))),

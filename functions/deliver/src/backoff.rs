@@ -48,20 +48,23 @@ impl Wish {
     }
 }
 
-/// Whether what is left over after an attempt is given up: its next try would come too late, or there were too many.
+/// Whether what is left over after an attempt is given up: its next try would come too late, or there were too many. `tries` are the
+/// recipient's own, sent in vain; the chunk's attempts, in which it may only have waited, have a bound as well.
 pub(crate) fn is_given_up(
     retry: &RetrySettings,
     attempt: Attempt,
+    tries: u32,
     not_before: Option<Timestamp>,
     now: Timestamp,
     expiry: Timestamp,
 ) -> bool {
-    attempt.tries() + 1 >= retry.attempts() || not_before.unwrap_or(now).max(now) >= expiry
+    let too_often = tries >= retry.attempts() || attempt.tries() + 1 >= RetrySettings::MOST_ATTEMPTS;
+    too_often || not_before.unwrap_or(now).max(now) >= expiry
 }
 
-/// Whether a device that had this verdict is given up, whatever time is left.
-pub(crate) fn is_hopeless(class: Class, attempt: Attempt) -> bool {
-    class == Class::Unrecognised && attempt.tries() + 1 >= UNRECOGNISED
+/// Whether a device that had this verdict at its try number `tries` is given up, whatever time is left.
+pub(crate) fn is_hopeless(class: Class, tries: u32) -> bool {
+    class == Class::Unrecognised && tries >= UNRECOGNISED
 }
 
 /// When a chunk is tried again whose first recipient may be tried at `earliest`: exponential backoff with full jitter from there, within
@@ -104,15 +107,18 @@ mod tests {
         let retry: RetrySettings = retry.unwrap();
         let after = |attempt| due(&retry, Attempt::from_number(attempt), NOW, LATER, 1.0).since(NOW).as_secs();
         assert_eq!([after(0), after(1), after(2)], [1, 2, 3]);
-        assert!(!is_given_up(&retry, Attempt::FIRST, None, NOW, LATER));
-        assert!(is_given_up(&retry, Attempt::from_number(1), None, NOW, LATER));
+        assert!(
+            !is_given_up(&retry, Attempt::from_number(9), 1, None, NOW, LATER),
+            "it waited nine times, and was sent once"
+        );
+        assert!(is_given_up(&retry, Attempt::from_number(1), 2, None, NOW, LATER));
     }
 
     #[test]
     fn an_unknown_answer_is_tried_a_few_times() {
-        assert!(!is_hopeless(Class::Unrecognised, Attempt::from_number(3)));
-        assert!(is_hopeless(Class::Unrecognised, Attempt::from_number(4)));
-        assert!(!is_hopeless(Class::Retry { after: None }, Attempt::from_number(4)));
+        assert!(!is_hopeless(Class::Unrecognised, 4));
+        assert!(is_hopeless(Class::Unrecognised, 5));
+        assert!(!is_hopeless(Class::Retry { after: None }, 5));
     }
 
     #[test]
@@ -141,7 +147,7 @@ mod tests {
     fn what_would_come_after_the_message_s_end_or_too_often_is_given_up() {
         let wait = Some(NOW.plus(Duration::from_secs(60)));
         let is_given_up = |attempt, not_before, expiry| {
-            is_given_up(&RetrySettings::default(), Attempt::from_number(attempt), not_before, NOW, expiry)
+            is_given_up(&RetrySettings::default(), Attempt::from_number(attempt), 0, not_before, NOW, expiry)
         };
         assert!(is_given_up(0, wait, NOW.plus(Duration::from_secs(60))));
         assert!(!is_given_up(0, wait, NOW.plus(Duration::from_secs(61))));

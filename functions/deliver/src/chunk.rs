@@ -266,15 +266,21 @@ impl Job<'_> {
             row.tally.uncounted += one.tally.uncounted;
             let not_before = one.wish.not_before(now);
             if let Some(mut left) = one.left {
-                if let Target::Left { was, .. } = &mut left {
+                let mut tried = 0;
+                if let Target::Left { was, tries, .. } = &mut left {
                     // What it was before a replay has been taken back.
                     *was = None;
+                    tried = *tries;
                 }
-                if backoff::is_given_up(retry, self.chunk.attempt, not_before, now, self.expiry) {
+                if backoff::is_given_up(retry, self.chunk.attempt, tried, not_before, now, self.expiry) {
                     for (_, outcome) in &mut one.result.outcomes {
                         if *outcome == Outcome::Pending {
                             *outcome = Outcome::GaveUp;
                         }
+                    }
+                    if let Target::Left { tries, .. } = &mut left {
+                        // A replay has its tries anew.
+                        *tries = 0;
                     }
                     one.kept.push(left);
                 } else {

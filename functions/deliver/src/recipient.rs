@@ -88,14 +88,14 @@ impl Job<'_> {
         Ok(match target {
             Target::Fresh(client) => {
                 let devices: Vec<&Device> = recipient.devices.iter().collect();
-                self.send_all(client, &recipient, devices, Vec::new(), tally).await
+                self.send_all(client, &recipient, devices, Vec::new(), (tally, 0)).await
             }
-            Target::Left { client, devices, .. } => {
+            Target::Left { client, devices, tries, .. } => {
                 let (there, gone): (Vec<_>, Vec<_>) =
                     devices.iter().partition(|key| recipient.devices.iter().any(|device| device.key == **key));
                 let devices = recipient.devices.iter().filter(|device| there.contains(&&device.key)).collect();
                 let gone = gone.into_iter().map(|key| (Some(key.clone()), Outcome::Gone)).collect();
-                self.send_all(client, &recipient, devices, gone, tally).await
+                self.send_all(client, &recipient, devices, gone, (tally, *tries)).await
             }
         })
     }
@@ -182,7 +182,7 @@ impl Job<'_> {
         recipient: &Recipient,
         devices: Vec<&Device>,
         mut outcomes: Vec<(Option<DeviceKey>, Outcome)>,
-        tally: Tally,
+        (tally, tries): (Tally, u32),
     ) -> Served {
         if devices.is_empty() && outcomes.is_empty() {
             let mut served = Served::without_send(client, Outcome::NoDevice);
@@ -193,6 +193,7 @@ impl Job<'_> {
         let sent = join_all(devices.iter().map(|device| self.send(client, device, &patch))).await;
         let (mut left, mut wish) = (Vec::new(), Wish::default());
         let (mut refused, mut hopeless) = (Vec::new(), Vec::new());
+        let mut tried = tries;
         for (device, sent) in devices.into_iter().zip(sent) {
             let outcome = match sent {
                 Sent::NoChannel => Outcome::ChannelUnavailable,
@@ -202,7 +203,7 @@ impl Job<'_> {
                     wish = wish.and(its);
                     Outcome::Pending
                 }
-                Sent::Ended(class) if backoff::is_hopeless(class, self.chunk.attempt) => {
+                Sent::Ended(class) if backoff::is_hopeless(class, tries + 1) => {
                     hopeless.push(device);
                     Outcome::GaveUp
                 }
@@ -210,6 +211,7 @@ impl Job<'_> {
                     let outcome = Outcome::of(class);
                     match outcome {
                         Outcome::Pending => {
+                            tried = tries.saturating_add(1);
                             left.push(device);
                             wish = wish.and(Wish::of(class));
                         }
@@ -230,7 +232,7 @@ impl Job<'_> {
             };
             outcomes.push((Some(device.key.clone()), outcome));
         }
-        let of = |devices: Vec<&Device>, was| {
+        let of = |devices: Vec<&Device>, tries, was| {
             let mut channels: Vec<Channel> = devices.iter().map(|device| device.channel).collect();
             channels.sort_unstable();
             channels.dedup();
@@ -240,14 +242,15 @@ impl Job<'_> {
                 devices: keys,
                 not_before: None,
                 channels,
+                tries,
                 was,
             })
         };
-        let kept = [of(refused, Some(Outcome::Misconfigured)), of(hopeless, Some(Outcome::GaveUp))];
+        let kept = [of(refused, 0, Some(Outcome::Misconfigured)), of(hopeless, 0, Some(Outcome::GaveUp))];
         Served {
             result: TargetResult { client: client.clone(), outcomes },
             tally,
-            left: of(left, None),
+            left: of(left, tried, None),
             wish,
             kept: kept.into_iter().flatten().collect(),
         }

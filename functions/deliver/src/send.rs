@@ -71,21 +71,24 @@ impl Job<'_> {
         }
         let exchange = async {
             match road {
-                Road::Fcm(vendor) => self.send_fcm(vendor, device, patch).await,
-                Road::Sns(application) => self.send_sns(application, client, device, patch).await,
+                Road::Fcm(vendor) => (self.send_fcm(vendor, device, patch).await, None),
+                Road::Sns(application) => self.send_sns(application, device, patch).await,
             }
         };
         let asked = Instant::now();
-        let verdict = tokio::select! {
+        let (verdict, endpoint) = tokio::select! {
             biased;
-            verdict = tokio::time::timeout(SEND, Box::pin(exchange)) => {
-                verdict.unwrap_or(Verdict::new(Class::Retry { after: None }, "timeout"))
+            ended = tokio::time::timeout(SEND, Box::pin(exchange)) => {
+                ended.unwrap_or((Verdict::new(Class::Retry { after: None }, "timeout"), None))
             }
             // It says nothing about the vendor. The phone shows the next try in its place, if this one came through.
             () = shutdown::calls_end() => return Sent::Later(Wish::default()),
         };
         metrics::sent(app, device.channel, verdict.class, Some(asked.elapsed()));
         Box::pin(self.breaker.tell(device.channel, pass, verdict.class, self.clock.now())).await;
+        if let Some(endpoint) = endpoint {
+            Box::pin(self.keep(client, device, &endpoint)).await;
+        }
         if verdict.class != Class::Delivered {
             self.log(device, verdict.class, &verdict.code);
         }
@@ -134,19 +137,20 @@ impl Job<'_> {
         self.state.fcm.send(vendor, prepared, &device.token, patch, self.clock.now()).await
     }
 
-    async fn send_sns(&self, application: &str, client: &ClientId, device: &Device, patch: &Patch) -> Verdict {
+    /// The verdict, and an endpoint that was made on the way.
+    async fn send_sns(&self, application: &str, device: &Device, patch: &Patch) -> (Verdict, Option<String>) {
         let message = &self.chunk.message;
         let prepared = self.sns.get_or_init(|| async { Sns::prepare(message, &self.settings) }).await;
         let sent = self.state.sns.send(application, prepared, device, patch, self.clock.now()).await;
-        if let Some(endpoint) = &sent.endpoint {
-            let app = &message.origin.app;
-            let kept = self.state.recipients.set_endpoint(app, client, &device.key, &device.token, endpoint);
-            let kept = Box::pin(kept).await;
-            if let Err(error) = kept {
-                // The next send asks SNS for it again.
-                tracing::warn!(app = %app, error = %error, "an endpoint was not kept");
-            }
+        (sent.verdict, sent.endpoint)
+    }
+
+    async fn keep(&self, client: &ClientId, device: &Device, endpoint: &str) {
+        let app = &self.chunk.message.origin.app;
+        let kept = self.state.recipients.set_endpoint(app, client, &device.key, &device.token, endpoint).await;
+        if let Err(error) = kept {
+            // The next send asks SNS for it again.
+            tracing::warn!(app = %app, error = %error, "an endpoint was not kept");
         }
-        sent.verdict
     }
 }

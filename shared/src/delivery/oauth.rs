@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use serde::Deserialize;
 
-use super::http2::{Address, Answer, DEADLINE, Pool, SendError};
+use super::http2::{Address, Answer, Pool, SendError};
 use super::{Class, Verdict};
 use crate::app::ServiceAccount;
 use crate::auth::jwt::{self, JwtError};
@@ -23,6 +23,8 @@ const ASSERTION: Duration = Duration::from_secs(60 * 60);
 const EARLY: Duration = Duration::from_secs(5 * 60);
 /// When the renewal fails, the old one serves until so long before its end.
 const LATEST: Duration = Duration::from_secs(30);
+/// How long one fetch may take: less than a send, which then goes on with the old token if there is one.
+const FETCH: Duration = Duration::from_secs(2);
 /// After a failure nobody asks again for so long: after trouble on the way, and after a refusal.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(30));
 
@@ -113,7 +115,8 @@ pub struct Account {
 #[derive(Default)]
 struct State {
     token: Option<(Bearer, Timestamp)>,
-    failed: Option<(OauthError, Timestamp)>,
+    /// Why, when, and for how long nobody asks again.
+    failed: Option<(OauthError, Timestamp, Duration)>,
     /// Fetches that came to an end.
     fetches: u64,
     /// When a token was last thrown away because it was refused.
@@ -129,10 +132,15 @@ impl State {
             return Ok(Ok(token));
         }
         match &self.failed {
-            Some((error, until)) if now < *until => Ok(valid(LATEST).ok_or_else(|| error.clone())),
+            Some((error, at, pause)) if apart(now, *at) < *pause => Ok(valid(LATEST).ok_or_else(|| error.clone())),
             Some(_) | None => Err(self.fetches),
         }
     }
+}
+
+/// How far two points are apart: records that come again bring times back.
+fn apart(one: Timestamp, other: Timestamp) -> Duration {
+    one.since(other).max(other.since(one))
 }
 
 impl Account {
@@ -173,7 +181,7 @@ impl Account {
             }
             Err(error) => {
                 tracing::warn!(project = %self.account.project_id, error = %error, metric = "no_access_token", "no access token");
-                state.failed = Some((error.clone(), now.plus(error.pause())));
+                state.failed = Some((error.clone(), now, error.pause()));
                 state.known(now).unwrap_or(Err(error))
             }
         }
@@ -187,9 +195,9 @@ impl Account {
             return;
         }
         state.token = None;
-        if state.refused_at.is_some_and(|at| now < at.plus(PAUSE.1)) {
+        if state.refused_at.is_some_and(|at| apart(now, at) < PAUSE.1) {
             let error = OauthError::Refused { code: "UNAUTHENTICATED" };
-            state.failed = Some((error, now.plus(PAUSE.1)));
+            state.failed = Some((error, now, PAUSE.1));
         }
         state.refused_at = Some(now);
     }
@@ -210,7 +218,7 @@ impl Account {
         let body = format!("grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion={assertion}");
         let headers = [(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"))];
         let answer = pool
-            .post(&address, &headers, Bytes::from(body), DEADLINE)
+            .post(&address, &headers, Bytes::from(body), FETCH)
             .await
             .map_err(|error| OauthError::Unreachable(Arc::new(error)))?;
         read(&answer, now)

@@ -69,6 +69,9 @@ pub enum Target {
         /// The channels of these devices.
         #[serde(rename = "v", default, skip_serializing_if = "Vec::is_empty")]
         channels: Vec<Channel>,
+        /// How often they were sent to in vain.
+        #[serde(rename = "t", default, skip_serializing_if = "is_zero")]
+        tries: u32,
         /// The outcome that these devices were given up with.
         #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
         was: Option<Outcome>,
@@ -94,6 +97,11 @@ impl Target {
             }
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 /// A task, or the part of it that fits one record, on its way to fan-out.
@@ -220,6 +228,7 @@ mod tests {
                     devices: vec![DeviceKey::of("ios", "1")],
                     not_before: None,
                     channels: vec![Channel::Fcm],
+                    tries: 2,
                     was: Some(Outcome::Misconfigured),
                 },
             ],

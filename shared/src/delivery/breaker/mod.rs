@@ -29,8 +29,8 @@ use window::{Health, Window};
 
 /// How long an app's row is taken to be as it was read.
 const FRESH: Duration = Duration::from_secs(10);
-/// A probe that has not told its end after so long died with its environment: another is sent.
-const PROBE: Duration = Duration::from_secs(15);
+/// A probe that has not told its end after so long, a send's 5 s and some, died with its environment: another is sent.
+const PROBE: Duration = Duration::from_secs(7);
 /// How long a breaker is open the first time, and at most.
 const OPEN: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(5 * 60));
 /// Apps that are remembered before the list starts over.
@@ -176,9 +176,8 @@ impl Breaker {
                 let trips = {
                     let mut known = self.known();
                     let local = &mut known.channels[channel as usize];
-                    let trips = local.window.note(now, health);
                     // Sends that were under way when it opened tell nothing new.
-                    trips.filter(|_| local.open.is_none())
+                    if local.open.is_some() { None } else { local.window.note(now, health) }
                 };
                 if let Some(after) = trips {
                     self.open(channel, now, after, None).await;
@@ -192,7 +191,12 @@ impl Breaker {
             Ok(row) => {
                 let mut known = self.known();
                 for (local, open) in known.channels.iter_mut().zip(row) {
-                    local.open = open;
+                    // Nobody closes a breaker before its time is over: a row without it was read too early, or could not be written.
+                    let own = local.open.filter(|own| open.is_none() && now < own.until);
+                    if local.open.is_some() && open.is_none() && own.is_none() {
+                        local.window = Window::default();
+                    }
+                    local.open = open.or(own);
                 }
                 known.read_at = Some(now);
             }

@@ -46,12 +46,40 @@ async fn one_probe_at_a_time_finds_out_and_closes_for_everybody() {
     assert_eq!(one.waits(Channel::Fcm, at(9)), Some(at(10)));
     assert_eq!(one.waits(Channel::Fcm, at(10)), None, "somebody has to find out");
     assert_eq!(one.pass(Channel::Fcm, at(10)).await, Pass::Probe);
-    assert_eq!(one.pass(Channel::Fcm, at(11)).await, Pass::Wait(at(25)));
-    assert_eq!(one.waits(Channel::Fcm, at(11)), Some(at(25)));
-    assert_eq!(other.pass(Channel::Fcm, at(11)).await, Pass::Wait(at(25)), "across environments");
+    assert_eq!(one.pass(Channel::Fcm, at(11)).await, Pass::Wait(at(17)));
+    assert_eq!(one.waits(Channel::Fcm, at(11)), Some(at(17)));
+    assert_eq!(other.pass(Channel::Fcm, at(11)).await, Pass::Wait(at(17)), "across environments");
     one.tell(Channel::Fcm, Pass::Probe, Class::DeadToken, at(12)).await;
     assert_eq!(one.pass(Channel::Fcm, at(12)).await, Pass::Free, "an answer is an answer");
     assert_eq!(other.pass(Channel::Fcm, at(21)).await, Pass::Free);
+}
+
+#[tokio::test]
+async fn a_breaker_that_was_closed_elsewhere_stays_closed_whatever_was_under_way() {
+    let (env, _) = crate::test_tables::start().await;
+    let (one, other) = (Breakers::new(&env).unwrap().of(&app()), Breakers::new(&env).unwrap().of(&app()));
+    fail(&one, NOW).await;
+    for _ in 0..200 {
+        one.tell(Channel::Fcm, Pass::Free, DOWN, at(1)).await;
+    }
+    assert_eq!(other.pass(Channel::Fcm, at(10)).await, Pass::Probe);
+    other.tell(Channel::Fcm, Pass::Probe, Class::Delivered, at(10)).await;
+    assert_eq!(one.pass(Channel::Fcm, at(11)).await, Pass::Free);
+    one.tell(Channel::Fcm, Pass::Free, Class::Delivered, at(11)).await;
+    assert_eq!(one.pass(Channel::Fcm, at(11)).await, Pass::Free);
+    let third = Breakers::new(&env).unwrap().of(&app());
+    assert_eq!(third.pass(Channel::Fcm, at(11)).await, Pass::Free);
+}
+
+#[tokio::test]
+async fn what_an_environment_opened_itself_stays_open_though_the_row_does_not_say_so_yet() {
+    let (env, client) = crate::test_tables::start().await;
+    let breaker = Breakers::new(&env).unwrap().of(&app());
+    breaker.tell(Channel::Fcm, Pass::Free, Class::QuotaUntil(at(60)), NOW).await;
+    let key = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
+    client.delete_item().table_name("tasks").key("pk", key("b#demo")).key("sk", key("-")).send().await.unwrap();
+    assert_eq!(breaker.pass(Channel::Fcm, at(30)).await, Pass::Wait(at(60)));
+    assert_eq!(breaker.pass(Channel::Fcm, at(61)).await, Pass::Free, "the row has the last word");
 }
 
 #[tokio::test]
@@ -64,8 +92,8 @@ async fn a_failed_probe_opens_for_twice_as_long_and_a_lost_one_is_followed_by_an
     assert_eq!(one.pass(Channel::Fcm, at(16)).await, Pass::Wait(at(35)));
     assert_eq!(one.pass(Channel::Fcm, at(35)).await, Pass::Probe);
     // It dies with its environment.
-    assert_eq!(other.pass(Channel::Fcm, at(49)).await, Pass::Wait(at(50)));
-    assert_eq!(other.pass(Channel::Fcm, at(50)).await, Pass::Probe);
+    assert_eq!(other.pass(Channel::Fcm, at(41)).await, Pass::Wait(at(42)));
+    assert_eq!(other.pass(Channel::Fcm, at(42)).await, Pass::Probe);
 }
 
 #[tokio::test]
@@ -90,7 +118,7 @@ async fn without_the_table_an_environment_goes_by_what_it_knows() {
     fail(&breaker, NOW).await;
     assert_eq!(breaker.pass(Channel::Fcm, at(1)).await, Pass::Wait(at(10)));
     assert_eq!(breaker.pass(Channel::Fcm, at(10)).await, Pass::Probe);
-    assert_eq!(breaker.pass(Channel::Fcm, at(11)).await, Pass::Wait(at(25)), "one at a time");
+    assert_eq!(breaker.pass(Channel::Fcm, at(11)).await, Pass::Wait(at(17)), "one at a time");
     breaker.tell(Channel::Fcm, Pass::Probe, Class::Delivered, at(12)).await;
     assert_eq!(breaker.pass(Channel::Fcm, at(12)).await, Pass::Free);
 }

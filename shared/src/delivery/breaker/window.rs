@@ -27,11 +27,14 @@ pub(super) enum Health {
 impl Health {
     pub(super) fn of(class: Class) -> Self {
         match class {
-            Class::Delivered | Class::DeadToken | Class::BadMessage | Class::Unauthorized | Class::Misconfigured => {
-                Self::Good
-            }
+            Class::Delivered
+            | Class::DeadToken
+            | Class::BadMessage
+            | Class::Unauthorized
+            | Class::Misconfigured
+            | Class::Unrecognised => Self::Good,
+
             Class::Retry { after } | Class::Throttled { after } => Self::Bad { after: after.map(asked_wait) },
-            Class::Unrecognised => Self::Bad { after: None },
             Class::QuotaUntil(until) => Self::Spent(until),
         }
     }
@@ -61,7 +64,8 @@ impl Window {
             }
             Health::Spent(_) => {}
         }
-        (self.bad >= LEAST_FAILURES && self.bad >= self.good).then_some(self.after)
+        let failed = matches!(health, Health::Bad { .. });
+        (failed && self.bad >= LEAST_FAILURES && self.bad >= self.good).then_some(self.after)
     }
 }
 
@@ -90,6 +94,14 @@ mod tests {
         for n in 0..1_000 {
             let health = if n % 4 == 0 { BAD } else { Health::Good };
             assert_eq!(window.note(NOW, health), None, "at send {n}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_in_no_table_is_about_its_message_and_not_about_the_vendor() {
+        let mut window = Window::default();
+        for _ in 0..100 {
+            assert_eq!(window.note(NOW, Health::of(Class::Unrecognised)), None);
         }
     }
 

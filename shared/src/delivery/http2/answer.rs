@@ -24,12 +24,16 @@ pub struct Answer {
     pub body: Bytes,
 }
 
-/// `Retry-After` as seconds or as an HTTP date (RFC 9110, 10.2.3).
+/// `Retry-After` as seconds or as an HTTP date (RFC 9110, 10.2.3). A date is counted from the answer's own `Date`; from `now`, the
+/// worker's clock, only where there is none.
 pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     let delay = match text.parse::<u64>() {
         Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => httpdate::parse_http_date(text).ok()?.duration_since(now).unwrap_or_default(),
+        Err(_) => {
+            let date = headers.get(header::DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
+            httpdate::parse_http_date(text).ok()?.duration_since(date.unwrap_or(now)).unwrap_or_default()
+        }
     };
     Some(delay.clamp(DELAY.0, DELAY.1))
 }

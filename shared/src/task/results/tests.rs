@@ -35,6 +35,7 @@ fn a_row_survives_its_item() {
                 devices: vec![device],
                 not_before: Some(Timestamp::from_millis(1_767_225_650_000)),
                 channels: vec![Channel::Sns, Channel::Fcm],
+                tries: 1,
                 was: None,
             }],
             due: Timestamp::from_millis(1_767_225_660_000),
