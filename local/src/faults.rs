@@ -25,6 +25,8 @@ pub enum Target {
     Oauth,
     /// The secrets.
     Secrets,
+    /// What hands the queues' records to the functions. Its one call is `receive`, of a queue (`table`).
+    Mapping,
 }
 
 /// What a call must look like for a rule to fire; every given part must fit, and nothing given fits every call.
@@ -43,6 +45,9 @@ pub struct Match {
     /// Text found in the body as it was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub body_contains: Option<String>,
+    /// The function that calls (AWS only).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub caller: Option<String>,
 }
 
 /// What happens to a call.
@@ -89,6 +94,24 @@ pub enum Effect {
         /// How many.
         n: usize,
     },
+    /// Nothing: the call goes its way, and rules behind this one are not looked at.
+    Pass,
+    /// DynamoDB: the call is done with `to` in the place of `from` in its body: with a condition that lacks a clause, say. A value that no
+    /// expression names any more is refused, so `to` has to name what `from` named. Calls without `from` go their way.
+    Rewrite {
+        /// As it stands in the JSON.
+        from: String,
+        /// What is done instead.
+        to: String,
+    },
+    /// DynamoDB: a `GetItem` is answered with what the item was after its last `UpdateItem`, whatever was changed by transactions since.
+    Stale,
+    /// Mapping: the records are handed to two invocations at once.
+    Duplicate,
+    /// Mapping: the records are worked off and not deleted, so they come again when their visibility timeout is over.
+    KeepRecords,
+    /// Mapping: the record that has waited shortest comes first.
+    Reverse,
 }
 
 /// One rule.
@@ -156,6 +179,13 @@ impl Rule {
         self
     }
 
+    /// Only for calls of this function.
+    #[must_use]
+    pub fn caller(mut self, function: &str) -> Self {
+        self.matching.caller = Some(function.to_owned());
+        self
+    }
+
     /// Only so many times.
     #[must_use]
     pub fn times(mut self, times: u64) -> Self {
@@ -176,6 +206,9 @@ impl Rule {
             return Err(RuleError::Rate);
         }
         let known = match self.effect {
+            Effect::Pass => true,
+            Effect::Duplicate | Effect::KeepRecords | Effect::Reverse => self.target == Target::Mapping,
+            Effect::Rewrite { .. } | Effect::Stale => self.target == Target::Dynamodb,
             Effect::Throttle
             | Effect::Error500
             | Effect::Error503
@@ -184,7 +217,7 @@ impl Rule {
             | Effect::LoseAnswer
             | Effect::LoseAnswer500
             | Effect::Refuse
-            | Effect::Delay { .. } => true,
+            | Effect::Delay { .. } => self.target != Target::Mapping,
             Effect::Conflict => self.target == Target::Dynamodb,
             Effect::Unavailable { .. } | Effect::Error429 { .. } => {
                 matches!(self.target, Target::Fcm | Target::Oauth)
@@ -215,6 +248,7 @@ pub(crate) struct Call<'a> {
     pub(crate) token: Option<&'a str>,
     pub(crate) tables: &'a [&'a str],
     pub(crate) body: &'a [u8],
+    pub(crate) caller: Option<&'a str>,
 }
 
 /// The rules of a stack; clones share them.
@@ -246,6 +280,11 @@ impl Faults {
             rules: Mutex::new(Rules { list: Vec::new(), next: 1, random: seed }),
             cleared: watch::Sender::new(0),
         }))
+    }
+
+    /// Has rates draw from a generator that starts at `seed`, from now on.
+    pub fn reseed(&self, seed: u64) {
+        self.rules().random = seed;
     }
 
     /// Adds a rule behind those that are there, and gives its id.
@@ -300,6 +339,11 @@ impl Faults {
         self.rules().list.is_empty()
     }
 
+    /// Whether a rule reads the past, so that it has to be kept.
+    pub(crate) fn has_stale(&self) -> bool {
+        self.rules().list.iter().any(|state| state.rule.effect == Effect::Stale)
+    }
+
     /// How often a rule has fired; 0 for one that is not there.
     pub fn fired(&self, id: u64) -> u64 {
         self.rules().list.iter().find(|state| state.id == id).map_or(0, |state| state.fired)
@@ -322,13 +366,36 @@ impl Faults {
         }
     }
 
+    /// Whether one of the `wanted` effects happens to a receive of `queue`. Rules of other effects are left alone.
+    pub(crate) fn on_receive(&self, queue: &str, wanted: &[Effect]) -> Option<Effect> {
+        if self.is_empty() {
+            return None;
+        }
+        let call = Call { action: "receive", tables: &[queue], ..Call::default() };
+        self.decide_among(Target::Mapping, call, |effect| wanted.contains(effect)).1
+    }
+
     fn decide(&self, target: Target, call: Call<'_>) -> (Duration, Option<Effect>) {
+        self.decide_among(target, call, |_| true)
+    }
+
+    fn decide_among(
+        &self,
+        target: Target,
+        call: Call<'_>,
+        wanted: impl Fn(&Effect) -> bool,
+    ) -> (Duration, Option<Effect>) {
         let mut delay = Duration::ZERO;
         let mut rules = self.rules();
         let Rules { list, random, .. } = &mut *rules;
         for state in list.iter_mut() {
             let spent = state.rule.times.is_some_and(|times| state.fired >= times);
-            if state.rule.target != target || spent || !fits(&state.rule.matching, call) {
+            if state.rule.target != target || spent || !wanted(&state.rule.effect) || !fits(&state.rule.matching, call) {
+                continue;
+            }
+            if let Effect::Rewrite { from, .. } = &state.rule.effect
+                && !contains(call.body, from.as_bytes())
+            {
                 continue;
             }
             if state.rule.rate.is_some_and(|rate| draw(random) >= rate) {
@@ -336,10 +403,11 @@ impl Faults {
             }
             state.fired += 1;
             let effect = state.rule.effect.clone();
-            let Effect::Delay { ms } = effect else {
-                return (delay, Some(effect));
-            };
-            delay += Duration::from_millis(ms);
+            match effect {
+                Effect::Delay { ms } => delay += Duration::from_millis(ms),
+                Effect::Pass => return (delay, None),
+                other => return (delay, Some(other)),
+            }
         }
         (delay, None)
     }
@@ -354,10 +422,11 @@ impl Faults {
 }
 
 fn fits(matching: &Match, call: Call<'_>) -> bool {
-    let Match { action, token, table, body_contains } = matching;
+    let Match { action, token, table, body_contains, caller } = matching;
     action.as_deref().is_none_or(|action| action == call.action)
         && token.as_deref().is_none_or(|token| call.token == Some(token))
         && table.as_deref().is_none_or(|table| call.tables.contains(&table))
+        && caller.as_deref().is_none_or(|caller| call.caller == Some(caller))
         && body_contains.as_deref().is_none_or(|text| contains(call.body, text.as_bytes()))
 }
 

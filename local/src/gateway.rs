@@ -16,7 +16,8 @@ use http::{HeaderValue, Response, StatusCode};
 use http_body_util::BodyExt as _;
 
 use crate::invocation::{InvokeError, Invoker};
-use crate::store::{now_ms, random_id};
+use crate::aws::sqs::Queues;
+use crate::store::random_id;
 use event::{Answer, Arrival, Event};
 use routes::{Router, decode};
 
@@ -33,12 +34,14 @@ pub struct Gateway {
     router: Arc<Router<Invoker>>,
     integration_timeout: Duration,
     port: u16,
+    queues: Queues,
 }
 
 impl Gateway {
-    /// An API that listens on `port`; a function has `integration_timeout` to answer.
-    pub fn new(router: Router<Invoker>, integration_timeout: Duration, port: u16) -> Self {
-        Self { router: Arc::new(router), integration_timeout, port }
+    /// An API that listens on `port`; a function has `integration_timeout` to answer. Its clock is the queues': when time is let pass for
+    /// them, it passes for what is claimed and registered, too.
+    pub fn new(router: Router<Invoker>, integration_timeout: Duration, port: u16, queues: Queues) -> Self {
+        Self { router: Arc::new(router), integration_timeout, port, queues }
     }
 
     /// Everything that is not routed elsewhere before.
@@ -83,7 +86,7 @@ impl Gateway {
                 request_id,
                 source_ip: peer.ip(),
                 port: self.port,
-                at_ms: now_ms(),
+                at_ms: i64::try_from(self.queues.stamp_ms()).unwrap_or_default(),
             },
         );
         let event = serde_json::to_vec(&event).map_err(|_| Refusal::Internal)?;
@@ -156,7 +159,8 @@ mod tests {
 
     async fn call(invoker: Invoker, integration_timeout: Duration, request: Request) -> (StatusCode, Value) {
         let routes = vec![(Route::parse("ANY", "/a/{b}").unwrap(), invoker)];
-        let gateway = Gateway::new(Router::new(routes), integration_timeout, 9000);
+        let queues = Queues::new(crate::store::Store::memory().unwrap()).unwrap();
+        let gateway = Gateway::new(Router::new(routes), integration_timeout, 9000, queues);
         let peer = ConnectInfo(([127, 0, 0, 1], 5).into());
         let response = Gateway::handle(State(gateway), peer, request).await;
         let status = response.status();

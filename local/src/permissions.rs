@@ -28,7 +28,7 @@ impl Permissions {
     /// The first of the calls that whoever signed the request may not make. `calls` is not asked for when the caller
     /// may do everything.
     pub(crate) fn denied(&self, headers: &HeaderMap, calls: impl FnOnce() -> Vec<Call>) -> Option<Call> {
-        let caller = access_key(headers)?;
+        let caller = caller(headers)?;
         let statements = self.0.get(caller)?;
         let denied = calls().into_iter().find(|(action, resource)| {
             !statements.iter().any(|(actions, patterns)| {
@@ -40,8 +40,8 @@ impl Permissions {
     }
 }
 
-/// `AWS4-HMAC-SHA256 Credential=<key>/20261120/us-east-1/sqs/aws4_request, ...`
-fn access_key(headers: &HeaderMap) -> Option<&str> {
+/// The access key that signed a request: `AWS4-HMAC-SHA256 Credential=<key>/20261120/us-east-1/sqs/aws4_request, ...`
+pub(crate) fn caller(headers: &HeaderMap) -> Option<&str> {
     let (_, credential) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once("Credential=")?;
     credential.split('/').next()
 }

@@ -12,9 +12,10 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::aws::sqs::{Attribute, Attributes, Queues, Received};
+use crate::aws::sqs::{Attribute, Attributes, Order, Queues, Received};
 use crate::aws::{ACCOUNT, REGION};
 use crate::closing::Closing;
+use crate::faults::{Effect, Faults};
 use crate::invocation::{InvokeError, Invoker, PAYLOAD_LIMIT};
 use crate::template::QueueSource;
 
@@ -26,7 +27,7 @@ const REST: Duration = Duration::from_millis(200);
 /// Works off a queue with a function until the stack closes, then waits for the invocations that are under way.
 ///
 /// Messages whose invocation is cut short stay in flight.
-pub async fn run(queues: Queues, source: QueueSource, invoker: Invoker, mut closing: Closing) {
+pub async fn run(queues: Queues, source: QueueSource, invoker: Invoker, faults: Faults, mut closing: Closing) {
     let source = Arc::new(source);
     let permits = Arc::new(Semaphore::new(usize::try_from(source.maximum_concurrency).unwrap_or(1)));
     let most = usize::try_from(source.batch_size).unwrap_or(10).clamp(1, 10);
@@ -36,14 +37,24 @@ pub async fn run(queues: Queues, source: QueueSource, invoker: Invoker, mut clos
             biased;
             () = closing.closed() => break,
             Some(_) = batches.join_next() => continue,
-            received = receive(&permits, &queues, &source.queue, most) => received,
+            received = receive(&permits, &queues, &faults, &source.queue, most) => received,
         };
         let Some((permit, messages)) = received else { continue };
         for batch in split(messages, &source.queue) {
+            let happens = faults.on_receive(&source.queue, &[Effect::Duplicate, Effect::KeepRecords]);
             let (queues, source, invoker, permit) =
                 (queues.clone(), Arc::clone(&source), invoker.clone(), Arc::clone(&permit));
             batches.spawn(async move {
-                work_off(&queues, &source, &invoker, batch).await;
+                let keep = happens == Some(Effect::KeepRecords);
+                if happens == Some(Effect::Duplicate) {
+                    tokio::join!(
+                        work_off(&queues, &source, &invoker, &batch, keep),
+                        work_off(&queues, &source, &invoker, &batch, keep)
+                    );
+                } else {
+                    work_off(&queues, &source, &invoker, &batch, keep).await;
+                }
+                queues.give_back(batch.len());
                 drop(permit);
             });
         }
@@ -55,11 +66,16 @@ pub async fn run(queues: Queues, source: QueueSource, invoker: Invoker, mut clos
 async fn receive(
     permits: &Arc<Semaphore>,
     queues: &Queues,
+    faults: &Faults,
     queue: &str,
     most: usize,
 ) -> Option<(Arc<tokio::sync::OwnedSemaphorePermit>, Vec<Received>)> {
     let permit = Arc::clone(permits).acquire_owned().await.ok()?;
-    match queues.receive(queue, most, LONG_POLL, None).await {
+    let order = || match faults.on_receive(queue, &[Effect::Reverse]) {
+        Some(_) => Order::Reverse,
+        None => Order::Forward,
+    };
+    match queues.receive_to_work(queue, most, LONG_POLL, order).await {
         Ok(messages) if messages.is_empty() => None,
         Ok(messages) => Some((Arc::new(permit), messages)),
         Err(error) => {
@@ -70,14 +86,14 @@ async fn receive(
     }
 }
 
-/// Invokes the function with one batch and deletes what it worked off.
-async fn work_off(queues: &Queues, source: &QueueSource, invoker: &Invoker, batch: Vec<Received>) {
-    let result = match event(&batch, &source.queue) {
+/// Invokes the function with one batch and deletes what it worked off, unless it is to `keep` everything.
+async fn work_off(queues: &Queues, source: &QueueSource, invoker: &Invoker, batch: &[Received], keep: bool) {
+    let result = match event(batch, &source.queue) {
         Ok(event) => invoker.invoke(event).await,
         Err(_) => Err(InvokeError::Failed),
     };
     let failed = match &result {
-        Ok(answer) if source.reports_failures => failures(answer, &batch),
+        Ok(answer) if source.reports_failures => failures(answer, batch),
         Ok(_) => Failures::Some(HashSet::new()),
         Err(error) => {
             tracing::warn!(
@@ -90,8 +106,8 @@ async fn work_off(queues: &Queues, source: &QueueSource, invoker: &Invoker, batc
         }
     };
     let Failures::Some(failed) = failed else { return };
-    for message in &batch {
-        if failed.contains(&message.message_id) {
+    for message in batch {
+        if keep || failed.contains(&message.message_id) {
             continue;
         }
         if let Err(error) = queues.delete(&source.queue, &message.receipt) {
@@ -362,7 +378,7 @@ mod tests {
         let queues = queues();
         let seen = Arc::default();
         let (closer, closing) = closer();
-        let poller = tokio::spawn(run(queues.clone(), source(2), noting(&seen), closing));
+        let poller = tokio::spawn(run(queues.clone(), source(2), noting(&seen), Faults::default(), closing));
         send(&queues, &["good", "bad"]);
         // Each time the queue's own visibility timeout is let pass; on the third receive the message is moved.
         while queues.depth("dead").unwrap().visible == 0 {
@@ -381,7 +397,7 @@ mod tests {
     async fn no_more_invocations_run_at_once_than_the_mapping_allows() {
         let queues = queues();
         let (closer, closing) = closer();
-        let poller = tokio::spawn(run(queues.clone(), source(2), Invoker::stuck(), closing));
+        let poller = tokio::spawn(run(queues.clone(), source(2), Invoker::stuck(), Faults::default(), closing));
         send(&queues, &["1"; 25]);
         while queues.depth("work").unwrap().in_flight < 20 {
             tokio::task::yield_now().await;

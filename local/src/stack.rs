@@ -170,10 +170,15 @@ impl Stack {
             front.spawn(sweeper(aws.dynamodb.clone(), intake_closing.clone()));
         }
         for (source, invoker) in deploy::sources(&options, &template, &invokers) {
-            front.spawn(poller::run(aws.queues.clone(), source, invoker, intake_closing.clone()));
+            front.spawn(poller::run(aws.queues.clone(), source, invoker, aws.faults.clone(), intake_closing.clone()));
         }
 
-        let gateway = Gateway::new(deploy::router(&template, &invokers), options.integration_timeout, address.port());
+        let gateway = Gateway::new(
+            deploy::router(&template, &invokers),
+            options.integration_timeout,
+            address.port(),
+            aws.queues.clone(),
+        );
         let control = Arc::new(Control { aws: aws.clone(), phones: phones.clone(), invokers, timers });
         let service = control::router(Arc::clone(&control))
             .fallback_service(axum::Router::new().fallback(Gateway::handle).with_state(gateway))
@@ -272,6 +277,18 @@ impl Stack {
             .flat_map(|function| function.queues.iter().map(|source| source.queue.as_str()))
             .collect();
         Ok(self.aws.queues.wait_until_empty(&worked_off, delayed).await?)
+    }
+
+    /// Waits until nobody works on a queue: none that a function works off has a message that is due, and no batch of one is with a
+    /// function. What failed may be in flight, and what is delayed may wait. Time may be let pass now.
+    pub async fn quiet(&self) -> Result<(), StackError> {
+        let worked_off: Vec<&str> = self
+            .template
+            .functions
+            .iter()
+            .flat_map(|function| function.queues.iter().map(|source| source.queue.as_str()))
+            .collect();
+        Ok(self.aws.queues.wait_until_quiet(&worked_off).await?)
     }
 
     /// Takes no more work, lets what is under way finish within the grace, then ends everything. Kept files are

@@ -3,6 +3,8 @@
 //! The emulator runs its SQLite calls on the worker that serves a request, so it has its own runtime: it must not
 //! hold up the rest of the stack. It does not throttle, conflict or lose answers by itself; the proxy does.
 
+mod stale;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -26,6 +28,8 @@ use tokio::sync::oneshot;
 
 use super::Refusal;
 use crate::connections::{Cut, Reply};
+
+pub(super) use stale::rewritten;
 
 /// Why the tables could not be started, made or swept.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +80,7 @@ pub struct Dynamodb {
     database: Database,
     direct: SocketAddr,
     client: Client<HttpConnector, Full<Bytes>>,
+    past: stale::Past,
     _running: Arc<Running>,
 }
 
@@ -120,7 +125,7 @@ impl Dynamodb {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         let client = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector);
-        Ok(Self { database, direct, client, _running: Arc::new(Running { _stop: stop }) })
+        Ok(Self { database, direct, client, past: stale::Past::default(), _running: Arc::new(Running { _stop: stop }) })
     }
 
     /// The emulator's own address, without the proxy and its faults: for benchmarks.
@@ -179,6 +184,25 @@ impl Dynamodb {
         }
         head.headers.remove("x-amz-crc32");
         Ok(Response::from_parts(head, Full::new(answer.to_string().into())))
+    }
+
+    /// Answers a `GetItem` with the past, where [`Dynamodb::note`] saw it; hands everything else to the emulator.
+    pub(super) async fn stale(&self, parts: &Parts, action: &str, body: Bytes) -> Reply {
+        match self.past.answer(&body) {
+            Some(item) if action == "GetItem" => {
+                Ok(super::plain(StatusCode::OK, super::Service::Dynamodb.content_type(), item))
+            }
+            Some(_) | None => self.forward(parts, action, body, 0).await,
+        }
+    }
+
+    /// Hands an `UpdateItem` to the emulator, and keeps what it answers for [`Dynamodb::stale`].
+    pub(super) async fn noting(&self, parts: &Parts, body: Bytes) -> Reply {
+        let reply = self.pass(parts, body.clone()).await?;
+        let (head, answer) = reply.into_parts();
+        let answer = answer.collect().await.map_err(|_| Cut)?.to_bytes();
+        self.past.note(&body, &answer);
+        Ok(Response::from_parts(head, Full::new(answer)))
     }
 
     async fn pass(&self, parts: &Parts, body: Bytes) -> Reply {

@@ -21,7 +21,7 @@ use tokio::net::TcpListener;
 
 use crate::connections::{self, BodyError, Cut, Reply, Wire};
 use crate::faults::{Call, Effect, Faults, Target};
-use crate::permissions::Permissions;
+use crate::permissions::{self, Permissions};
 use crate::store::random_id;
 
 use dynamodb::Dynamodb;
@@ -110,7 +110,12 @@ impl Aws {
         if permissions.denied(&parts.headers, || asked::asked(service, &action, &form, &body)).is_some() {
             return Ok(service.refuse(&service.denied()));
         }
-        let effect = self.meet(service, &action, &form, &body).await;
+        let caller = permissions::caller(&parts.headers);
+        let effect = self.meet(service, &action, &form, &body, caller).await;
+        let body = match &effect {
+            Some(Effect::Rewrite { from, to }) => dynamodb::rewritten(&body, from, to),
+            Some(_) | None => body,
+        };
         let lost = matches!(effect, Some(Effect::LoseAnswer | Effect::LoseAnswer500));
         let mut fail = 0;
         match &effect {
@@ -126,6 +131,10 @@ impl Aws {
         }
         let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
         let reply = match service {
+            Service::Dynamodb if effect == Some(Effect::Stale) => self.dynamodb.stale(&parts, &action, body).await?,
+            Service::Dynamodb if action == "UpdateItem" && self.faults.has_stale() => {
+                self.dynamodb.noting(&parts, body).await?
+            }
             Service::Dynamodb => self.dynamodb.forward(&parts, &action, body, fail).await?,
             Service::Sqs => {
                 let done = sqs::call(&self.queues, &action, &body, host, fail).await;
@@ -144,7 +153,14 @@ impl Aws {
         }
     }
 
-    async fn meet(&self, service: Service, action: &str, form: &sns::Form, body: &[u8]) -> Option<Effect> {
+    async fn meet(
+        &self,
+        service: Service,
+        action: &str,
+        form: &sns::Form,
+        body: &[u8],
+        caller: Option<&str>,
+    ) -> Option<Effect> {
         if self.faults.is_empty() {
             return None;
         }
@@ -155,7 +171,7 @@ impl Aws {
             Service::Sns => (Target::Sns, Vec::new(), self.sns.token_of(form)),
         };
         let tables: Vec<&str> = tables.iter().map(String::as_str).collect();
-        let call = Call { action, token: token.as_deref(), tables: &tables, body };
+        let call = Call { action, token: token.as_deref(), tables: &tables, body, caller };
         self.faults.meet(target, call).await
     }
 }
@@ -246,7 +262,13 @@ impl Service {
             | Effect::LoseAnswer
             | Effect::LoseAnswer500
             | Effect::Delay { .. }
-            | Effect::FailEntries { .. } => None,
+            | Effect::FailEntries { .. }
+            | Effect::Pass
+            | Effect::Rewrite { .. }
+            | Effect::Stale
+            | Effect::Duplicate
+            | Effect::KeepRecords
+            | Effect::Reverse => None,
         }
     }
 

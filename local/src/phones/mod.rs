@@ -99,6 +99,25 @@ pub struct Notification {
     pub state: Option<String>,
 }
 
+/// A push that a vendor accepted, without its payload: for whoever looks at all of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// The phone's token.
+    pub token: String,
+    /// The road to it.
+    pub channel: Channel,
+    /// It is on the phone: not replaced, kept or dropped.
+    pub received: bool,
+    /// Nothing is shown.
+    pub silent: bool,
+    /// The `pushbell_id` of its data.
+    pub id: String,
+    /// The number for the icon.
+    pub badge: Option<i64>,
+    /// When it was accepted, in milliseconds since 1970 by the machine's clock.
+    pub at: i64,
+}
+
 /// What became of a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Taken {
@@ -216,6 +235,30 @@ impl Phones {
                 }
             }
             Ok(phones)
+        })
+    }
+
+    /// Every push that a vendor accepted, in their order.
+    pub fn log(&self) -> Result<Vec<Accepted>, StoreError> {
+        self.0.store.read(|db| {
+            let mut rows = db.prepare_cached(
+                "SELECT p.token, p.channel, n.state = 'received', n.silent, n.badge, n.at,
+                   coalesce(json_extract(n.payload, '$.data.pushbell_id'), json_extract(n.payload, '$.pushbell_id'), '')
+                 FROM pushes n JOIN phones p ON p.id = n.phone ORDER BY n.id",
+            )?;
+            let rows = rows.query_map([], |row| {
+                let channel: String = row.get(1)?;
+                Ok(Accepted {
+                    token: row.get(0)?,
+                    channel: Channel::named(&channel).unwrap_or(Channel::Fcm),
+                    received: row.get(2)?,
+                    silent: row.get(3)?,
+                    badge: row.get(4)?,
+                    at: row.get(5)?,
+                    id: row.get(6)?,
+                })
+            })?;
+            rows.collect()
         })
     }
 

@@ -4,6 +4,7 @@ mod limits;
 mod queue;
 mod wire;
 
+pub(crate) use queue::Order;
 pub use queue::{Attribute, Attributes, Delayed, Depth, Outgoing, QueueError, QueueSpec, Queues, Received, Redrive};
 
 use std::time::Duration;

@@ -100,7 +100,13 @@ pub(super) fn failed(effect: &Effect) -> Option<Response<Full<Bytes>>> {
         | Effect::LoseAnswer
         | Effect::LoseAnswer500
         | Effect::Delay { .. }
-        | Effect::FailEntries { .. } => None,
+        | Effect::FailEntries { .. }
+        | Effect::Pass
+        | Effect::Rewrite { .. }
+        | Effect::Stale
+        | Effect::Duplicate
+        | Effect::KeepRecords
+        | Effect::Reverse => None,
     }
 }
 

@@ -8,7 +8,8 @@ mod rows;
 
 pub use message::{Attribute, Attributes, Outgoing, QueueSpec, Received, Redrive};
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -75,13 +76,26 @@ struct Inner {
     arrivals: Mutex<HashMap<String, Arc<Notify>>>,
     /// Woken when a depth may have changed.
     changes: Notify,
+    /// Messages that the stack's own pollers have received and not given back.
+    held: AtomicU64,
+    /// Queues that give nothing.
+    paused: Mutex<HashSet<String>>,
+}
+
+/// In which order a receive takes messages that are due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// What has waited longest first.
+    Forward,
+    /// What has waited shortest first.
+    Reverse,
 }
 
 impl Queues {
     /// The queues in this store.
     pub fn new(store: Store) -> Result<Self, StoreError> {
         store.prepare(SCHEMA)?;
-        Ok(Self(Arc::new(Inner { store, arrivals: Mutex::new(HashMap::new()), changes: Notify::new() })))
+        Ok(Self(Arc::new(Inner { store, arrivals: Mutex::new(HashMap::new()), changes: Notify::new(), held: AtomicU64::new(0), paused: Mutex::default() })))
     }
 
     /// Makes a queue, or gives one that is there these settings. Its messages stay.
@@ -196,15 +210,11 @@ impl Queues {
             let mut arrival = std::pin::pin!(arrivals.notified());
             // From here on a wake-up is kept, also one that comes before the wait below.
             arrival.as_mut().enable();
-            let received = self.take(queue, max, visibility)?;
+            let received = self.take(queue, max, visibility, Order::Forward, false)?;
             if !received.is_empty() || Instant::now() >= deadline {
                 return Ok(received);
             }
-            let due = self.next_due(queue)?.map(|ms| {
-                let left = u64::try_from(ms.saturating_sub(now_ms())).unwrap_or(0);
-                Instant::now() + Duration::from_millis(left.max(1))
-            });
-            let until = due.map_or(deadline, |due| due.min(deadline));
+            let until = self.next_look(queue)?.map_or(deadline, |due| due.min(deadline));
             tokio::select! {
                 () = arrival => {}
                 () = tokio::time::sleep_until(until) => {}
@@ -331,7 +341,95 @@ impl Queues {
         }
     }
 
-    fn take(&self, queue: &str, max: usize, visibility: Option<Duration>) -> Result<Vec<Received>, QueueError> {
+    /// As [`Queues::receive`] for the stack's own pollers: what is received counts as held until [`Queues::give_back`]. `order` is
+    /// asked for each look into the queue.
+    pub(crate) async fn receive_to_work(
+        &self,
+        queue: &str,
+        max: usize,
+        wait: Duration,
+        order: impl Fn() -> Order,
+    ) -> Result<Vec<Received>, QueueError> {
+        let deadline = Instant::now() + wait;
+        let arrivals = self.arrivals(queue);
+        loop {
+            let mut arrival = std::pin::pin!(arrivals.notified());
+            arrival.as_mut().enable();
+            let received =
+                if self.is_paused(queue) { Vec::new() } else { self.take(queue, max, None, order(), true)? };
+            if !received.is_empty() || Instant::now() >= deadline {
+                return Ok(received);
+            }
+            let until = self.next_look(queue)?.map_or(deadline, |due| due.min(deadline));
+            tokio::select! {
+                () = arrival => {}
+                () = tokio::time::sleep_until(until) => {}
+            }
+        }
+    }
+
+    /// The pollers are done with so many messages, one way or the other.
+    pub(crate) fn give_back(&self, messages: usize) {
+        self.0.held.fetch_sub(u64::try_from(messages).unwrap_or_default(), Ordering::SeqCst);
+        self.changed();
+    }
+
+    /// Has the stack's own pollers receive nothing from a queue, as a disabled event source mapping does, or again.
+    pub fn pause(&self, queue: &str, paused: bool) {
+        let mut all = self.0.paused.lock().unwrap_or_else(PoisonError::into_inner);
+        if paused {
+            all.insert(queue.to_owned());
+        } else {
+            all.remove(queue);
+        }
+        drop(all);
+        self.arrived(queue);
+    }
+
+    fn is_paused(&self, queue: &str) -> bool {
+        self.0.paused.lock().unwrap_or_else(PoisonError::into_inner).contains(queue)
+    }
+
+    /// Puts the clock that stamps messages, claims and registrations back against the machine's: functions, which have the machine's,
+    /// are ahead of it by so much.
+    pub fn put_clock_back(&self, by: Duration) {
+        self.0.store.let_pass(-millis(by));
+    }
+
+    /// Waits until the pollers hold nothing and none of these queues has a message that is due (but in a paused one), looked at together
+    /// at one moment.
+    pub(crate) async fn wait_until_quiet(&self, queues: &[&str]) -> Result<(), StoreError> {
+        loop {
+            let mut change = std::pin::pin!(self.0.changes.notified());
+            change.as_mut().enable();
+            let now = now_ms();
+            let busy = self.0.store.read(|db| {
+                // Under the store's lock: what is taken is counted as held before the lock is let go.
+                if self.0.held.load(Ordering::SeqCst) > 0 {
+                    return Ok(true);
+                }
+                for queue in queues.iter().filter(|queue| !self.is_paused(queue)) {
+                    if depth(db, queue, now)?.visible > 0 {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            })?;
+            if !busy {
+                return Ok(());
+            }
+            change.await;
+        }
+    }
+
+    fn take(
+        &self,
+        queue: &str,
+        max: usize,
+        visibility: Option<Duration>,
+        order: Order,
+        hold: bool,
+    ) -> Result<Vec<Received>, QueueError> {
         let taken = self.0.store.write(|tx| {
             let Some(spec) = spec(tx, queue)? else {
                 return Ok(None);
@@ -340,13 +438,16 @@ impl Queues {
             let until = millis(visibility.unwrap_or(spec.visibility));
             while taken.received.len() < max {
                 let now = now_ms();
-                let picked = pick(tx, queue, max - taken.received.len(), now)?;
+                let picked = pick(tx, queue, max - taken.received.len(), now, order)?;
                 if picked.is_empty() {
                     break;
                 }
                 for id in picked {
                     take_one(tx, &spec, id, (now, self.0.store.stamp()), now + until, &mut taken)?;
                 }
+            }
+            if hold {
+                self.0.held.fetch_add(u64::try_from(taken.received.len()).unwrap_or_default(), Ordering::SeqCst);
             }
             Ok(Some(taken))
         })?;
@@ -365,6 +466,14 @@ impl Queues {
             db.prepare_cached("SELECT min(visible) FROM messages WHERE queue = ?1 AND visible > ?2")?
                 .query_row(params![queue, now_ms()], |row| row.get(0))
         })
+    }
+
+    /// When the next message of a queue becomes due.
+    fn next_look(&self, queue: &str) -> Result<Option<Instant>, StoreError> {
+        Ok(self.next_due(queue)?.map(|ms| {
+            let left = u64::try_from(ms.saturating_sub(now_ms())).unwrap_or(0);
+            Instant::now() + Duration::from_millis(left.max(1))
+        }))
     }
 
     fn arrivals(&self, queue: &str) -> Arc<Notify> {

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use super::{Depth, QueueSpec, Received, Redrive};
+use super::{Depth, Order, QueueSpec, Received, Redrive};
 use crate::store::random_hex;
 
 pub(super) const SCHEMA: &str = "
@@ -35,7 +35,13 @@ pub(super) struct Taken {
 }
 
 /// Chooses visible messages, one after the other from the group that has the fewest in flight, then the oldest.
-pub(super) fn pick(tx: &Transaction<'_>, queue: &str, max: usize, now: i64) -> rusqlite::Result<Vec<i64>> {
+pub(super) fn pick(
+    tx: &Transaction<'_>,
+    queue: &str,
+    max: usize,
+    now: i64,
+    order: Order,
+) -> rusqlite::Result<Vec<i64>> {
     struct Group {
         busy: i64,
         /// Due time and id, the latest due first.
@@ -51,10 +57,14 @@ pub(super) fn pick(tx: &Transaction<'_>, queue: &str, max: usize, now: i64) -> r
         )?
         .query_map([queue], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
-    let mut waiting = tx.prepare_cached(
+    let by = match order {
+        Order::Forward => "visible",
+        Order::Reverse => "visible DESC",
+    };
+    let mut waiting = tx.prepare_cached(&format!(
         "SELECT visible, id FROM messages WHERE queue = ?1 AND grp = ?2 AND in_flight = ?3 AND visible <= ?4
-         ORDER BY visible LIMIT ?5",
-    )?;
+         ORDER BY {by} LIMIT ?5",
+    ))?;
     let mut busy = tx.prepare_cached(
         "SELECT count(*) FROM messages WHERE queue = ?1 AND grp = ?2 AND in_flight = 1 AND visible > ?3",
     )?;
@@ -72,7 +82,10 @@ pub(super) fn pick(tx: &Transaction<'_>, queue: &str, max: usize, now: i64) -> r
         if found.is_empty() {
             continue;
         }
-        found.sort_unstable_by(|a: &(i64, i64), b| b.cmp(a));
+        match order {
+            Order::Forward => found.sort_unstable_by(|a: &(i64, i64), b| b.cmp(a)),
+            Order::Reverse => found.sort_unstable(),
+        }
         let busy = if groups.len() == 1 { 0 } else { busy.query_row(params![queue, group, now], |row| row.get(0))? };
         fair.push(Group { busy, waiting: found });
     }
