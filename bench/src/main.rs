@@ -3,10 +3,12 @@
 mod backlog;
 mod chunks;
 mod end_to_end;
+mod faults;
 mod isolation;
 mod population;
 mod stats;
 
+use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
@@ -53,12 +55,15 @@ enum What {
         #[arg(long, default_value_t = 60)]
         seconds: u64,
     },
+    /// Runs the fault campaign: deliveries through the real binaries while everything fails now and then. Fails when something is lost,
+    /// goes to the wrong client, or is counted, shown or summed up wrong.
+    Faults(faults::Arguments),
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Error> {
+async fn main() -> Result<ExitCode, Error> {
     match Arguments::parse().what {
-        What::Backlog { rows, bytes } => backlog::run(rows, bytes).await,
+        What::Backlog { rows, bytes } => backlog::run(rows, bytes).await.map(|()| ExitCode::SUCCESS),
         What::Deliver { recipients, latency, rooms, seed } => {
             let latency = Duration::from_millis(latency);
             fastrand::seed(seed);
@@ -66,8 +71,12 @@ async fn main() -> Result<(), Error> {
                 "deliver: {recipients} recipients x 2 devices (SNS, FCM), {rooms} unread rooms, FCM answers after {latency:?}, seed {seed}\n"
             );
             chunks::run(recipients, rooms, latency).await?;
-            end_to_end::run(recipients, rooms, latency).await
+            end_to_end::run(recipients, rooms, latency).await?;
+            Ok(ExitCode::SUCCESS)
         }
-        What::Isolation { seconds } => isolation::run(Duration::from_secs(seconds)).await,
+        What::Faults(arguments) => {
+            Ok(if faults::run(&arguments).await? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        What::Isolation { seconds } => isolation::run(Duration::from_secs(seconds)).await.map(|()| ExitCode::SUCCESS),
     }
 }

@@ -390,7 +390,8 @@ impl Faults {
         let Rules { list, random, .. } = &mut *rules;
         for state in list.iter_mut() {
             let spent = state.rule.times.is_some_and(|times| state.fired >= times);
-            if state.rule.target != target || spent || !wanted(&state.rule.effect) || !fits(&state.rule.matching, call) {
+            if state.rule.target != target || spent || !wanted(&state.rule.effect) || !fits(&state.rule.matching, call)
+            {
                 continue;
             }
             if let Effect::Rewrite { from, .. } = &state.rule.effect

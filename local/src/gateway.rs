@@ -15,8 +15,8 @@ use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::BodyExt as _;
 
-use crate::invocation::{InvokeError, Invoker};
 use crate::aws::sqs::Queues;
+use crate::invocation::{InvokeError, Invoker};
 use crate::store::random_id;
 use event::{Answer, Arrival, Event};
 use routes::{Router, decode};

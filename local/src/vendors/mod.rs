@@ -183,7 +183,8 @@ impl Vendors {
             return None;
         }
         let request: Value = serde_json::from_slice(body).unwrap_or_default();
-        let call = Call { action: "send", token: request["message"]["token"].as_str(), tables: &[], body, caller: None };
+        let call =
+            Call { action: "send", token: request["message"]["token"].as_str(), tables: &[], body, caller: None };
         self.0.faults.meet(Target::Fcm, call).await
     }
 }

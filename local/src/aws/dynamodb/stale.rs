@@ -60,6 +60,9 @@ mod tests {
     #[test]
     fn a_clause_is_rewritten_wherever_it_stands() {
         let body = Bytes::from_static(br#"{"ConditionExpression":"a < :b AND c"}"#);
-        assert_eq!(rewritten(&body, "a < :b", "(a < :b OR a >= :b)"), r#"{"ConditionExpression":"(a < :b OR a >= :b) AND c"}"#);
+        assert_eq!(
+            rewritten(&body, "a < :b", "(a < :b OR a >= :b)"),
+            r#"{"ConditionExpression":"(a < :b OR a >= :b) AND c"}"#
+        );
     }
 }

@@ -95,7 +95,13 @@ impl Queues {
     /// The queues in this store.
     pub fn new(store: Store) -> Result<Self, StoreError> {
         store.prepare(SCHEMA)?;
-        Ok(Self(Arc::new(Inner { store, arrivals: Mutex::new(HashMap::new()), changes: Notify::new(), held: AtomicU64::new(0), paused: Mutex::default() })))
+        Ok(Self(Arc::new(Inner {
+            store,
+            arrivals: Mutex::new(HashMap::new()),
+            changes: Notify::new(),
+            held: AtomicU64::new(0),
+            paused: Mutex::default(),
+        })))
     }
 
     /// Makes a queue, or gives one that is there these settings. Its messages stay.
@@ -297,7 +303,7 @@ impl Queues {
     }
 
     /// The time by which messages are stamped, in milliseconds since 1970: the machine's, and what was let pass.
-    pub(crate) fn stamp_ms(&self) -> u64 {
+    pub fn stamp_ms(&self) -> u64 {
         u64::try_from(self.0.store.stamp()).unwrap_or_default()
     }
 
@@ -355,8 +361,7 @@ impl Queues {
         loop {
             let mut arrival = std::pin::pin!(arrivals.notified());
             arrival.as_mut().enable();
-            let received =
-                if self.is_paused(queue) { Vec::new() } else { self.take(queue, max, None, order(), true)? };
+            let received = if self.is_paused(queue) { Vec::new() } else { self.take(queue, max, None, order(), true)? };
             if !received.is_empty() || Instant::now() >= deadline {
                 return Ok(received);
             }

@@ -1,0 +1,139 @@
+//! What goes wrong: rules for the emulated services, and processes that are killed.
+
+use std::time::Duration;
+
+use clap::ValueEnum;
+use pushbell_local::faults::{Effect, Rule, Target};
+use pushbell_local::vendors::Vendors;
+use tokio::task::JoinHandle;
+
+use crate::stats;
+
+/// A guard of the product, which the campaign can take away outside the product's code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Guard {
+    /// A message's mark keeps it from being counted twice.
+    Mark,
+    /// What was claimed before the marks that are forgotten is not counted.
+    Trimmed,
+    /// A callback that comes twice is one task.
+    Claim,
+    /// A record that comes twice finds its result row, and sends nothing.
+    ResultRow,
+    /// A token that was registered just now is not deleted.
+    DeadToken,
+    /// A retry sends to the tokens that the client has now.
+    TokenReRead,
+}
+
+impl Guard {
+    /// The rules that take it away.
+    pub(super) fn removed(self) -> Vec<Rule> {
+        let rewrite = |from: &str, to: &str| {
+            Rule::new(Target::Dynamodb, Effect::Rewrite { from: from.to_owned(), to: to.to_owned() })
+        };
+        match self {
+            Self::Mark => vec![rewrite(
+                "NOT contains(m0, :m) AND NOT contains(m1, :m)",
+                "(NOT contains(m0, :m) OR contains(m0, :m))",
+            )],
+            Self::Trimmed => vec![rewrite("OR trimmed < :c)", "OR trimmed < :c OR trimmed >= :c)")],
+            Self::Claim => vec![rewrite(
+                "attribute_not_exists(pk) OR #ttl < :now",
+                "attribute_not_exists(pk) OR attribute_exists(pk) OR #ttl < :now",
+            )],
+            Self::ResultRow => vec![
+                rewrite("\"attribute_not_exists(pk)\"", "\"attribute_not_exists(pk) OR attribute_exists(pk)\""),
+                // No row of a chunk's attempt is ever found under this key.
+                rewrite("#c#", "#y#").action("GetItem").caller("deliver"),
+            ],
+            Self::DeadToken => vec![rewrite("#d.#a < :before", "(#d.#a < :before OR #d.#a >= :before)")],
+            Self::TokenReRead => {
+                vec![Rule::new(Target::Dynamodb, Effect::Stale).action("GetItem").caller("deliver")]
+            }
+        }
+    }
+}
+
+/// Everything at once, each now and then.
+pub(super) fn everything() -> Vec<Rule> {
+    let aws = |target, effect, rate| Rule::new(target, effect).rate(rate);
+    let (dynamodb, sqs, sns) = (Target::Dynamodb, Target::Sqs, Target::Sns);
+    let (fcm, oauth, mapping) = (Target::Fcm, Target::Oauth, Target::Mapping);
+    vec![
+        aws(mapping, Effect::Duplicate, 0.04),
+        aws(mapping, Effect::KeepRecords, 0.04),
+        aws(mapping, Effect::Reverse, 0.5),
+        // A claim that the table refuses three times over is done without, by design, and a repeat is a second task then. The campaign
+        // judges repeats, so claims fail less often.
+        aws(dynamodb, Effect::LoseAnswer, 0.02).action("PutItem").body_contains("\"c#demo"),
+        aws(dynamodb, Effect::Throttle, 0.02).action("PutItem").body_contains("\"c#demo"),
+        Rule::new(dynamodb, Effect::Pass).action("PutItem").body_contains("\"c#demo"),
+        aws(dynamodb, Effect::Throttle, 0.03),
+        aws(dynamodb, Effect::Conflict, 0.03),
+        aws(dynamodb, Effect::LoseAnswer, 0.02),
+        aws(dynamodb, Effect::LoseAnswer500, 0.01),
+        aws(dynamodb, Effect::Error500, 0.01),
+        aws(sqs, Effect::Refuse, 0.04),
+        aws(sqs, Effect::Error503, 0.02),
+        aws(sqs, Effect::LoseAnswer, 0.03),
+        aws(sqs, Effect::FailEntries { n: 3 }, 0.2).action("SendMessageBatch"),
+        aws(sns, Effect::Error500, 0.03),
+        aws(sns, Effect::Error503, 0.02),
+        aws(sns, Effect::Throttle, 0.03),
+        aws(sns, Effect::LoseAnswer, 0.02),
+        aws(sns, Effect::Cut, 0.01),
+        aws(fcm, Effect::Error503, 0.03),
+        aws(fcm, Effect::Error500, 0.02),
+        aws(fcm, Effect::Error429 { retry_after: 30 }, 0.02),
+        aws(fcm, Effect::LoseAnswer500, 0.02),
+        // Both end a connection with everybody else's requests on it.
+        aws(fcm, Effect::Cut, 0.001),
+        aws(fcm, Effect::LoseAnswer, 0.001),
+        // Longer than a send may last.
+        aws(fcm, Effect::Delay { ms: 6_000 }, 0.0005),
+        aws(oauth, Effect::Error503, 0.1),
+        aws(oauth, Effect::Error429 { retry_after: 10 }, 0.05),
+        aws(oauth, Effect::Cut, 0.05),
+        aws(Target::Secrets, Effect::Throttle, 0.05),
+    ]
+}
+
+/// Kills a process of the functions now and then, and takes the access tokens away, until it is dropped.
+pub(super) struct Killer(JoinHandle<()>);
+
+impl Killer {
+    /// `every`: the mean time between two kills.
+    pub(super) fn start(mut random: fastrand::Rng, every: Duration, vendors: Vendors) -> Self {
+        Self(tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(every.mul_f64(2.0 * random.f64())).await;
+                let victim = match random.u8(..20) {
+                    0..=11 => "deliver",
+                    12..=15 => "fan-out",
+                    16 => "generic-push",
+                    17 => "devices",
+                    _ => {
+                        vendors.revoke_tokens();
+                        continue;
+                    }
+                };
+                kill_one(victim, &mut random).await;
+            }
+        }))
+    }
+}
+
+impl Drop for Killer {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Ends one of a function's processes, which are this process's children, with SIGKILL.
+async fn kill_one(function: &str, random: &mut fastrand::Rng) {
+    if let Some(pid) = random.choice(stats::children(function)) {
+        // It may have ended by itself meanwhile.
+        let _ = tokio::process::Command::new("kill").args(["-9", &pid.to_string()]).status().await;
+    }
+}
