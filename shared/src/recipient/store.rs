@@ -298,20 +298,33 @@ impl Recipients {
         if let Some(room) = &counting.room {
             counted = unread_still(counted, &mut condition, room, counting);
         }
-        match self.conditional(counted.condition_expression(condition), false).await? {
-            Updated::Done(recipient) => Ok(recipient),
-            Updated::Refused(recipient) if recipient.has_mark(&counting.withdrawn) => Ok(recipient),
-            Updated::Refused(_) => {
-                let marked = self
-                    .update(app, client)
-                    .update_expression("SET g = if_not_exists(g, :now) ADD m0 :ws")
-                    .expression_attribute_values(":now", number(counting.clock.now().as_millis()))
-                    .expression_attribute_values(":ws", marks_value(&[&counting.withdrawn]));
-                match self.conditional(marked, false).await? {
-                    Updated::Done(recipient) | Updated::Refused(recipient) => Ok(recipient),
-                }
+        let counted = counted.condition_expression(condition);
+        let marked = self
+            .update(app, client)
+            .update_expression("SET g = if_not_exists(g, :now) ADD m0 :ws")
+            .expression_attribute_values(":now", number(counting.clock.now().as_millis()))
+            .expression_attribute_values(":ws", marks_value(&[&counting.withdrawn]));
+        // Message and withdrawal are often on their way together. One that is counted between the two updates is to be taken off after all.
+        let uncounted = marked
+            .clone()
+            .condition_expression("NOT contains(m0, :m) AND NOT contains(m1, :m)")
+            .expression_attribute_values(":m", mark_value(&counting.mark));
+        for _ in 0..CONFLICT_TRIES {
+            let recipient = match self.conditional(counted.clone(), false).await? {
+                Updated::Done(recipient) => return Ok(recipient),
+                Updated::Refused(recipient) => recipient,
+            };
+            if recipient.has_mark(&counting.withdrawn) {
+                return Ok(recipient);
+            }
+            // Counted, and read since: nothing is to be taken off.
+            let read = recipient.has_mark(&counting.mark);
+            let mark = if read { marked.clone() } else { uncounted.clone() };
+            if let Updated::Done(recipient) = self.conditional(mark, false).await? {
+                return Ok(recipient);
             }
         }
+        Err(StoreError::Conflict)
     }
 
     /// Keeps the SNS endpoint that was made for a device, if the device still has that token.

@@ -238,6 +238,23 @@ async fn a_withdrawn_message_leaves_the_badge_once_and_is_not_counted_afterwards
 }
 
 #[tokio::test]
+async fn a_message_and_its_withdrawal_at_the_same_time_leave_nothing() {
+    let store = store().await;
+    for n in 0..200 {
+        let both = message(&format!("m{n}"), T);
+        let (app, client) = (app(), client());
+        // The message comes a little later each time, so that sometimes it comes between the withdrawal's two updates.
+        let counted = async {
+            tokio::time::sleep(Duration::from_micros(20 * n)).await;
+            store.counts(&both).await
+        };
+        let (withdrawn, _) = tokio::join!(store.withdraw(&app, &client, &both), counted);
+        withdrawn.unwrap();
+        assert_eq!(store.badge().await, 0, "after {n}");
+    }
+}
+
+#[tokio::test]
 async fn a_withdrawal_after_reading_takes_nothing_from_newer_messages() {
     for reading in [Reading::Written(T), Reading::Accepted(T.plus(Duration::from_millis(1)))] {
         let store = store().await;
