@@ -1,6 +1,7 @@
 //! A campaign under way: what it can do to the stack, each deed noted.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::stream::{self, TryStreamExt as _};
@@ -21,6 +22,8 @@ const AT_ONCE: usize = 8;
 const MOST_ROUNDS: usize = 400;
 /// A little over the queues' visibility timeout.
 const TIMEOUT: Duration = Duration::from_secs(370);
+/// Between two times that all access tokens are taken away, in milliseconds of the services' clock.
+const BETWEEN_EXPIRIES: i64 = 60_000;
 /// How long nobody may get anything done before the campaign is called stuck.
 const STUCK: Duration = Duration::from_secs(120);
 /// The queues that functions work off, and where their records end that failed too often.
@@ -58,6 +61,10 @@ pub(super) struct Campaign {
     without: Option<Guard>,
     kills: Duration,
     killer: Option<Killer>,
+    /// The access tokens may be taken away once.
+    expire: Arc<AtomicBool>,
+    /// The services' time when that was last said.
+    said: AtomicI64,
     /// How often records were taken back from a dead-letter queue.
     pub(super) replayed: u64,
 }
@@ -74,6 +81,8 @@ impl Campaign {
             without,
             kills,
             killer: None,
+            expire: Arc::default(),
+            said: AtomicI64::new(0),
             replayed: 0,
         }
     }
@@ -86,7 +95,7 @@ impl Campaign {
     pub(super) fn break_everything(&mut self) -> Result<(), Error> {
         self.rules(chaos::everything())?;
         let random = self.random.fork();
-        self.killer = Some(Killer::start(random, self.kills, self.stack.vendors.clone()));
+        self.killer = Some(Killer::start(random, self.kills, self.stack.vendors.clone(), Arc::clone(&self.expire)));
         Ok(())
     }
 
@@ -275,6 +284,10 @@ impl Campaign {
     pub(super) fn note_clock(&self) {
         let (at, service) = (now(), i64::try_from(self.stack.aws.queues.stamp_ms()).unwrap_or_default());
         self.facts().clock.push((at, service - at));
+        if service - self.said.load(Ordering::Relaxed) > BETWEEN_EXPIRIES {
+            self.said.store(service, Ordering::Relaxed);
+            self.expire.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Waits until nobody works.
