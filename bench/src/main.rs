@@ -60,6 +60,9 @@ enum What {
     Faults(faults::Arguments),
 }
 
+/// The exit code of a campaign that has found something. One that could not be run has 1.
+const FOUND: u8 = 2;
+
 #[tokio::main]
 async fn main() -> Result<ExitCode, Error> {
     match Arguments::parse().what {
@@ -75,7 +78,7 @@ async fn main() -> Result<ExitCode, Error> {
             Ok(ExitCode::SUCCESS)
         }
         What::Faults(arguments) => {
-            Ok(if faults::run(&arguments).await? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+            Ok(if faults::run(&arguments).await? { ExitCode::SUCCESS } else { FOUND.into() })
         }
         What::Isolation { seconds } => isolation::run(Duration::from_secs(seconds)).await.map(|()| ExitCode::SUCCESS),
     }

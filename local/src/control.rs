@@ -6,6 +6,7 @@
 //! | `PUT /_local/phones/{channel}/{token}` `{"online": false, "dead": true}` | switches a phone, or ends its token |
 //! | `GET`, `PUT`, `POST`, `DELETE /_local/faults`, `DELETE /_local/faults/{id}` | lists, replaces, adds to, clears the rules; removes one |
 //! | `GET /_local/queues` | messages per queue: visible, in flight, delayed |
+//! | `PUT /_local/queues/{queue}` `{"paused": true}` | keeps a queue's records from its function, or hands them out again |
 //! | `POST /_local/queues/advance?seconds=900` | lets time pass for all queues; with `delayed=1` for delayed messages only |
 //! | `POST /_local/schedules/{function}` | runs a scheduled function now |
 //! | `POST /_local/functions/{function}/kill` | ends its processes (`--processes`) |
@@ -48,6 +49,7 @@ pub(crate) fn router(control: Arc<Control>) -> Router {
         .route("/_local/faults/{id}", delete(remove_fault))
         .route("/_local/queues", get(queues))
         .route("/_local/queues/advance", post(advance))
+        .route("/_local/queues/{queue}", put(pause))
         .route("/_local/schedules/{function}", post(tick))
         .route("/_local/functions/{function}/kill", post(kill))
         .route("/_local/tables/sweep", post(sweep))
@@ -154,6 +156,23 @@ async fn queues(State(control): State<Arc<Control>>) -> Answer {
         depths.insert(name, depth);
     }
     Ok(Json(depths).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct QueueState {
+    paused: bool,
+}
+
+async fn pause(
+    State(control): State<Arc<Control>>,
+    Path(queue): Path<String>,
+    state: Result<Json<QueueState>, JsonRejection>,
+) -> Answer {
+    let Json(state) = state?;
+    control.aws.queues.spec(&queue).map_err(|_| unknown("queue", &queue))?;
+    control.aws.queues.pause(&queue, state.paused);
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 #[derive(Deserialize)]

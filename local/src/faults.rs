@@ -494,6 +494,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_call_that_passes_meets_no_later_rule_and_one_without_the_text_is_not_rewritten() {
+        let faults = Faults::default();
+        let rewrite = Effect::Rewrite { from: "a < b".to_owned(), to: "a = a".to_owned() };
+        faults.add(Rule::new(Target::Dynamodb, Effect::Pass).caller("retry")).unwrap();
+        faults.add(Rule::new(Target::Dynamodb, rewrite.clone())).unwrap();
+        let mut seen = Call { body: b"if a < b", ..Call::default() };
+        assert_eq!(faults.meet(Target::Dynamodb, seen).await, Some(rewrite));
+        seen.caller = Some("retry");
+        assert_eq!(faults.meet(Target::Dynamodb, seen).await, None);
+        let other = Call { body: b"if a > b", ..Call::default() };
+        assert_eq!(faults.meet(Target::Dynamodb, other).await, None);
+    }
+
+    #[tokio::test]
     async fn every_part_of_a_match_must_fit() {
         let faults = Faults::default();
         let rule = Rule::new(Target::Dynamodb, Effect::Cut).table("tasks").body_contains("aaa");

@@ -264,6 +264,7 @@ mod tests {
     use super::*;
     use crate::aws::sqs::{Delayed, Outgoing, QueueSpec, Redrive};
     use crate::closing::closer;
+    use crate::faults::{Rule, Target};
     use crate::store::Store;
     use aws_lambda_events::event::sqs::SqsEvent;
     use serde_json::json;
@@ -391,6 +392,51 @@ mod tests {
         let bodies: Vec<_> = seen.lock().unwrap().concat();
         assert_eq!(bodies.iter().filter(|body| *body == "good").count(), 1);
         assert_eq!(bodies.iter().filter(|body| *body == "bad").count(), 2);
+    }
+
+    /// What a function sees of one message when this happens to each receive, until the queue is quiet.
+    async fn seen_when(effect: Effect) -> usize {
+        let queues = queues();
+        let seen = Arc::default();
+        let faults = Faults::default();
+        faults.add(Rule::new(Target::Mapping, effect).table("work")).unwrap();
+        let (closer, closing) = closer();
+        queues.pause("work", true);
+        let poller = tokio::spawn(run(queues.clone(), source(2), noting(&seen), faults, closing));
+        send(&queues, &["good"]);
+        queues.wait_until_quiet(&["work"]).await.unwrap();
+        assert_eq!(seen.lock().unwrap().len(), 0, "a paused queue is quiet and gives nothing");
+        queues.pause("work", false);
+        queues.wait_until_quiet(&["work"]).await.unwrap();
+        closer.close();
+        poller.await.unwrap();
+        let bodies: Vec<String> = seen.lock().unwrap().concat();
+        bodies.len() + 10 * usize::try_from(queues.depth("work").unwrap().in_flight).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_record_is_handed_out_twice_at_once_or_kept_where_it_is() {
+        assert_eq!(seen_when(Effect::Duplicate).await, 2);
+        assert_eq!(seen_when(Effect::KeepRecords).await, 11, "it was worked off, and is in flight still");
+    }
+
+    #[tokio::test]
+    async fn records_come_in_reverse_order() {
+        let queues = queues();
+        let seen = Arc::default();
+        let faults = Faults::default();
+        faults.add(Rule::new(Target::Mapping, Effect::Reverse)).unwrap();
+        send(&queues, &["1"]);
+        send(&queues, &["2"]);
+        queues.advance(Duration::from_secs(1)).unwrap();
+        send(&queues, &["3"]);
+        let (closer, closing) = closer();
+        let source = QueueSource { batch_size: 1, ..source(1) };
+        let poller = tokio::spawn(run(queues.clone(), source, noting(&seen), faults, closing));
+        queues.wait_until_quiet(&["work"]).await.unwrap();
+        closer.close();
+        poller.await.unwrap();
+        assert_eq!(seen.lock().unwrap().concat(), ["3", "2", "1"]);
     }
 
     #[tokio::test]

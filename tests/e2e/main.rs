@@ -12,6 +12,7 @@
 mod bad_input;
 mod bell;
 mod breaker;
+mod campaign;
 mod deliver;
 mod durability;
 mod faults;

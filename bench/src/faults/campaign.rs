@@ -309,16 +309,14 @@ impl Campaign {
         self.advance(TIMEOUT)
     }
 
-    /// Works everything off, with nothing going wrong any more. Records that failed too often are replayed, unless they are to be kept.
-    pub(super) async fn drain(&mut self, keep_dead_letters: bool) -> Result<(), Error> {
+    /// Works everything off, dead letters too, with nothing going wrong any more.
+    pub(super) async fn drain(&mut self) -> Result<(), Error> {
         for _ in 0..MOST_ROUNDS {
             self.quiet().await?;
             let _ = self.stack.tick("retry").await;
             self.quiet().await?;
-            if !keep_dead_letters {
-                self.replay().await?;
-                self.quiet().await?;
-            }
+            self.replay().await?;
+            self.quiet().await?;
             let mut waiting = look::deferred(&self.stack).await?;
             for (queue, _) in QUEUES {
                 let depth = self.stack.aws.queues.depth(queue)?;

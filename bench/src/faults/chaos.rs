@@ -76,6 +76,8 @@ pub(super) fn everything() -> Vec<Rule> {
         aws(dynamodb, Effect::LoseAnswer, 0.02),
         aws(dynamodb, Effect::LoseAnswer500, 0.01),
         aws(dynamodb, Effect::Error500, 0.01),
+        // Between a claim and its record: time to die.
+        aws(sqs, Effect::Delay { ms: 150 }, 0.05).caller("generic-push"),
         aws(sqs, Effect::Refuse, 0.04),
         aws(sqs, Effect::Error503, 0.02),
         aws(sqs, Effect::LoseAnswer, 0.03),
@@ -116,9 +118,9 @@ impl Killer {
                     vendors.revoke_tokens();
                 }
                 let victim = match random.u8(..18) {
-                    0..=11 => "deliver",
-                    12..=15 => "fan-out",
-                    16 => "generic-push",
+                    0..=10 => "deliver",
+                    11..=14 => "fan-out",
+                    15..=16 => "generic-push",
                     _ => "devices",
                 };
                 kill_one(victim, &mut random).await;

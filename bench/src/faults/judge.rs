@@ -44,7 +44,7 @@ pub(super) struct Verdict {
     /// Badges whose expectation was an interval.
     pub(super) intervals: u64,
     /// How many tasks each outcome had.
-    pub(super) outcomes: BTreeMap<String, u64>,
+    pub(super) outcomes: BTreeMap<String, i64>,
 }
 
 impl Verdict {
@@ -301,7 +301,7 @@ impl<'a> Court<'a> {
 
     fn stats(&self, verdict: &mut Verdict) {
         // Two tasks of one millisecond may draw the same number.
-        let mut expected: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
+        let mut expected: BTreeMap<u64, (i64, i64)> = BTreeMap::new();
         for (number, message) in self.facts.messages.iter().enumerate() {
             let mut lists: HashMap<&[usize], BTreeSet<u64>> = HashMap::new();
             let mut troubled: HashSet<&[usize]> = HashSet::new();
@@ -340,7 +340,7 @@ impl<'a> Court<'a> {
     }
 
     /// How many outcomes a client has in a task: one for each phone, and one without a phone.
-    fn targets(&self, client: usize, number: usize) -> (u64, u64) {
+    fn targets(&self, client: usize, number: usize) -> (i64, i64) {
         let what = &self.facts.messages[number];
         let Some(call) = what.call_for(client) else { return (0, 0) };
         if what.recalls.is_none() && self.facts.is_muted(client, &what.room) {
@@ -353,7 +353,7 @@ impl<'a> Court<'a> {
             self.facts.devices[**device].died.is_none() && self.facts.devices[**device].holds.iter().any(held)
         });
         let (all, steady) =
-            (u64::try_from(devices.len()).unwrap_or_default(), u64::try_from(there.count()).unwrap_or_default());
+            (i64::try_from(devices.len()).unwrap_or_default(), i64::try_from(there.count()).unwrap_or_default());
         let read = self.reads(client, &what.room).iter().any(|read| read.answered >= call.span.begun);
         if steady == all && !read && !what.recalled { (all.max(1), all.max(1)) } else { (1, all.max(1)) }
     }
@@ -376,3 +376,6 @@ impl<'a> Court<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

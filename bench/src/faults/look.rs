@@ -56,20 +56,11 @@ pub(super) async fn tokens(stack: &Stack) -> Result<BTreeMap<String, BTreeSet<St
 /// What the result rows of a task add up to.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Sums {
-    /// Final outcomes.
-    pub(super) finals: u64,
-    /// Of those, given up by an attempt before a replay.
-    pub(super) gave_up: u64,
-    /// Final outcomes of replays of what was given up.
-    pub(super) replayed: u64,
-    /// Recipients who were counted, and who were not because their message came too late.
-    pub(super) counted: u64,
-    pub(super) uncounted: u64,
-    pub(super) outcomes: BTreeMap<String, u64>,
+    /// Final outcomes. A replay takes back those of what was given up.
+    pub(super) finals: i64,
+    /// All outcomes by their names.
+    pub(super) outcomes: BTreeMap<String, i64>,
 }
-
-/// Attempts from here on are replays of what was given up.
-const REPLAYS: u64 = 500;
 
 /// The sums of all tasks, by their numbers.
 pub(super) async fn sums(stack: &Stack) -> Result<BTreeMap<u64, Sums>, Error> {
@@ -77,24 +68,14 @@ pub(super) async fn sums(stack: &Stack) -> Result<BTreeMap<u64, Sums>, Error> {
     for item in scan(stack, Table::Tasks).await? {
         let Some(task) = text(&item, "pk").strip_prefix("t#") else { continue };
         let Some(outcomes) = item.get("n").and_then(|n| n.as_m().ok()) else { continue };
-        let attempt: u64 = text(&item, "sk").rsplit('#').next().unwrap_or_default().parse()?;
         let sums = all.entry(task.parse()?).or_default();
-        let number = |value: &AttributeValue| value.as_n().ok().and_then(|n| n.parse::<u64>().ok()).unwrap_or_default();
         for (outcome, n) in outcomes {
-            let n = number(n);
+            let n: i64 = n.as_n().map_err(|_| "a counter that is no number")?.parse()?;
             *sums.outcomes.entry(outcome.clone()).or_default() += n;
-            match outcome.as_str() {
-                "pending" => {}
-                _ if attempt >= REPLAYS => sums.replayed += n,
-                "gave_up" => {
-                    sums.finals += n;
-                    sums.gave_up += n;
-                }
-                _ => sums.finals += n,
+            if outcome != "pending" {
+                sums.finals += n;
             }
         }
-        sums.counted += item.get("kc").map_or(0, number);
-        sums.uncounted += item.get("ku").map_or(0, number);
     }
     Ok(all)
 }

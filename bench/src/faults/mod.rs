@@ -14,7 +14,7 @@ mod report;
 
 use std::time::{Duration, Instant};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use pushbell_local::phones::Channel;
 use pushbell_local::stack::{Options, Processes, Stack};
 
@@ -39,9 +39,53 @@ pub(crate) struct Arguments {
     /// Mean time between two kills, in milliseconds.
     #[arg(long, default_value_t = 250)]
     kills: u64,
+    /// Only these parts, in their order; all of them when none is named.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<Phase>,
     /// Shows the functions' logs.
     #[arg(long)]
     output: bool,
+}
+
+/// A part of the campaign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Phase {
+    /// Groups of all sizes, repeats, recalls, reads and moves.
+    Bursts,
+    /// Five messages a second.
+    Busy,
+    /// Phones that move between a send and its retry.
+    Moves,
+    /// Phones that die, and phones that were called dead.
+    Deaths,
+    /// An hour in which nobody delivers.
+    Backlog,
+    /// Records that fail for good, and are replayed a day later.
+    Letters,
+}
+
+impl Phase {
+    async fn run(self, campaign: &mut Campaign, people: &People, deliveries: usize) -> Result<(), Error> {
+        match self {
+            Self::Bursts => phases::bursts(campaign, people, deliveries).await,
+            Self::Busy => phases::busy(campaign, people, deliveries).await,
+            Self::Moves => phases::moves(campaign, people).await,
+            Self::Deaths => phases::deaths(campaign, people).await,
+            Self::Backlog => phases::backlog(campaign, people).await,
+            Self::Letters => phases::dead_letters(campaign, people).await,
+        }
+    }
+
+    const fn says(self) -> &'static str {
+        match self {
+            Self::Bursts => "bursts to groups of all sizes",
+            Self::Busy => "five messages a second",
+            Self::Moves => "phones that move between send and retry",
+            Self::Deaths => "phones that die, and that do not",
+            Self::Backlog => "a backlog of an hour",
+            Self::Letters => "dead letters, replayed a day later",
+        }
+    }
 }
 
 /// The functions' clocks are ahead of everybody else's by so much when the campaign begins.
@@ -60,18 +104,12 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<bool, Error> {
     campaign.rules(Vec::new())?;
     let people = People::settle(&mut campaign, arguments.deliveries).await?;
     report::step("everybody is registered", started);
-    phases::bursts(&mut campaign, &people, arguments.deliveries).await?;
-    report::step("bursts to groups of all sizes", started);
-    phases::busy(&mut campaign, &people, arguments.deliveries).await?;
-    report::step("five messages a second", started);
-    phases::moves(&mut campaign, &people).await?;
-    report::step("phones that move between send and retry", started);
-    phases::deaths(&mut campaign, &people).await?;
-    report::step("phones that die, and that do not", started);
-    phases::backlog(&mut campaign, &people).await?;
-    report::step("a backlog of an hour", started);
-    phases::dead_letters(&mut campaign, &people).await?;
-    report::step("dead letters, replayed a day later", started);
+    for phase in Phase::value_variants() {
+        if arguments.only.is_empty() || arguments.only.contains(phase) {
+            phase.run(&mut campaign, &people, arguments.deliveries).await?;
+            report::step(phase.says(), started);
+        }
+    }
     phases::last_words(&mut campaign, &people).await?;
     report::step("a last message to everybody", started);
 
