@@ -81,5 +81,6 @@ async fn main() -> Result<ExitCode, Error> {
             Ok(if faults::run(&arguments).await? { ExitCode::SUCCESS } else { FOUND.into() })
         }
         What::Isolation { seconds } => isolation::run(Duration::from_secs(seconds)).await.map(|()| ExitCode::SUCCESS),
+        What::Faults(arguments) => Ok(if faults::run(&arguments).await? { ExitCode::SUCCESS } else { FOUND.into() }),
     }
 }

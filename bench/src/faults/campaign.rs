@@ -25,7 +25,7 @@ const TIMEOUT: Duration = Duration::from_secs(370);
 /// Between two times that all access tokens are taken away, in milliseconds of the services' clock.
 const BETWEEN_EXPIRIES: i64 = 60_000;
 /// How long nobody may get anything done before the campaign is called stuck.
-const STUCK: Duration = Duration::from_secs(120);
+const STUCK: Duration = Duration::from_secs(600);
 /// The queues that functions work off, and where their records end that failed too often.
 const QUEUES: [(&str, &str); 2] = [("DeliverQueue", "DeliverDeadLetters"), ("FanOutQueue", "FanOutDeadLetters")];
 
@@ -59,7 +59,7 @@ pub(super) struct Campaign {
     pub(super) random: fastrand::Rng,
     facts: Mutex<Facts>,
     without: Option<Guard>,
-    kills: Duration,
+    kills: u64,
     killer: Option<Killer>,
     /// The access tokens may be taken away once.
     expire: Arc<AtomicBool>,
@@ -70,7 +70,7 @@ pub(super) struct Campaign {
 }
 
 impl Campaign {
-    pub(super) fn new(stack: Stack, seed: u64, without: Option<Guard>, kills: Duration) -> Self {
+    pub(super) fn new(stack: Stack, seed: u64, without: Option<Guard>, kills: u64) -> Self {
         let caller = Caller::new(stack.url());
         stack.aws.faults.reseed(seed);
         Self {
@@ -95,7 +95,13 @@ impl Campaign {
     pub(super) fn break_everything(&mut self) -> Result<(), Error> {
         self.rules(chaos::everything())?;
         let random = self.random.fork();
-        self.killer = Some(Killer::start(random, self.kills, self.stack.vendors.clone(), Arc::clone(&self.expire)));
+        self.killer = Some(Killer::start(
+            random,
+            self.kills,
+            self.stack.phones.clone(),
+            self.stack.vendors.clone(),
+            Arc::clone(&self.expire),
+        ));
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use pushbell_local::faults::{Effect, Rule, Target};
+use pushbell_local::phones::Phones;
 use pushbell_local::vendors::Vendors;
 use tokio::task::JoinHandle;
 
@@ -103,17 +104,28 @@ pub(super) fn everything() -> Vec<Rule> {
     ]
 }
 
+/// How long nothing is pushed before something is killed all the same.
+const QUIET: Duration = Duration::from_secs(3);
+
 /// Kills a process of the functions now and then, and takes the access tokens away, until it is dropped.
 pub(super) struct Killer(JoinHandle<()>);
 
 impl Killer {
-    /// `every`: the mean time between two kills.
+    /// `pushes`: how many are accepted between two kills, in the mean. Work, not time: on a busy machine as much gets done between them.
     /// `expire`: an access token may be taken away. A worker whose fresh token is refused within half a minute calls the account out of
     /// order, so somebody lets more time pass than that before it is said again.
-    pub(super) fn start(mut random: fastrand::Rng, every: Duration, vendors: Vendors, expire: Arc<AtomicBool>) -> Self {
+    pub(super) fn start(
+        mut random: fastrand::Rng,
+        pushes: u64,
+        phones: Phones,
+        vendors: Vendors,
+        expire: Arc<AtomicBool>,
+    ) -> Self {
         Self(tokio::spawn(async move {
             loop {
-                tokio::time::sleep(every.mul_f64(2.0 * random.f64())).await;
+                let next = phones.accepted() + random.u64(1..=2 * pushes);
+                // Where nothing is pushed something is killed, too: a claim, a cut, a record that fails.
+                let _ = tokio::time::timeout(QUIET, phones.wait_until_accepted(next)).await;
                 if random.bool() && expire.swap(false, Ordering::Relaxed) {
                     vendors.revoke_tokens();
                 }

@@ -36,9 +36,9 @@ pub(crate) struct Arguments {
     /// Takes one of the product's guards away, outside the product's code. The campaign has to fail then.
     #[arg(long)]
     without: Option<Guard>,
-    /// Mean time between two kills, in milliseconds.
-    #[arg(long, default_value_t = 250)]
-    kills: u64,
+    /// Pushes between two kills, in the mean; without it, 400, and fewer in a small campaign.
+    #[arg(long)]
+    kills: Option<u64>,
     /// Only these parts, in their order; all of them when none is named.
     #[arg(long, value_delimiter = ',')]
     only: Vec<Phase>,
@@ -98,7 +98,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<bool, Error> {
     let started = Instant::now();
     let stack = Stack::start(Options { processes: Some(processes), ..Options::test() }).await?;
     stack.aws.queues.put_clock_back(CLOCK_OFF);
-    let kills = Duration::from_millis(arguments.kills.max(1));
+    let kills = arguments.kills.unwrap_or((arguments.deliveries as u64 / 250).clamp(50, 400)).max(1);
     let mut campaign = Campaign::new(stack, arguments.seed, arguments.without, kills);
     campaign.note_clock();
     campaign.rules(Vec::new())?;
