@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::stream::{self, TryStreamExt as _};
 use pushbell_local::aws::sqs::{Outgoing, Queues};
@@ -24,6 +24,8 @@ const MOST_ROUNDS: usize = 400;
 const TIMEOUT: Duration = Duration::from_secs(370);
 /// Between two times that all access tokens are taken away, in milliseconds of the services' clock.
 const BETWEEN_EXPIRIES: i64 = 60_000;
+/// So many records that are due need not be worked on before time is let pass.
+const FEW: u64 = 10;
 /// How long nobody may get anything done before the campaign is called stuck.
 const STUCK: Duration = Duration::from_secs(600);
 /// The queues that functions work off, and where their records end that failed too often.
@@ -61,6 +63,7 @@ pub(super) struct Campaign {
     without: Option<Guard>,
     kills: u64,
     killer: Option<Killer>,
+    stopped: bool,
     /// The access tokens may be taken away once.
     expire: Arc<AtomicBool>,
     /// The services' time when that was last said.
@@ -81,6 +84,7 @@ impl Campaign {
             without,
             kills,
             killer: None,
+            stopped: false,
             expire: Arc::default(),
             said: AtomicI64::new(0),
             replayed: 0,
@@ -279,11 +283,29 @@ impl Campaign {
         Ok(())
     }
 
-    /// Lets time pass; nobody may be working.
+    /// Lets time pass, and everybody go on after it; nobody may be working.
     pub(super) fn advance(&self, by: Duration) -> Result<(), Error> {
         self.stack.aws.queues.advance(by)?;
         self.note_clock();
+        self.go_on();
         Ok(())
+    }
+
+    /// Nobody delivers until [`Campaign::deliver_again`].
+    pub(super) fn stop_delivering(&mut self) {
+        self.stopped = true;
+        self.stack.aws.queues.pause(QUEUES[0].0, true);
+    }
+
+    pub(super) fn deliver_again(&mut self) {
+        self.stopped = false;
+        self.go_on();
+    }
+
+    fn go_on(&self) {
+        for (queue, _) in QUEUES.iter().skip(usize::from(self.stopped)) {
+            self.stack.aws.queues.pause(queue, false);
+        }
     }
 
     /// Notes by how much the services' clock is ahead.
@@ -306,29 +328,49 @@ impl Campaign {
         Ok(())
     }
 
+    /// Waits until nearly everything that is due was worked on, and lets nobody begin anything more: what is left over comes back after
+    /// seconds, so in a large campaign there is always somebody at work. [`Campaign::advance`] lets them go on.
+    pub(super) async fn rest(&self) -> Result<(), Error> {
+        let mut look = tokio::time::interval(Duration::from_millis(10));
+        let begun = Instant::now();
+        loop {
+            look.tick().await;
+            let mut due = 0;
+            for (queue, _) in QUEUES {
+                due += self.stack.aws.queues.depth(queue)?.visible;
+            }
+            if due <= FEW {
+                break;
+            }
+            if begun.elapsed() > STUCK {
+                return Err("nobody gets anything done any more".into());
+            }
+        }
+        QUEUES.iter().for_each(|(queue, _)| self.stack.aws.queues.pause(queue, true));
+        self.quiet().await
+    }
+
     /// Lets the visibility timeout pass once, with a run of the timer before it.
     pub(super) async fn turn(&self) -> Result<(), Error> {
-        self.quiet().await?;
+        self.rest().await?;
         // A run fails as long as a queue refuses, and leaves what was refused where it is.
         let _ = self.stack.tick("retry").await;
-        self.quiet().await?;
         self.advance(TIMEOUT)
     }
 
     /// Works everything off, dead letters too, with nothing going wrong any more.
     pub(super) async fn drain(&mut self) -> Result<(), Error> {
         for _ in 0..MOST_ROUNDS {
-            self.quiet().await?;
+            self.rest().await?;
             let _ = self.stack.tick("retry").await;
-            self.quiet().await?;
             self.replay().await?;
-            self.quiet().await?;
             let mut waiting = look::deferred(&self.stack).await?;
             for (queue, _) in QUEUES {
                 let depth = self.stack.aws.queues.depth(queue)?;
                 waiting += depth.visible + depth.in_flight + depth.delayed;
             }
             if waiting == 0 {
+                self.go_on();
                 return Ok(());
             }
             self.advance(TIMEOUT)?;

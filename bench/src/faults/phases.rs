@@ -178,11 +178,10 @@ pub(super) async fn busy(campaign: &mut Campaign, people: &People, deliveries: u
     for step in 0..messages.div_ceil(at_once) {
         let deeds = (0..at_once).map(|_| Deed::Send(letter("busy", &people.busy)));
         campaign.burst(deeds.collect()).await?;
-        campaign.quiet().await?;
+        campaign.rest().await?;
         if step % 6 == 5 {
             // A run fails as long as a queue refuses.
             let _ = campaign.stack.tick("retry").await;
-            campaign.quiet().await?;
         }
         campaign.advance(Duration::from_secs(STEP))?;
     }
@@ -287,7 +286,7 @@ async fn reborn(campaign: &mut Campaign, people: &People) -> Result<(), Error> {
 
 /// An hour in which nobody delivers.
 pub(super) async fn backlog(campaign: &mut Campaign, people: &People) -> Result<(), Error> {
-    campaign.stack.aws.queues.pause("DeliverQueue", true);
+    campaign.stop_delivering();
     for minute in 0..60 {
         campaign.send(&letter("backlog", &people.backlog)).await?;
         if minute % 20 == 0 {
@@ -297,7 +296,7 @@ pub(super) async fn backlog(campaign: &mut Campaign, people: &People) -> Result<
         campaign.advance(Duration::from_secs(60))?;
     }
     campaign.break_everything()?;
-    campaign.stack.aws.queues.pause("DeliverQueue", false);
+    campaign.deliver_again();
     campaign.turn().await?;
     campaign.turn().await?;
     campaign.mend()?;
