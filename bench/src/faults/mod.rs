@@ -88,12 +88,15 @@ impl Phase {
     }
 }
 
+/// Processes of each function. With everything failing now and then they mostly wait.
+const ENVIRONMENTS: usize = 12;
 /// The functions' clocks are ahead of everybody else's by so much when the campaign begins.
 const CLOCK_OFF: Duration = Duration::from_secs(3_600);
 
 /// Runs a campaign and prints what was found; whether everything holds.
 pub(crate) async fn run(arguments: &Arguments) -> Result<bool, Error> {
-    let processes = Processes { output: arguments.output, ..Processes::beside_this_binary()? };
+    let processes =
+        Processes { output: arguments.output, environments: ENVIRONMENTS, ..Processes::beside_this_binary()? };
     build(&processes)?;
     let started = Instant::now();
     let stack = Stack::start(Options { processes: Some(processes), ..Options::test() }).await?;
