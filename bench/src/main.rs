@@ -77,10 +77,7 @@ async fn main() -> Result<ExitCode, Error> {
             end_to_end::run(recipients, rooms, latency).await?;
             Ok(ExitCode::SUCCESS)
         }
-        What::Faults(arguments) => {
-            Ok(if faults::run(&arguments).await? { ExitCode::SUCCESS } else { FOUND.into() })
-        }
-        What::Isolation { seconds } => isolation::run(Duration::from_secs(seconds)).await.map(|()| ExitCode::SUCCESS),
         What::Faults(arguments) => Ok(if faults::run(&arguments).await? { ExitCode::SUCCESS } else { FOUND.into() }),
+        What::Isolation { seconds } => isolation::run(Duration::from_secs(seconds)).await.map(|()| ExitCode::SUCCESS),
     }
 }
