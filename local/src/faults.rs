@@ -404,11 +404,10 @@ impl Faults {
             }
             state.fired += 1;
             let effect = state.rule.effect.clone();
-            match effect {
-                Effect::Delay { ms } => delay += Duration::from_millis(ms),
-                Effect::Pass => return (delay, None),
-                other => return (delay, Some(other)),
-            }
+            let Effect::Delay { ms } = effect else {
+                return (delay, Some(effect).filter(|effect| *effect != Effect::Pass));
+            };
+            delay += Duration::from_millis(ms);
         }
         (delay, None)
     }

@@ -295,7 +295,7 @@ impl<'a> Court<'a> {
                 found.push((newer, format!("{name}: {id} was sent {} s and {newer} messages late", behind / 1000)));
             }
         }
-        found.sort_by(|a, b| b.0.cmp(&a.0));
+        found.sort_by_key(|(newer, _)| std::cmp::Reverse(*newer));
         found.into_iter().map(|(_, text)| text).collect()
     }
 

@@ -52,5 +52,5 @@ fn line(what: &str, n: usize) {
 }
 
 fn permille(part: u64, whole: u64) -> u64 {
-    if whole == 0 { 0 } else { part * 1_000 / whole }
+    (part * 1_000).checked_div(whole).unwrap_or_default()
 }
