@@ -67,6 +67,8 @@ async fn deferred(bell: &Bell) -> i32 {
     pushbell::aws::dynamodb(&env)
         .scan()
         .table_name(table)
+        .filter_expression("begins_with(pk, :shard)")
+        .expression_attribute_values(":shard", aws_sdk_dynamodb::types::AttributeValue::S("s#".to_owned()))
         .consistent_read(true)
         .send()
         .await
