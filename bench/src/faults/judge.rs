@@ -34,6 +34,8 @@ pub(super) struct Verdict {
     pub(super) not_counted: Vec<String>,
     /// Not counted, and so late that it need not have been.
     pub(super) uncounted: Vec<String>,
+    /// The messages of those clients that came so late: which of them were not counted, a badge does not tell.
+    pub(super) so_late: usize,
     /// Shown although it was muted or read before.
     pub(super) unwanted: Vec<String>,
     pub(super) stats: Vec<String>,
@@ -270,6 +272,7 @@ impl<'a> Court<'a> {
                         stragglers.len()
                     ));
                 }
+                verdict.so_late += stragglers.len();
                 verdict.uncounted.extend(stragglers.into_iter().take(missing));
             }
         }

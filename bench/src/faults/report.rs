@@ -35,6 +35,9 @@ pub(super) fn print(arguments: &Arguments, campaign: &Campaign, verdict: &Verdic
         found.iter().take(EXAMPLES).for_each(|example| println!("        {example}"));
     }
     line("uncounted: stragglers beyond the horizon", verdict.uncounted.len());
+    if verdict.so_late > 0 {
+        println!("        among {} of those clients that came so late; the latest ones:", verdict.so_late);
+    }
     verdict.uncounted.iter().for_each(|straggler| println!("        {straggler}"));
     println!();
     line("data messages that came twice (recalls)", usize::try_from(verdict.data_twice).unwrap_or(usize::MAX));
