@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use crate::bell::{Bell, text_message};
 use pushbell::env::Table;
-use pushbell_local::aws::sqs::Delayed;
 use pushbell_local::faults::{Effect, Rule, Target};
 
 /// What goes wrong, and how often.
@@ -31,14 +30,7 @@ async fn worked_off(bell: &Bell) {
     for _ in 0..200 {
         // A run fails as long as a queue refuses, and leaves what was refused where it is.
         let _ = bell.stack.tick("retry").await.unwrap();
-        // What failed stays in flight until its time is over; while pushes still come in, something is being worked on.
-        loop {
-            let before = bell.stack.phones.accepted();
-            let idle = tokio::time::timeout(Duration::from_millis(1_500), bell.stack.idle(Delayed::Ignored)).await;
-            if idle.is_ok() || bell.stack.phones.accepted() == before {
-                break;
-            }
-        }
+        bell.stack.quiet().await.unwrap();
         let waiting = ["DeliverQueue", "FanOutQueue"].map(|queue| bell.stack.aws.queues.depth(queue).unwrap());
         let nothing = waiting.iter().all(|depth| depth.visible + depth.in_flight + depth.delayed == 0);
         if nothing && deferred(bell).await == 0 {

@@ -85,7 +85,7 @@ impl Job<'_> {
             () = shutdown::calls_end() => return Sent::Later(Wish::default()),
         };
         metrics::sent(app, device.channel, verdict.class, Some(asked.elapsed()));
-        Box::pin(self.breaker.tell(device.channel, pass, verdict.class, self.clock.now())).await;
+        Box::pin(self.breaker.tell(device.channel, pass, verdict.class, started, self.clock.now())).await;
         if let Some(endpoint) = endpoint {
             Box::pin(self.keep(client, device, &endpoint)).await;
         }

@@ -1,7 +1,7 @@
 //! Circuit breakers, one per app and channel: a vendor that is down or throttles is left alone for a while, then asked by single sends.
 //!
 //! ```text
-//! closed ──10 failures, at least half of all, in 30 s──▶ open ──its time is over──▶ half-open: one probe at a time
+//! closed ──10 failures, half of all, over 1 s of 30 s──▶ open ──its time is over──▶ half-open: one probe at a time
 //!    ▲                                                   ▲  a quota that is used up opens at once    │
 //!    └────────────────the vendor answered────────────────┴───────────it did not: twice as long───────┘
 //! ```
@@ -164,8 +164,8 @@ impl Breaker {
         }
     }
 
-    /// Hears how a send ended that had this pass, and opens or closes the breaker when that is due.
-    pub async fn tell(&self, channel: Channel, pass: Pass, class: Class, now: Timestamp) {
+    /// Hears how a send ended that had this pass and was begun at `begun`, and opens or closes the breaker when that is due.
+    pub async fn tell(&self, channel: Channel, pass: Pass, class: Class, begun: Timestamp, now: Timestamp) {
         let health = Health::of(class);
         match (pass, health) {
             (Pass::Wait(_), _) => {}
@@ -177,7 +177,7 @@ impl Breaker {
                     let mut known = self.known();
                     let local = &mut known.channels[channel as usize];
                     // Sends that were under way when it opened tell nothing new.
-                    if local.open.is_some() { None } else { local.window.note(now, health) }
+                    if local.open.is_some() { None } else { local.window.note(begun, now, health) }
                 };
                 if let Some(after) = trips {
                     self.open(channel, now, after, None).await;

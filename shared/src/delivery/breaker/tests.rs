@@ -13,10 +13,15 @@ fn app() -> AppId {
     AppId::parse("demo").unwrap()
 }
 
-/// Fails ten sends, as an environment sees them.
+/// Hears of a send that took no time.
+async fn tell(breaker: &Breaker, channel: Channel, pass: Pass, class: Class, now: Timestamp) {
+    breaker.tell(channel, pass, class, now, now).await;
+}
+
+/// Fails ten sends that have hung, as an environment sees them.
 async fn fail(breaker: &Breaker, now: Timestamp) {
     for _ in 0..10 {
-        breaker.tell(Channel::Fcm, Pass::Free, DOWN, now).await;
+        breaker.tell(Channel::Fcm, Pass::Free, DOWN, now.minus(Duration::from_secs(5)), now).await;
     }
 }
 
@@ -49,7 +54,7 @@ async fn one_probe_at_a_time_finds_out_and_closes_for_everybody() {
     assert_eq!(one.pass(Channel::Fcm, at(11)).await, Pass::Wait(at(17)));
     assert_eq!(one.waits(Channel::Fcm, at(11)), Some(at(17)));
     assert_eq!(other.pass(Channel::Fcm, at(11)).await, Pass::Wait(at(17)), "across environments");
-    one.tell(Channel::Fcm, Pass::Probe, Class::DeadToken, at(12)).await;
+    tell(&one, Channel::Fcm, Pass::Probe, Class::DeadToken, at(12)).await;
     assert_eq!(one.pass(Channel::Fcm, at(12)).await, Pass::Free, "an answer is an answer");
     assert_eq!(other.pass(Channel::Fcm, at(21)).await, Pass::Free);
 }
@@ -60,12 +65,12 @@ async fn a_breaker_that_was_closed_elsewhere_stays_closed_whatever_was_under_way
     let (one, other) = (Breakers::new(&env).unwrap().of(&app()), Breakers::new(&env).unwrap().of(&app()));
     fail(&one, NOW).await;
     for _ in 0..200 {
-        one.tell(Channel::Fcm, Pass::Free, DOWN, at(1)).await;
+        tell(&one, Channel::Fcm, Pass::Free, DOWN, at(1)).await;
     }
     assert_eq!(other.pass(Channel::Fcm, at(10)).await, Pass::Probe);
-    other.tell(Channel::Fcm, Pass::Probe, Class::Delivered, at(10)).await;
+    tell(&other, Channel::Fcm, Pass::Probe, Class::Delivered, at(10)).await;
     assert_eq!(one.pass(Channel::Fcm, at(11)).await, Pass::Free);
-    one.tell(Channel::Fcm, Pass::Free, Class::Delivered, at(11)).await;
+    tell(&one, Channel::Fcm, Pass::Free, Class::Delivered, at(11)).await;
     assert_eq!(one.pass(Channel::Fcm, at(11)).await, Pass::Free);
     let third = Breakers::new(&env).unwrap().of(&app());
     assert_eq!(third.pass(Channel::Fcm, at(11)).await, Pass::Free);
@@ -75,7 +80,7 @@ async fn a_breaker_that_was_closed_elsewhere_stays_closed_whatever_was_under_way
 async fn what_an_environment_opened_itself_stays_open_though_the_row_does_not_say_so_yet() {
     let (env, client) = crate::test_tables::start().await;
     let breaker = Breakers::new(&env).unwrap().of(&app());
-    breaker.tell(Channel::Fcm, Pass::Free, Class::QuotaUntil(at(60)), NOW).await;
+    tell(&breaker, Channel::Fcm, Pass::Free, Class::QuotaUntil(at(60)), NOW).await;
     let key = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
     client.delete_item().table_name("tasks").key("pk", key("b#demo")).key("sk", key("-")).send().await.unwrap();
     assert_eq!(breaker.pass(Channel::Fcm, at(30)).await, Pass::Wait(at(60)));
@@ -88,7 +93,7 @@ async fn a_failed_probe_opens_for_twice_as_long_and_a_lost_one_is_followed_by_an
     let (one, other) = (Breakers::new(&env).unwrap().of(&app()), Breakers::new(&env).unwrap().of(&app()));
     fail(&one, NOW).await;
     assert_eq!(one.pass(Channel::Fcm, at(10)).await, Pass::Probe);
-    one.tell(Channel::Fcm, Pass::Probe, DOWN, at(15)).await;
+    tell(&one, Channel::Fcm, Pass::Probe, DOWN, at(15)).await;
     assert_eq!(one.pass(Channel::Fcm, at(16)).await, Pass::Wait(at(35)));
     assert_eq!(one.pass(Channel::Fcm, at(35)).await, Pass::Probe);
     // It dies with its environment.
@@ -100,11 +105,11 @@ async fn a_failed_probe_opens_for_twice_as_long_and_a_lost_one_is_followed_by_an
 async fn a_quota_that_is_used_up_opens_at_once_and_a_retry_after_is_kept() {
     let (env, _) = crate::test_tables::start().await;
     let breaker = Breakers::new(&env).unwrap().of(&app());
-    breaker.tell(Channel::Xiaomi, Pass::Free, Class::QuotaUntil(at(7_200)), NOW).await;
+    tell(&breaker, Channel::Xiaomi, Pass::Free, Class::QuotaUntil(at(7_200)), NOW).await;
     assert_eq!(breaker.pass(Channel::Xiaomi, at(100)).await, Pass::Wait(at(7_200)));
     for _ in 0..10 {
         let throttled = Class::Throttled { after: Some(Duration::from_secs(120)) };
-        breaker.tell(Channel::Fcm, Pass::Free, throttled, NOW).await;
+        breaker.tell(Channel::Fcm, Pass::Free, throttled, NOW.minus(Duration::from_secs(1)), NOW).await;
     }
     assert_eq!(breaker.pass(Channel::Fcm, at(1)).await, Pass::Wait(at(120)));
 }
@@ -119,7 +124,7 @@ async fn without_the_table_an_environment_goes_by_what_it_knows() {
     assert_eq!(breaker.pass(Channel::Fcm, at(1)).await, Pass::Wait(at(10)));
     assert_eq!(breaker.pass(Channel::Fcm, at(10)).await, Pass::Probe);
     assert_eq!(breaker.pass(Channel::Fcm, at(11)).await, Pass::Wait(at(17)), "one at a time");
-    breaker.tell(Channel::Fcm, Pass::Probe, Class::Delivered, at(12)).await;
+    tell(&breaker, Channel::Fcm, Pass::Probe, Class::Delivered, at(12)).await;
     assert_eq!(breaker.pass(Channel::Fcm, at(12)).await, Pass::Free);
 }
 
