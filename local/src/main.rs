@@ -48,7 +48,9 @@ fn log() {
     let ours = filter_fn(|event| {
         *event.level() <= tracing::Level::WARN || OUR_CRATES.iter().any(|own| event.target().starts_with(own))
     });
-    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_filter(wanted.and(ours));
+    let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colours);
+    let layer = layer.with_filter(wanted.and(ours));
     tracing_subscriber::registry().with(layer).init();
 }
 

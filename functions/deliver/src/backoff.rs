@@ -9,6 +9,8 @@ use pushbell::time::Timestamp;
 
 /// Tries of an answer that is in no table: a few, then it is given up (and can be replayed, once somebody has put it into one).
 const UNRECOGNISED: u32 = 5;
+/// What waited for a vendor comes back over so long.
+const PAUSED: Duration = Duration::from_secs(60);
 
 /// The wait that a recipient's devices ask for, joined: the longest of what their vendors said.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -67,6 +69,12 @@ pub(crate) fn is_hopeless(class: Class, tries: u32) -> bool {
     class == Class::Unrecognised && tries >= UNRECOGNISED
 }
 
+/// When a chunk is looked at again that waits for vendors until then: spread over a minute, within the message's time.
+pub(crate) fn after_pause(until: Timestamp, expiry: Timestamp, random: f64) -> Timestamp {
+    let last = expiry.minus(Duration::from_secs(1)).max(until);
+    until.plus(PAUSED.mul_f64(random)).min(last)
+}
+
 /// When a chunk is tried again whose first recipient may be tried at `earliest`: exponential backoff with full jitter from there, within
 /// the message's time. `random` is in 0..=1.
 pub(crate) fn due(
@@ -112,6 +120,15 @@ mod tests {
             "it waited nine times, and was sent once"
         );
         assert!(is_given_up(&retry, Attempt::from_number(1), 2, None, NOW, LATER));
+    }
+
+    #[test]
+    fn what_waited_for_a_vendor_comes_back_within_a_minute_and_before_its_end() {
+        let until = NOW.plus(Duration::from_secs(300));
+        assert_eq!(after_pause(until, LATER, 0.0), until);
+        assert_eq!(after_pause(until, LATER, 1.0), until.plus(Duration::from_secs(60)));
+        let end = until.plus(Duration::from_secs(10));
+        assert_eq!(after_pause(until, end, 1.0), until.plus(Duration::from_secs(9)));
     }
 
     #[test]

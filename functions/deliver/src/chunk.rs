@@ -154,7 +154,14 @@ impl Batch<'_> {
             message: &chunk.message,
             to: chunk.to.clone(),
         };
-        let due = backoff::due(&job.settings.retry, chunk.attempt, until, job.expiry, fastrand::f64());
+        for target in &chunk.to {
+            if let Target::Left { channels, .. } = target {
+                for channel in channels {
+                    metrics::count(Metric::BreakerPaused, Of::Channel(&chunk.message.origin.app, *channel), 1);
+                }
+            }
+        }
+        let due = backoff::after_pause(until, job.expiry, fastrand::f64());
         self.put(Queue::Deliver, &again, due, self.clock.now()).await
     }
 

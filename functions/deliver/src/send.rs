@@ -54,7 +54,7 @@ impl Job<'_> {
         };
         let app = &self.chunk.message.origin.app;
         let Some(road) = road else {
-            metrics::sent(app, device.channel, Class::Misconfigured, None);
+            // No metric: an app that has devices of a channel and was never set up for it would raise an alarm for ever.
             self.log(device, Class::Misconfigured, "no_credentials");
             return Sent::NotSetUp;
         };

@@ -103,7 +103,8 @@ pub async fn handle(state: &State, request: Request) -> Response<Body> {
         response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
     }
     let app = call.app.get().map(AppId::as_str).unwrap_or_default();
-    let (status, ms) = (response.status().as_u16(), begun.elapsed().as_millis());
+    let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let status = response.status().as_u16();
     // The route, never the path: that holds secrets and names of persons.
     tracing::info!(route = call::route(&request), app, status, ms, "call answered");
     response

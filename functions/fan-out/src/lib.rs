@@ -57,7 +57,9 @@ pub async fn handle(state: &State, event: SqsEvent, _deadline: Instant) -> SqsBa
     for (record, end) in event.records.iter().zip(ends) {
         if let Err(error) = end {
             let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-            tracing::error!(error = %error, source, metric = "record_failed", "the record comes again");
+            // The record's group is its app, whatever is wrong with its body.
+            let app = record.attributes.get("MessageGroupId").map(String::as_str);
+            tracing::error!(app, error = %error, source, metric = "record_failed", "the record comes again");
             let mut failure = BatchItemFailure::default();
             failure.item_identifier = record.message_id.clone().unwrap_or_default();
             response.batch_item_failures.push(failure);

@@ -152,7 +152,7 @@ impl Refusal {
 fn log(route: &str, app: Option<&AppId>, done: &Result<Done, Refusal>, status: StatusCode, begun: Instant) {
     let app = app.map(AppId::as_str).unwrap_or_default();
     let status = status.as_u16();
-    let ms = begun.elapsed().as_millis();
+    let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     match done {
         Ok(Done::Queued(task, accepted, left_out)) => tracing::info!(
             route,

@@ -88,7 +88,10 @@ pub async fn handle(state: &State, tick: &Tick, deadline: Instant) -> Result<(),
         tracing::warn!(error = %error, "the next run waits until the lease of this one has ended");
     }
     report(&tally, clock.now());
-    end(tally)
+    end(tally).inspect_err(|error| {
+        let source = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+        tracing::error!(error = %error, source, "the run has failed");
+    })
 }
 
 fn report(tally: &Tally, now: Timestamp) {

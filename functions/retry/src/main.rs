@@ -13,7 +13,9 @@ async fn main() -> Result<(), Error> {
     let state: &'static retry::State = Box::leak(Box::new(retry::State::new(&Environment::from_process()?)?));
     let runtime = Runtime::new(service_fn(move |event: LambdaEvent<retry::Tick>| async move {
         let left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or(Duration::ZERO);
-        Ok::<_, Error>(recording(retry::handle(state, &event.payload, Instant::now() + left)).await?)
+        let run = recording(retry::handle(state, &event.payload, Instant::now() + left)).await;
+        // The handler has logged it with its sources; the runtime writes what it is given as it is debugged.
+        run.map_err(|error| Error::from(error.to_string()))
     }));
     pushbell::shutdown::serve(runtime).await
 }

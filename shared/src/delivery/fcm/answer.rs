@@ -11,6 +11,9 @@ use crate::delivery::{Class, Verdict};
 /// A throttled sender without a `Retry-After` waits so long: the quota is refilled every minute.
 const MINUTE: Duration = Duration::from_secs(60);
 
+/// The token belongs to another project than the account.
+pub(super) const OTHER_PROJECT: &str = "SENDER_ID_MISMATCH";
+
 /// What follows from a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Then {
@@ -39,8 +42,8 @@ const TABLE: [(u16, &str, About, Then); 16] = [
     (404, "NOT_FOUND", About::Anything, Then::DeadToken),
     (400, "INVALID_ARGUMENT", About::Token, Then::DeadToken),
     (400, "INVALID_ARGUMENT", About::Anything, Then::BadMessage),
-    // The token is another project's: dead for this app. The code is kept in the outcome: many of them are an alarm.
-    (403, "SENDER_ID_MISMATCH", About::Anything, Then::DeadToken),
+    // The token is another project's: dead for this app, if the account is the app's.
+    (403, OTHER_PROJECT, About::Anything, Then::DeadToken),
     (403, "PERMISSION_DENIED", About::Anything, Then::Misconfigured),
     (401, "UNAUTHENTICATED", About::Anything, Then::Unauthorized),
     (401, "THIRD_PARTY_AUTH_ERROR", About::Anything, Then::Misconfigured),

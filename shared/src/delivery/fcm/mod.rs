@@ -6,6 +6,7 @@ mod payload;
 mod tests;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -37,6 +38,8 @@ struct Account {
     vendor: FcmVendor,
     address: Address,
     oauth: oauth::Account,
+    /// FCM has delivered for it: it is the project of this app's tokens.
+    proven: AtomicBool,
 }
 
 impl Account {
@@ -46,6 +49,19 @@ impl Account {
             && own.project_id == other.project_id
             && own.token_uri == other.token_uri
             && own.private_key.expose() == other.private_key.expose()
+    }
+}
+
+impl Account {
+    /// "The token is another project's" may as well mean that the account is: a wrong key file would cost an app all of its tokens. So it
+    /// is believed of a token only after the account has delivered to another.
+    fn judge(&self, verdict: Verdict) -> Verdict {
+        if verdict.class == Class::Delivered {
+            self.proven.store(true, Ordering::Relaxed);
+        } else if verdict.code == answer::OTHER_PROJECT && !self.proven.load(Ordering::Relaxed) {
+            return Verdict { class: Class::Misconfigured, ..verdict };
+        }
+        verdict
     }
 }
 
@@ -101,7 +117,7 @@ impl Fcm {
                 (header::AUTHORIZATION, bearer.value().clone()),
             ];
             let verdict = match self.pool.post(&account.address, &headers, body.clone(), DEADLINE).await {
-                Ok(answer) => answer::verdict(&answer),
+                Ok(answer) => account.judge(answer::verdict(&answer)),
                 Err(error) => return error.verdict(),
             };
             if verdict.class != Class::Unauthorized {
@@ -126,7 +142,7 @@ impl Fcm {
         let project = &vendor.service_account.project_id;
         let address = Address::parse(&format!("{endpoint}/v1/projects/{project}/messages:send")).ok()?;
         let oauth = oauth::Account::new(vendor.service_account.clone());
-        let account = Arc::new(Account { vendor: vendor.clone(), address, oauth });
+        let account = Arc::new(Account { vendor: vendor.clone(), address, oauth, proven: AtomicBool::new(false) });
         if accounts.len() >= MOST_ACCOUNTS {
             accounts.clear();
         }

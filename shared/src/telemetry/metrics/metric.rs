@@ -187,6 +187,7 @@ impl Metric {
             | Self::LeftOver
             | Self::RecipientLeftOver
             | Self::DeadTokenLeft
+            | Self::RecordFailed
             | Self::QueueRefused
             | Self::Unclaimed
             | Self::VerifyUrlFailed
@@ -199,7 +200,6 @@ impl Metric {
             | Self::RetryRefused
             | Self::RetryBacklog
             | Self::OldestDueAge
-            | Self::RecordFailed
             | Self::NoAccessToken
             | Self::DeferredUnreadable
             | Self::ImkitIgnored => Shape::Whole,

@@ -166,3 +166,28 @@ async fn what_a_vendor_answers_reaches_the_verdict() {
     let verdict = fcm.send(&nowhere, &prepared, &Token::parse("tok").unwrap(), &patch(None), NOW).await;
     assert_eq!((verdict.class, &*verdict.code), (Class::Misconfigured, "endpoint"));
 }
+
+#[tokio::test]
+async fn another_project_s_account_kills_no_token() {
+    static WRONG: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(true);
+    let (server, _) = vendor_that(|_, _| {
+        if !WRONG.load(Ordering::SeqCst) {
+            return Reply::ok();
+        }
+        let details = [
+            json!({"@type": "type.googleapis.com/google.firebase.fcm.v1.FcmError", "errorCode": "SENDER_ID_MISMATCH"}),
+        ];
+        Reply::json(
+            403,
+            &json!({"error": {"code": 403, "status": "PERMISSION_DENIED", "message": "", "details": details}}),
+        )
+    })
+    .await;
+    let fcm = Fcm::new();
+    let verdict = send(&fcm, &server, NOW).await;
+    assert_eq!((verdict.class, &*verdict.code), (Class::Misconfigured, "SENDER_ID_MISMATCH"));
+    WRONG.store(false, Ordering::SeqCst);
+    assert_eq!(send(&fcm, &server, NOW).await, Verdict::DELIVERED);
+    WRONG.store(true, Ordering::SeqCst);
+    assert_eq!(send(&fcm, &server, NOW).await.class, Class::DeadToken, "the account is this app's: the token is not");
+}
