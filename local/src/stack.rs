@@ -270,25 +270,19 @@ impl Stack {
     /// Waits until all work that is due is done: no queue that a function works off holds a message, visible or in
     /// flight. Messages with a delay that has not run out count only when asked for.
     pub async fn idle(&self, delayed: Delayed) -> Result<(), StackError> {
-        let worked_off: Vec<&str> = self
-            .template
-            .functions
-            .iter()
-            .flat_map(|function| function.queues.iter().map(|source| source.queue.as_str()))
-            .collect();
-        Ok(self.aws.queues.wait_until_empty(&worked_off, delayed).await?)
+        Ok(self.aws.queues.wait_until_empty(&self.worked_off(), delayed).await?)
+    }
+
+    /// The queues that functions work off.
+    fn worked_off(&self) -> Vec<&str> {
+        let sources = self.template.functions.iter().flat_map(|function| &function.queues);
+        sources.map(|source| source.queue.as_str()).collect()
     }
 
     /// Waits until nobody works on a queue: none that a function works off has a message that is due, and no batch of one is with a
     /// function. What failed may be in flight, and what is delayed may wait. Time may be let pass now.
     pub async fn quiet(&self) -> Result<(), StackError> {
-        let worked_off: Vec<&str> = self
-            .template
-            .functions
-            .iter()
-            .flat_map(|function| function.queues.iter().map(|source| source.queue.as_str()))
-            .collect();
-        Ok(self.aws.queues.wait_until_quiet(&worked_off).await?)
+        Ok(self.aws.queues.wait_until_quiet(&self.worked_off()).await?)
     }
 
     /// Takes no more work, lets what is under way finish within the grace, then ends everything. Kept files are

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_dynamodb::types::AttributeValue;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_http_client::{Builder, tls};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
@@ -75,6 +76,16 @@ pub fn sns(env: &Environment) -> aws_sdk_sns::Client {
 #[must_use]
 pub fn secrets(env: &Environment) -> aws_sdk_secretsmanager::Client {
     aws_sdk_secretsmanager::Client::new(&config(env, Service::SecretsManager))
+}
+
+/// A string attribute.
+pub(crate) fn text(value: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(value.into())
+}
+
+/// A number attribute.
+pub(crate) fn number(value: impl std::fmt::Display) -> AttributeValue {
+    AttributeValue::N(value.to_string())
 }
 
 /// TLS for everything that is not AWS: ring, and the system's root certificates, read once and not before the first use.

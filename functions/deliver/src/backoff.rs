@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pushbell::app::RetrySettings;
-use pushbell::delivery::{Class, asked_wait};
+use pushbell::delivery::Class;
 use pushbell::task::Attempt;
 use pushbell::time::Timestamp;
 
@@ -23,7 +23,7 @@ impl Wish {
     /// What a verdict's class asks for.
     pub(crate) fn of(class: Class) -> Self {
         match class {
-            Class::Retry { after } | Class::Throttled { after } => Self { after: after.map(asked_wait), until: None },
+            Class::Retry { after } | Class::Throttled { after } => Self { after, until: None },
             Class::QuotaUntil(until) => Self::until(until),
             Class::Delivered
             | Class::DeadToken
@@ -146,14 +146,12 @@ mod tests {
     }
 
     #[test]
-    fn a_vendor_s_own_wait_is_kept_within_bounds() {
+    fn a_vendor_s_own_wait_is_kept() {
         let asks = |after| {
             let wish = Wish::of(Class::Throttled { after: Some(Duration::from_secs(after)) });
             wish.not_before(NOW).map(|at| at.since(NOW).as_secs())
         };
-        assert_eq!(asks(1), Some(10));
         assert_eq!(asks(77), Some(77));
-        assert_eq!(asks(86_400), Some(3_600));
         assert_eq!(Wish::of(Class::Unrecognised).not_before(NOW), None);
         let quota = Wish::of(Class::QuotaUntil(NOW.plus(Duration::from_secs(7_200))));
         let both = quota.and(Wish::of(Class::Retry { after: Some(Duration::from_secs(20)) }));

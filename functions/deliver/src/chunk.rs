@@ -14,7 +14,7 @@ use pushbell::id::{Mark, RoomKey};
 use pushbell::message::{Badge, Kind, Message, Source};
 use pushbell::queue;
 use pushbell::recipient::{Counting, names};
-use pushbell::task::{Attempt, Chunk, Leftovers, Outcome, Put, ResultRow, Target};
+use pushbell::task::{Chunk, Leftovers, Outcome, Put, ResultRow, Target};
 use pushbell::telemetry::metrics::{self, Metric, Of};
 use pushbell::time::{QueueClock, Timestamp};
 use tokio::sync::OnceCell;
@@ -121,16 +121,7 @@ impl Batch<'_> {
     /// Queues what a result row left over, under the chunk's next attempt. `repeat`: it may have been queued before.
     async fn hand_back(&self, chunk: &Chunk<Message>, row: &ResultRow, repeat: bool) -> Result<(), RecordError> {
         let now = self.clock.now();
-        let next = |to: &[Target], attempt: Attempt, given_up| Chunk {
-            key: chunk.key.clone(),
-            seq: chunk.seq,
-            attempt,
-            given_up,
-            claimed_at: chunk.claimed_at,
-            repeat,
-            message: &chunk.message,
-            to: to.to_vec(),
-        };
+        let next = |to: &[Target], attempt, given_up| Chunk { given_up, repeat, ..chunk.again(attempt, to.to_vec()) };
         if !row.given_up.is_empty() {
             let given_up = next(&row.given_up, chunk.attempt.replay(), true);
             self.put(Queue::DeadLetters, &given_up, now, now).await?;
@@ -144,25 +135,16 @@ impl Batch<'_> {
     /// Queues a chunk once more as it is, because nothing of it may be tried yet. It is no attempt: nothing is read or written but the
     /// queue, however long a vendor is down.
     async fn postpone(&self, chunk: &Chunk<Message>, job: &Job<'_>, until: Timestamp) -> Result<(), RecordError> {
-        let again = Chunk {
-            key: chunk.key.clone(),
-            seq: chunk.seq,
-            attempt: chunk.attempt,
-            given_up: chunk.given_up,
-            claimed_at: chunk.claimed_at,
-            repeat: true,
-            message: &chunk.message,
-            to: chunk.to.clone(),
-        };
+        let (app, now) = (&chunk.message.origin.app, self.clock.now());
         for target in &chunk.to {
-            if let Target::Left { channels, .. } = target {
-                for channel in channels {
-                    metrics::count(Metric::BreakerPaused, Of::Channel(&chunk.message.origin.app, *channel), 1);
-                }
+            let Target::Left { channels, .. } = target else { continue };
+            for channel in channels.iter().filter(|channel| job.breaker.waits(**channel, now).is_some()) {
+                metrics::count(Metric::BreakerPaused, Of::Channel(app, *channel), 1);
             }
         }
+        let again = Chunk { repeat: true, ..chunk.again(chunk.attempt, chunk.to.clone()) };
         let due = backoff::after_pause(until, job.expiry, fastrand::f64());
-        self.put(Queue::Deliver, &again, due, self.clock.now()).await
+        self.put(Queue::Deliver, &again, due, now).await
     }
 
     async fn put(
@@ -317,7 +299,8 @@ impl Job<'_> {
 /// How the recipients were counted, and what is not done with. Sends are measured where they are made.
 fn measure(row: &ResultRow) {
     let of = Of::App(&row.app);
-    let outcome = |outcome| row.counters().get(&outcome).and_then(|n| u64::try_from(*n).ok()).unwrap_or_default();
+    let counters = row.counters();
+    let outcome = |outcome| counters.get(&outcome).and_then(|n| u64::try_from(*n).ok()).unwrap_or_default();
     metrics::count(Metric::Counted, Of::Everything, row.tally.counted.into());
     metrics::count(Metric::Repeat, of, row.tally.repeat.into());
     metrics::count(Metric::Uncounted, of, row.tally.uncounted.into());

@@ -161,12 +161,6 @@ impl Class {
     }
 }
 
-/// A vendor's own wait (`Retry-After`), within bounds: 10 s, so that nobody is hammered at a word of 0, to 1 h.
-#[must_use]
-pub fn asked_wait(after: Duration) -> Duration {
-    after.clamp(Duration::from_secs(10), Duration::from_secs(60 * 60))
-}
-
 /// A class, and the vendor's own word for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {

@@ -13,6 +13,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnConsumedC
 use super::marks::rotation_is_due;
 use super::units::Units;
 use super::{MOST_ROOMS, Recipient, names};
+pub(super) use crate::aws::{number, text};
 use crate::env::{EnvError, Environment, Table};
 use crate::id::{AppId, ClientId, DeviceKey, Mark, RoomKey, Token};
 use crate::time::{QueueClock, Timestamp};
@@ -96,14 +97,6 @@ pub struct Recipients {
     pub(super) client: Client,
     pub(super) table: String,
     units: Option<Units>,
-}
-
-pub(super) fn text(value: impl Into<String>) -> AttributeValue {
-    AttributeValue::S(value.into())
-}
-
-pub(super) fn number(value: impl std::fmt::Display) -> AttributeValue {
-    AttributeValue::N(value.to_string())
 }
 
 fn mark_value(mark: &Mark) -> AttributeValue {

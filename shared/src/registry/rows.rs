@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::{Registry, RegistryError};
+pub(super) use crate::aws::{number, text};
 use crate::delivery::Channel;
 use crate::id::{AppId, ClientId, DeviceKey, Token, digest};
 use crate::recipient::{Device, Recipient, names};
@@ -32,14 +33,6 @@ pub(super) const GENERATION: &str = "dv";
 pub(super) const DEVICE_TOKEN: &str = "t";
 pub(super) const DEVICE_REGISTERED_AT: &str = "a";
 pub(super) const DEVICE_ENDPOINT: &str = "e";
-
-pub(super) fn text(value: impl Into<String>) -> AttributeValue {
-    AttributeValue::S(value.into())
-}
-
-pub(super) fn number(value: u64) -> AttributeValue {
-    AttributeValue::N(value.to_string())
-}
 
 pub(super) fn new_generation() -> AttributeValue {
     let random = fastrand::u64(..).to_be_bytes();

@@ -49,6 +49,23 @@ pub struct Chunk<M> {
     pub to: Vec<Target>,
 }
 
+impl<M> Chunk<M> {
+    /// The chunk once more, as another try of `to`.
+    #[must_use]
+    pub fn again(&self, attempt: Attempt, to: Vec<Target>) -> Chunk<&M> {
+        Chunk {
+            key: self.key.clone(),
+            seq: self.seq,
+            attempt,
+            given_up: self.given_up,
+            claimed_at: self.claimed_at,
+            repeat: self.repeat,
+            message: &self.message,
+            to,
+        }
+    }
+}
+
 /// A recipient of a chunk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]

@@ -9,6 +9,7 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 
 use super::{Attempt, Outcome, Target, TaskKey};
+use crate::aws::{number, text};
 use crate::env::{EnvError, Environment, Table};
 use crate::id::{AppId, ClientId, DeviceKey};
 use crate::time::Timestamp;
@@ -123,14 +124,6 @@ pub enum Put {
 pub struct Results {
     client: Client,
     table: String,
-}
-
-fn text(value: impl Into<String>) -> AttributeValue {
-    AttributeValue::S(value.into())
-}
-
-fn number(value: impl std::fmt::Display) -> AttributeValue {
-    AttributeValue::N(value.to_string())
 }
 
 fn pk(key: &TaskKey) -> String {

@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 
+use crate::aws::{number, text};
 use crate::delivery::Channel;
 use crate::env::{EnvError, Environment, Table};
 use crate::id::AppId;
@@ -146,12 +147,4 @@ fn attribute(name: char, channel: Channel) -> String {
 
 fn key(app: &AppId) -> AttributeValue {
     text(format!("b#{app}"))
-}
-
-fn text(value: impl Into<String>) -> AttributeValue {
-    AttributeValue::S(value.into())
-}
-
-fn number(value: impl std::fmt::Display) -> AttributeValue {
-    AttributeValue::N(value.to_string())
 }

@@ -10,7 +10,7 @@ use super::SendError;
 
 /// The most bytes of an answer's body. Vendors' answers are under 2 KiB.
 const MOST_BYTES: usize = 64 * 1024;
-/// A vendor's delay is taken as at least and at most so long.
+/// A vendor's delay is taken as at least so long, so that nobody is hammered at a word of 0, and at most so long.
 const DELAY: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(60 * 60));
 
 /// A vendor's answer.
@@ -82,5 +82,10 @@ mod tests {
         assert_eq!(read("soon"), None);
         assert_eq!(read("-5"), None);
         assert_eq!(retry_after(&HeaderMap::new(), now), None);
+        let mut headers = HeaderMap::new();
+        headers.insert(header::RETRY_AFTER, "Thu, 01 Jan 2026 01:02:00 GMT".parse().unwrap());
+        headers.insert(header::DATE, "Thu, 01 Jan 2026 01:00:00 GMT".parse().unwrap());
+        let of_theirs = retry_after(&headers, now).map(|delay| delay.as_secs());
+        assert_eq!(of_theirs, Some(120), "by their clock, though this worker's is an hour behind");
     }
 }

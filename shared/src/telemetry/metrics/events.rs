@@ -82,6 +82,5 @@ impl Visit for Said {
 }
 
 fn channel(word: &str) -> Option<Channel> {
-    let all = ["s", "f", "a", "h", "x", "o", "v", "m", "n"].into_iter().filter_map(Channel::from_letter);
-    all.into_iter().find(|channel| channel.as_str() == word)
+    Channel::every().into_iter().find(|channel| channel.as_str() == word)
 }

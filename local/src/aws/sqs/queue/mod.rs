@@ -210,13 +210,23 @@ impl Queues {
         wait: Duration,
         visibility: Option<Duration>,
     ) -> Result<Vec<Received>, QueueError> {
+        self.wait_for(queue, wait, || self.take(queue, max, visibility, Order::Forward, false)).await
+    }
+
+    /// Takes again and again until something is taken or the time is over.
+    async fn wait_for(
+        &self,
+        queue: &str,
+        wait: Duration,
+        take: impl Fn() -> Result<Vec<Received>, QueueError>,
+    ) -> Result<Vec<Received>, QueueError> {
         let deadline = Instant::now() + wait;
         let arrivals = self.arrivals(queue);
         loop {
             let mut arrival = std::pin::pin!(arrivals.notified());
             // From here on a wake-up is kept, also one that comes before the wait below.
             arrival.as_mut().enable();
-            let received = self.take(queue, max, visibility, Order::Forward, false)?;
+            let received = take()?;
             if !received.is_empty() || Instant::now() >= deadline {
                 return Ok(received);
             }
@@ -356,21 +366,11 @@ impl Queues {
         wait: Duration,
         order: impl Fn() -> Order,
     ) -> Result<Vec<Received>, QueueError> {
-        let deadline = Instant::now() + wait;
-        let arrivals = self.arrivals(queue);
-        loop {
-            let mut arrival = std::pin::pin!(arrivals.notified());
-            arrival.as_mut().enable();
-            let received = if self.is_paused(queue) { Vec::new() } else { self.take(queue, max, None, order(), true)? };
-            if !received.is_empty() || Instant::now() >= deadline {
-                return Ok(received);
-            }
-            let until = self.next_look(queue)?.map_or(deadline, |due| due.min(deadline));
-            tokio::select! {
-                () = arrival => {}
-                () = tokio::time::sleep_until(until) => {}
-            }
-        }
+        self.wait_for(queue, wait, || match self.is_paused(queue) {
+            true => Ok(Vec::new()),
+            false => self.take(queue, max, None, order(), true),
+        })
+        .await
     }
 
     /// The pollers are done with so many messages, one way or the other.

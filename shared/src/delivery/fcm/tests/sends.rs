@@ -191,3 +191,21 @@ async fn another_project_s_account_kills_no_token() {
     WRONG.store(true, Ordering::SeqCst);
     assert_eq!(send(&fcm, &server, NOW).await.class, Class::DeadToken, "the account is this app's: the token is not");
 }
+
+#[tokio::test]
+async fn a_refusal_ten_minutes_away_is_not_the_second_in_half_a_minute_whichever_way_the_clock_went() {
+    let (server, grants) = vendor_that(|seen, bearer| match (bearer, seen.path.as_str()) {
+        ("Bearer t0", _) => unauthenticated(),
+        // Good for one send.
+        ("Bearer t1", _) if FIRST.swap(false, Ordering::SeqCst) => Reply::ok(),
+        ("Bearer t1", _) => unauthenticated(),
+        _ => Reply::ok(),
+    })
+    .await;
+    static FIRST: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(true);
+    let fcm = Fcm::new();
+    assert_eq!(send(&fcm, &server, NOW.plus(Duration::from_secs(600))).await, Verdict::DELIVERED);
+    // A record that was received before bears an earlier time.
+    assert_eq!(send(&fcm, &server, NOW).await, Verdict::DELIVERED);
+    assert_eq!(grants.load(Ordering::SeqCst), 3);
+}
