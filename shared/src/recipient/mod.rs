@@ -7,6 +7,8 @@ mod badge;
 mod device;
 mod marks;
 pub mod names;
+mod preferences;
+mod quiet;
 mod spill;
 mod state;
 mod store;
@@ -15,6 +17,8 @@ mod tests;
 mod units;
 
 pub use device::Device;
+pub use preferences::Preferences;
+pub use quiet::{QuietHours, QuietHoursError, Zone, ZoneError};
 pub use state::{Reading, Recipient, Watermarks};
 pub use store::{Counted, Counting, NotCounted, Recipients, StoreError};
 pub use units::Units;

@@ -14,6 +14,25 @@ pub const BEGUN: &str = "g";
 pub const TRIMMED: &str = "trimmed";
 /// Muted rooms.
 pub const MUTED: &str = "mu";
+/// Push is off.
+pub const PUSH_OFF: &str = "po";
+/// Quiet hours: the minute of the day when they begin, times 1440, and the minute when they end.
+pub const QUIET: &str = "qh";
+/// The client's time zone.
+pub const ZONE: &str = "z";
+/// Notifications show no content.
+pub const HIDE: &str = "hc";
+/// Muted senders, as the chat server names them.
+pub const MUTED_SENDERS: &str = "ms";
+/// Blocked senders, as the chat server names them.
+pub const BLOCKED_SENDERS: &str = "bs";
+/// The client's language.
+pub const LOCALE: &str = "lo";
+/// What others' notifications call the client.
+pub const NICKNAME: &str = "ni";
+/// Everything that a client prefers: what a read that only judges has to ask for.
+pub const PREFERENCES: [&str; 9] =
+    [PUSH_OFF, QUIET, ZONE, HIDE, MUTED_SENDERS, BLOCKED_SENDERS, LOCALE, NICKNAME, MUTED];
 /// Unread messages of rooms that were folded away.
 pub const SPILLED: &str = "u#~";
 /// Before a room's unread count.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::{Device, names};
+use super::{Device, Preferences, names};
 use crate::app::BadgeFrom;
 use crate::id::{DeviceKey, Mark, RoomKey};
 use crate::time::Timestamp;
@@ -24,6 +24,8 @@ pub struct Recipient {
     pub devices: Vec<Device>,
     /// Rooms that do not notify, unless the client is mentioned.
     pub muted: BTreeSet<RoomKey>,
+    /// What else the client prefers.
+    pub preferences: Preferences,
     /// When the newest set of marks was begun.
     pub begun: Option<Timestamp>,
     /// Marks of messages claimed up to this point may have been forgotten.
@@ -74,7 +76,7 @@ impl Recipient {
                 }
                 (names::BEGUN, value) => self.begun = point(&value),
                 (names::TRIMMED, value) => self.trimmed = point(&value),
-                _ => {}
+                (name, value) => self.preferences.take(name, value),
             }
         }
     }
