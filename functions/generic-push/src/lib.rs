@@ -14,7 +14,7 @@ use pushbell::call::{self, BodyError};
 use pushbell::dialect::imkit::answer;
 use pushbell::dialect::imkit::callback::{self, Callback, CallbackError, Ignored};
 use pushbell::dialect::imkit::envelope::Failure;
-use pushbell::dialect::imkit::recipients::LeftOut;
+use pushbell::dialect::recipients::LeftOut;
 use pushbell::env::{EnvError, Environment};
 use pushbell::id::AppId;
 use pushbell::task::{Accepted, Intake, SubmitError};

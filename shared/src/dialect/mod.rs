@@ -3,3 +3,4 @@
 
 pub mod imkit;
 pub mod kinvey;
+pub mod recipients;

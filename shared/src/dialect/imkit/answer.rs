@@ -6,8 +6,8 @@ use lambda_http::{Body, Response};
 use serde::Serialize;
 
 use super::callback::Ignored;
-use super::recipients::{LeftOut, Skipped};
 use crate::call;
+use crate::dialect::recipients::{LeftOut, Skipped};
 use crate::id::TaskId;
 
 #[derive(Serialize)]

@@ -17,8 +17,8 @@ use super::chat_message::ChatMessage;
 use super::compose::{self, V1};
 use super::envelope::Failure;
 use super::message_type::Phone;
-use super::recipients::{Recipients, text};
 use crate::app::{ImkitSettings, ImkitVersion};
+use crate::dialect::recipients::{Recipients, text};
 use crate::id::{AppId, ClientId, IdError};
 use crate::message::{MOST_BYTES, Message};
 

@@ -9,6 +9,5 @@ mod compose;
 pub mod envelope;
 pub mod message_type;
 mod payload;
-pub mod recipients;
 pub mod subscription;
 mod wording;

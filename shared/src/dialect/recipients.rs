@@ -1,4 +1,4 @@
-//! `pushToClients`: who is to be told, without what cannot be told.
+//! A callback's list of recipients (`pushToClients`, `userIDList`): who is to be told, without what cannot be told.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -14,7 +14,7 @@ pub const MOST_NAMED: usize = 20;
 /// The most bytes of a skipped entry that an answer repeats.
 const MOST_REPEATED: usize = 64;
 
-/// An entry of `pushToClients` that names nobody.
+/// An entry of a list that names nobody.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Skipped {
     /// Its place in the list, counted from 0.
@@ -47,7 +47,8 @@ pub struct LeftOut {
 }
 
 impl Recipients {
-    /// Sorts the entries of `list`. A bad entry never fails the others: IMKIT does not send a callback twice.
+    /// Sorts the entries of `list`. A bad entry never fails the others: no server sends a callback twice.
+    /// `sender` is left out.
     pub(super) fn sort(list: &[&RawValue], sender: Option<&str>) -> Self {
         let mut sorted = Self::default();
         let mut seen = HashSet::with_capacity(list.len());
