@@ -5,6 +5,7 @@
 //! scanning for them costs nothing; when a refresh fails the old document goes on serving.
 
 mod documents;
+mod openim;
 
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use crate::message::Copy;
 use crate::time::Timestamp;
 
 pub use documents::{AppError, SecretDocuments, SettingsDocuments};
+pub use openim::{BeforePushStage, OnError, OpenimMode, OpenimSettings, OpenimText, TextKey};
 
 /// A secret that may be rotated: valid, or valid until a point in time. Never shown.
 #[derive(Clone, Deserialize)]
@@ -171,6 +173,8 @@ impl ServiceAccount {
 pub struct Settings {
     /// How IMKIT's callbacks are taken.
     pub imkit: ImkitSettings,
+    /// How OpenIM's before-push callbacks are taken.
+    pub openim: OpenimSettings,
     /// Which counters make the badge.
     pub badge_from: BadgeFrom,
     /// iOS through Amazon SNS.

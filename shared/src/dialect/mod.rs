@@ -3,4 +3,5 @@
 
 pub mod imkit;
 pub mod kinvey;
+pub mod openim;
 pub mod recipients;

@@ -1,0 +1,226 @@
+//! How OpenIM's before-push callbacks are taken.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::message::Copy;
+
+/// How OpenIM's before-push callbacks are taken.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(try_from = "OpenimForm")]
+pub struct OpenimSettings {
+    /// Who delivers.
+    pub mode: OpenimMode,
+    /// What an offline hook is answered when we fail inside. Online hooks are then always allowed.
+    pub on_error: OnError,
+    /// How long an answer may take; what is not filtered by then is allowed unfiltered.
+    pub deadline: Duration,
+    /// The stage of `callbackBeforePushCommand`, whose name does not tell it.
+    pub before_push: BeforePushStage,
+    /// The app's own texts, over the built-in ones: language, then [`TextKey`].
+    pub texts: BTreeMap<String, BTreeMap<TextKey, OpenimText>>,
+    /// How long a call may be announced.
+    pub call_ttl: Duration,
+    /// Other copy for parts of the audience, with mode `deliver`.
+    pub copies: Vec<Copy>,
+    /// The copies' experiment. Another name deals the clients anew.
+    pub experiment: Option<String>,
+}
+
+/// Who delivers the offline pushes of an OpenIM server.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OpenimMode {
+    /// OpenIM's own pusher; we allow, deny, narrow and rewrite.
+    #[default]
+    Filter,
+    /// We do, and OpenIM is told not to.
+    Deliver,
+}
+
+/// What an offline hook is answered when we fail inside.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnError {
+    /// Everybody is notified.
+    #[default]
+    Allow,
+    /// Nobody is.
+    Deny,
+}
+
+/// The stage of `callbackBeforePushCommand`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BeforePushStage {
+    /// Before a push to phones.
+    #[default]
+    Offline,
+    /// Before live delivery over the socket.
+    Online,
+}
+
+/// What a text of the app is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
+pub enum TextKey {
+    /// A `contentType`.
+    Type(i32),
+    /// A message with `signalInfo`, whatever its type.
+    Call,
+}
+
+impl TryFrom<String> for TextKey {
+    type Error = &'static str;
+
+    fn try_from(key: String) -> Result<Self, Self::Error> {
+        if key == "call" {
+            return Ok(Self::Call);
+        }
+        key.parse().map(Self::Type).map_err(|_| "texts are for a contentType, as a number, or for \"call\"")
+    }
+}
+
+/// A title and a body with places: `{{sender}}`, `{{text}}`, `{{group}}`, `{{member}}`. A part that is not there is the built-in one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OpenimText {
+    /// First line.
+    pub title: Option<String>,
+    /// The text.
+    pub body: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct OpenimForm {
+    mode: OpenimMode,
+    on_error: OnError,
+    deadline_ms: u64,
+    before_push: BeforePushStage,
+    texts: BTreeMap<String, BTreeMap<TextKey, OpenimText>>,
+    call_ttl_s: u64,
+    copies: Vec<Copy>,
+    experiment: Option<String>,
+}
+
+impl Default for OpenimForm {
+    fn default() -> Self {
+        Self {
+            mode: OpenimMode::default(),
+            on_error: OnError::default(),
+            deadline_ms: 1000,
+            before_push: BeforePushStage::default(),
+            texts: BTreeMap::new(),
+            call_ttl_s: 60,
+            copies: Vec::new(),
+            experiment: None,
+        }
+    }
+}
+
+/// The most bytes of one of the app's own texts.
+const LONGEST_TEXT: usize = 1024;
+
+impl TryFrom<OpenimForm> for OpenimSettings {
+    type Error = &'static str;
+
+    fn try_from(form: OpenimForm) -> Result<Self, Self::Error> {
+        // OpenIM waits for 5 s unless it is told otherwise, and the way to us takes its part.
+        if !(100..=4000).contains(&form.deadline_ms) {
+            return Err("deadline_ms is from 100 to 4000");
+        }
+        if !(1..=600).contains(&form.call_ttl_s) {
+            return Err("call_ttl_s is from 1 to 600");
+        }
+        if form.texts.keys().any(|language| !is_language(language)) {
+            return Err("texts are by language, named like \"en\" or \"zh-Hant\"");
+        }
+        let mut texts = form.texts.values().flat_map(BTreeMap::values);
+        if texts.any(|text| [&text.title, &text.body].into_iter().flatten().any(|part| part.len() > LONGEST_TEXT)) {
+            return Err("a text has at most 1024 bytes");
+        }
+        Ok(Self {
+            mode: form.mode,
+            on_error: form.on_error,
+            deadline: Duration::from_millis(form.deadline_ms),
+            before_push: form.before_push,
+            texts: form.texts.into_iter().map(|(language, texts)| (language.to_ascii_lowercase(), texts)).collect(),
+            call_ttl: Duration::from_secs(form.call_ttl_s),
+            copies: form.copies,
+            experiment: form.experiment,
+        })
+    }
+}
+
+impl Default for OpenimSettings {
+    fn default() -> Self {
+        let form = OpenimForm::default();
+        Self {
+            mode: form.mode,
+            on_error: form.on_error,
+            deadline: Duration::from_millis(form.deadline_ms),
+            before_push: form.before_push,
+            texts: form.texts,
+            call_ttl: Duration::from_secs(form.call_ttl_s),
+            copies: form.copies,
+            experiment: form.experiment,
+        }
+    }
+}
+
+/// As far as a look-up needs it to be a BCP 47 tag.
+fn is_language(tag: &str) -> bool {
+    tag.len() <= 35
+        && tag.split('-').all(|part| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric()))
+        && tag.split('-').next().is_some_and(|first| first.len() >= 2 && first.bytes().all(|b| b.is_ascii_alphabetic()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn read(json: &str) -> Result<OpenimSettings, serde_json::Error> {
+        serde_json::from_str(json)
+    }
+
+    #[test]
+    fn an_app_that_says_nothing_filters_and_allows_on_errors() {
+        let settings = read("{}").unwrap();
+        assert_eq!(settings, OpenimSettings::default());
+        assert_eq!((settings.mode, settings.on_error), (OpenimMode::Filter, OnError::Allow));
+        assert_eq!((settings.deadline, settings.call_ttl), (Duration::from_secs(1), Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn texts_are_by_language_and_content_type() {
+        let settings =
+            read(r#"{"texts": {"zh-Hant": {"101": {"body": "{{text}}"}, "call": {"title": "來電"}}}}"#).unwrap();
+        let texts = settings.texts.get("zh-hant").unwrap();
+        assert_eq!(texts.get(&TextKey::Type(101)).unwrap().body.as_deref(), Some("{{text}}"));
+        assert_eq!(texts.get(&TextKey::Call).unwrap().title.as_deref(), Some("來電"));
+    }
+
+    #[test]
+    fn what_is_out_of_bounds_is_refused() {
+        let long = format!(r#"{{"texts": {{"en": {{"101": {{"body": "{}"}}}}}}}}"#, "x".repeat(1025));
+        for wrong in [
+            r#"{"deadline_ms": 99}"#,
+            r#"{"deadline_ms": 4001}"#,
+            r#"{"call_ttl_s": 0}"#,
+            r#"{"call_ttl_s": 601}"#,
+            r#"{"mode": "both"}"#,
+            r#"{"on_error": "drop"}"#,
+            r#"{"texts": {"e n": {}}}"#,
+            r#"{"texts": {"en": {"text": {}}}}"#,
+            r#"{"texts": {"en": {"101": {"subtitle": "x"}}}}"#,
+            r#"{"deadline": 5}"#,
+            &long,
+        ] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
+}
