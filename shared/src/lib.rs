@@ -17,6 +17,7 @@ pub mod deferred;
 pub mod delivery;
 pub mod dialect;
 pub mod env;
+pub mod filter;
 pub mod id;
 pub mod message;
 pub mod queue;

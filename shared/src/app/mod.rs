@@ -5,6 +5,7 @@
 //! scanning for them costs nothing; when a refresh fails the old document goes on serving.
 
 mod documents;
+mod filter;
 mod openim;
 
 use std::time::Duration;
@@ -15,6 +16,7 @@ use crate::message::Copy;
 use crate::time::Timestamp;
 
 pub use documents::{AppError, SecretDocuments, SettingsDocuments};
+pub use filter::{FilterSettings, WordSettings};
 pub use openim::{BeforePushStage, OnError, OpenimMode, OpenimSettings, OpenimText, TextKey};
 
 /// A secret that may be rotated: valid, or valid until a point in time. Never shown.
@@ -185,6 +187,8 @@ pub struct Settings {
     pub sound: Option<String>,
     /// How what was not delivered is tried again.
     pub retry: RetrySettings,
+    /// What does not reach phones, whoever would be told.
+    pub filter: FilterSettings,
 }
 
 /// How what was not delivered is tried again: exponential backoff with full jitter, up to the message's end.

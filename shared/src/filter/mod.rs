@@ -1,0 +1,11 @@
+//! Filter: what does not reach a phone, and why.
+//!
+//! The app's rules look at the content of a message ([`Filter`]), the recipients' preferences at how it comes to them ([`refused`],
+//! [`is_quiet`]). Nothing here reads, sends or knows a protocol: a dialect turns a [`Rule`] into its own answer.
+
+mod content;
+mod rule;
+pub mod words;
+
+pub use content::{About, Filter, Stage};
+pub use rule::Rule;
