@@ -4,8 +4,12 @@
 //! [`is_quiet`]). Nothing here reads, sends or knows a protocol: a dialect turns a [`Rule`] into its own answer.
 
 mod content;
+mod recipients;
 mod rule;
+mod tally;
 pub mod words;
 
 pub use content::{About, Filter, Stage};
+pub use recipients::{Approach, is_quiet, refused};
 pub use rule::Rule;
+pub use tally::Tally;

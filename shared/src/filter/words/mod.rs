@@ -129,8 +129,8 @@ impl Words {
                 left.zip(folded.items.get(at)).is_some_and(|(left, right)| right.joins(left))
             };
             let split = folded.items.get(after).is_some_and(|item| fold::continues(item.c));
-            let kept = !split && !(ends.left && joined(first)) && !(ends.right && joined(after));
-            kept.then_some((first, after))
+            let cut = split || (ends.left && joined(first)) || (ends.right && joined(after));
+            (!cut).then_some((first, after))
         })
     }
 }
