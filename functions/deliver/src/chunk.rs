@@ -21,6 +21,7 @@ use tokio::sync::OnceCell;
 
 use crate::backoff;
 use crate::recipient::Served;
+use crate::rendered::Rendered;
 use crate::shares::Share;
 use crate::{RecordError, State, receive_count};
 
@@ -46,8 +47,8 @@ pub(crate) struct Job<'a> {
     pub(crate) expiry: Timestamp,
     pub(crate) breaker: Arc<Breaker>,
     pub(crate) share: Arc<Share>,
-    pub(crate) fcm: OnceCell<fcm::Prepared>,
-    pub(crate) sns: OnceCell<sns::Prepared>,
+    pub(crate) fcm: Rendered<fcm::Prepared>,
+    pub(crate) sns: Rendered<sns::Prepared>,
     earlier: OnceCell<Option<Box<ResultRow>>>,
 }
 
@@ -106,14 +107,14 @@ impl Batch<'_> {
             clock: self.clock,
             soft_deadline: self.soft_deadline,
             chunk,
+            fcm: Rendered::new(&chunk.message.text, &settings),
+            sns: Rendered::new(&chunk.message.text, &settings),
             settings,
             vendors,
             counting: counting(chunk, self.clock, self.fresh),
             expiry: chunk.message.expiry(chunk.claimed_at),
             breaker: self.state.breakers.of(app),
             share: self.state.shares.of(app),
-            fcm: OnceCell::new(),
-            sns: OnceCell::new(),
             earlier: OnceCell::new(),
         })
     }
@@ -168,7 +169,7 @@ fn counting(chunk: &Chunk<Message>, clock: QueueClock, may_rotate: bool) -> Opti
         (Badge::Add { n, source: Source::Named(source) }, _) => (*n, names::source(source)),
         (Badge::Add { n, source: Source::Room }, _) => (*n, names::unread(room.as_ref()?)),
         (_, Kind::Withdraw) => (1, names::unread(room.as_ref()?)),
-        (Badge::None | Badge::Keep | Badge::Set { .. } | Badge::Show(_), _) => return None,
+        (Badge::None | Badge::Keep | Badge::Set { .. } | Badge::Show(_) | Badge::Clear, _) => return None,
     };
     let (app, id) = (&message.origin.app, &message.origin.message);
     Some(Counting {
@@ -177,6 +178,7 @@ fn counting(chunk: &Chunk<Message>, clock: QueueClock, may_rotate: bool) -> Opti
         counter,
         n,
         room,
+        sender: message.origin.sender.clone(),
         written_at: message.origin.written_at,
         // A withdrawal asks whether its message was read, and that was accepted at a time of its own.
         claimed_at: message.origin.withdrawn_accepted_at.unwrap_or(chunk.claimed_at),

@@ -6,6 +6,7 @@
 mod backoff;
 mod chunk;
 mod recipient;
+mod rendered;
 mod send;
 mod shares;
 

@@ -4,9 +4,10 @@ use std::time::Instant;
 
 use futures_util::future::join_all;
 use pushbell::delivery::{Channel, Patch};
+use pushbell::filter::{self, Approach};
 use pushbell::id::{ClientId, DeviceKey};
-use pushbell::message::{Badge, Kind};
-use pushbell::recipient::{Device, NotCounted, Recipient, StoreError};
+use pushbell::message::{Badge, Kind, Wording};
+use pushbell::recipient::{Device, NotCounted, Reading, Recipient, StoreError};
 use pushbell::shutdown;
 use pushbell::task::{Outcome, Tally, Target, TargetResult};
 
@@ -109,7 +110,7 @@ impl Job<'_> {
     async fn first(&self, client: &ClientId) -> Result<Found, StoreError> {
         let message = &self.chunk.message;
         let (app, recipients) = (&message.origin.app, &self.state.recipients);
-        let mentioned = message.origin.mentions(client.as_str());
+        let mentioned = self.settings.mute_yields_to.lets(&message.origin, client.as_str());
         if let Some(counting) = &self.counting {
             if message.behaviour.kind == Kind::Withdraw {
                 let recipient = recipients.withdraw(app, client, counting).await?;
@@ -119,33 +120,48 @@ impl Job<'_> {
             let recipient = Box::new(counted.recipient);
             let tally = |counted, repeat, uncounted| Tally { counted, repeat, uncounted };
             return Ok(match counted.not {
-                None => Found::Send(recipient, tally(1, 0, 0)),
-                Some(NotCounted::Repeat) => Found::Send(recipient, tally(0, 1, 0)),
-                Some(NotCounted::Uncounted) => Found::Send(recipient, tally(0, 0, 1)),
+                None => self.unless_silenced(client, recipient, tally(1, 0, 0)),
+                Some(NotCounted::Repeat) => self.unless_silenced(client, recipient, tally(0, 1, 0)),
+                Some(NotCounted::Uncounted) => self.unless_silenced(client, recipient, tally(0, 0, 1)),
                 Some(NotCounted::Muted) => Found::Not(Outcome::Muted, Tally::default()),
+                Some(NotCounted::Blocked) => Found::Not(Outcome::Blocked, Tally::default()),
                 Some(NotCounted::Read) => Found::Not(Outcome::Read, Tally::default()),
                 Some(NotCounted::Withdrawn) => Found::Not(Outcome::Withdrawn, Tally::default()),
             });
         }
         let recipient = match &message.badge {
             Badge::Set { n, source } => recipients.set_source(app, client, source, *n).await?,
-            Badge::None | Badge::Keep | Badge::Show(_) | Badge::Add { .. } => {
+            Badge::Clear if let Some(room) = self.room() => {
+                recipients.read_room(app, client, &room, Reading::Accepted(self.chunk.claimed_at)).await?
+            }
+            Badge::None | Badge::Keep | Badge::Show(_) | Badge::Add { .. } | Badge::Clear => {
                 recipients.get(app, client, false).await?.unwrap_or_default()
             }
         };
-        Ok(self.unless_unwanted(recipient, mentioned, false))
+        Ok(self.unless_unwanted(client, recipient, false))
+    }
+
+    /// A recipient who was counted, unless nothing is sent to them all the same.
+    fn unless_silenced(&self, client: &ClientId, recipient: Box<Recipient>, tally: Tally) -> Found {
+        if recipient.preferences.off {
+            Found::Not(Outcome::Off, tally)
+        } else if !self.chunk.message.text.is_for(client.as_str()) {
+            Found::Not(Outcome::HeldOut, tally)
+        } else {
+            Found::Send(recipient, tally)
+        }
     }
 
     /// A recipient who was counted by an earlier attempt: read as it is now.
     async fn again(&self, client: &ClientId) -> Result<Found, StoreError> {
         let message = &self.chunk.message;
         let recipient = self.state.recipients.get(&message.origin.app, client, true).await?.unwrap_or_default();
-        Ok(self.unless_unwanted(recipient, message.origin.mentions(client.as_str()), true))
+        Ok(self.unless_unwanted(client, recipient, true))
     }
 
     /// Applies the preferences that a count would have applied. `counted`: an earlier attempt counted it, so a room that has no unread
     /// message any more was read.
-    fn unless_unwanted(&self, recipient: Recipient, mentioned: bool, counted: bool) -> Found {
+    fn unless_unwanted(&self, client: &ClientId, recipient: Recipient, counted: bool) -> Found {
         let not = |outcome| Found::Not(outcome, Tally::default());
         if self.chunk.message.behaviour.kind == Kind::Withdraw {
             return Found::Send(Box::new(recipient), Tally::default());
@@ -155,10 +171,16 @@ impl Job<'_> {
         if recipient.has_mark(&withdrawn) {
             return not(Outcome::Withdrawn);
         }
-        if let Some(room) = self.room() {
-            if !mentioned && recipient.muted.contains(&room) {
-                return not(Outcome::Muted);
-            }
+        let room = self.room();
+        let approach = Approach {
+            room: room.as_ref(),
+            sender: origin.sender.as_deref(),
+            mentioned: self.settings.mute_yields_to.lets(origin, client.as_str()),
+        };
+        if let Some(outcome) = filter::refused(&recipient, &approach).and_then(Outcome::of_rule) {
+            return not(outcome);
+        }
+        if let Some(room) = room {
             let past = recipient.has_read(&room, origin.written_at, self.chunk.claimed_at);
             let in_room =
                 matches!(self.chunk.message.badge, Badge::Add { source: pushbell::message::Source::Room, .. });
@@ -173,7 +195,7 @@ impl Job<'_> {
                 return not(Outcome::Read);
             }
         }
-        Found::Send(Box::new(recipient), Tally::default())
+        self.unless_silenced(client, Box::new(recipient), Tally::default())
     }
 
     async fn send_all(
@@ -189,8 +211,9 @@ impl Job<'_> {
             served.tally = tally;
             return served;
         }
-        let patch = self.patch(client, recipient);
-        let sent = join_all(devices.iter().map(|device| self.send(client, device, &patch))).await;
+        let patch = self.patch(recipient);
+        let wording = |device| self.wording(client, recipient, device);
+        let sent = join_all(devices.iter().map(|device| self.send(client, device, &patch, wording(device)))).await;
         let (mut left, mut wish) = (Vec::new(), Wish::default());
         let (mut refused, mut hopeless) = (Vec::new(), Vec::new());
         let mut tried = tries;
@@ -225,7 +248,10 @@ impl Job<'_> {
                         | Outcome::NoDevice
                         | Outcome::Muted
                         | Outcome::Read
-                        | Outcome::Withdrawn => {}
+                        | Outcome::Withdrawn
+                        | Outcome::Off
+                        | Outcome::Blocked
+                        | Outcome::HeldOut => {}
                     }
                     outcome
                 }
@@ -256,15 +282,27 @@ impl Job<'_> {
         }
     }
 
-    fn patch(&self, client: &ClientId, recipient: &Recipient) -> Patch {
+    fn patch(&self, recipient: &Recipient) -> Patch {
         let message = &self.chunk.message;
         let badge = match message.badge {
             Badge::None if message.behaviour.kind != Kind::Withdraw => None,
             Badge::Show(n) => Some(n),
-            Badge::None | Badge::Keep | Badge::Add { .. } | Badge::Set { .. } => {
+            Badge::None | Badge::Keep | Badge::Add { .. } | Badge::Set { .. } | Badge::Clear => {
                 Some(recipient.badge(self.settings.badge_from))
             }
         };
-        Patch { badge, silent: message.behaviour.kind == Kind::Silent, cohort: message.text.cohort_of(client.as_str()) }
+        let quiet = filter::is_quiet(recipient, self.settings.zone.as_ref(), self.clock.now());
+        Patch { badge, silent: quiet || message.behaviour.kind == Kind::Silent }
+    }
+
+    /// What is read on `device`: in the language that the client prefers, else in the device's own.
+    fn wording(&self, client: &ClientId, recipient: &Recipient, device: &Device) -> Wording {
+        let preferences = &recipient.preferences;
+        let language = preferences.locale.as_deref().or(device.locale.as_deref());
+        if preferences.hide || self.settings.hide_content {
+            let languages = language.into_iter().chain([self.settings.language()]);
+            return Wording::Hidden(self.settings.hidden_texts.pick(languages));
+        }
+        self.chunk.message.text.wording(client.as_str(), language)
     }
 }

@@ -6,6 +6,7 @@ use pushbell::app::FcmVendor;
 use pushbell::delivery::breaker::Pass;
 use pushbell::delivery::{Channel, Class, Patch, Verdict, fcm::Fcm, sns::Sns};
 use pushbell::id::ClientId;
+use pushbell::message::Wording;
 use pushbell::recipient::Device;
 use pushbell::shutdown;
 use pushbell::telemetry::metrics::{self, Metric, Of};
@@ -40,7 +41,7 @@ enum Road<'a> {
 
 impl Job<'_> {
     /// Sends to one device, and does what the verdict asks for at once: a dead token is deleted.
-    pub(crate) async fn send(&self, client: &ClientId, device: &Device, patch: &Patch) -> Sent {
+    pub(crate) async fn send(&self, client: &ClientId, device: &Device, patch: &Patch, wording: Wording) -> Sent {
         let road = match device.channel {
             Channel::Fcm => self.vendors.fcm.as_ref().map(Road::Fcm),
             Channel::Sns => self.settings.sns.application(device.sandbox).map(Road::Sns),
@@ -71,8 +72,8 @@ impl Job<'_> {
         }
         let exchange = async {
             match road {
-                Road::Fcm(vendor) => (self.send_fcm(vendor, device, patch).await, None),
-                Road::Sns(application) => self.send_sns(application, device, patch).await,
+                Road::Fcm(vendor) => (self.send_fcm(vendor, device, patch, wording).await, None),
+                Road::Sns(application) => self.send_sns(application, device, patch, wording).await,
             }
         };
         let asked = Instant::now();
@@ -131,16 +132,22 @@ impl Job<'_> {
         }
     }
 
-    async fn send_fcm(&self, vendor: &FcmVendor, device: &Device, patch: &Patch) -> Verdict {
+    async fn send_fcm(&self, vendor: &FcmVendor, device: &Device, patch: &Patch, wording: Wording) -> Verdict {
         let message = &self.chunk.message;
-        let prepared = self.fcm.get_or_init(|| async { Fcm::prepare(message, &self.settings) }).await;
+        let prepared = self.fcm.get(&message.text, wording, || Fcm::prepare(message, wording, &self.settings));
         self.state.fcm.send(vendor, prepared, &device.token, patch, self.clock.now()).await
     }
 
     /// The verdict, and an endpoint that was made on the way.
-    async fn send_sns(&self, application: &str, device: &Device, patch: &Patch) -> (Verdict, Option<String>) {
+    async fn send_sns(
+        &self,
+        application: &str,
+        device: &Device,
+        patch: &Patch,
+        wording: Wording,
+    ) -> (Verdict, Option<String>) {
         let message = &self.chunk.message;
-        let prepared = self.sns.get_or_init(|| async { Sns::prepare(message, &self.settings) }).await;
+        let prepared = self.sns.get(&message.text, wording, || Sns::prepare(message, wording, &self.settings));
         let sent = self.state.sns.send(application, prepared, device, patch, self.clock.now()).await;
         (sent.verdict, sent.endpoint)
     }

@@ -7,17 +7,20 @@
 mod documents;
 mod filter;
 mod openim;
+mod reading;
 
 use std::time::Duration;
 
 use serde::Deserialize;
 
 use crate::message::Copy;
+use crate::recipient::Zone;
 use crate::time::Timestamp;
 
 pub use documents::{AppError, SecretDocuments, SettingsDocuments};
 pub use filter::{FilterSettings, WordSettings};
 pub use openim::{BeforePushStage, OnError, OpenimMode, OpenimSettings, OpenimText, TextKey};
+pub use reading::{HiddenTexts, MuteYieldsTo};
 
 /// A secret that may be rotated: valid, or valid until a point in time. Never shown.
 #[derive(Clone, Deserialize)]
@@ -189,6 +192,26 @@ pub struct Settings {
     pub retry: RetrySettings,
     /// What does not reach phones, whoever would be told.
     pub filter: FilterSettings,
+    /// What a notification is titled with when nothing better is known.
+    pub title: Option<String>,
+    /// The language of texts for people whose own is not known, as a BCP 47 tag. English without it.
+    pub language: Option<String>,
+    /// Nobody's notifications show what was written.
+    pub hide_content: bool,
+    /// What is shown instead.
+    pub hidden_texts: HiddenTexts,
+    /// The time zone of people who name none. UTC without it.
+    pub zone: Option<Zone>,
+    /// What comes through although its room or sender is muted.
+    pub mute_yields_to: MuteYieldsTo,
+}
+
+impl Settings {
+    /// The language of texts for people whose own is not known.
+    #[must_use]
+    pub fn language(&self) -> &str {
+        self.language.as_deref().unwrap_or("en")
+    }
 }
 
 /// How what was not delivered is tried again: exponential backoff with full jitter, up to the message's end.

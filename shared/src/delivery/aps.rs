@@ -74,14 +74,14 @@ pub(super) fn collapse_id(message: &Message) -> String {
 pub(super) fn render(message: &Message, content: &Content, settings: &Settings, notification: bool) -> Aps {
     let none = IosBlock::default();
     let ios = message.vendors.ios.as_ref().unwrap_or(&none);
-    if let Some(aps) = &ios.aps {
+    if let Some(aps) = ios.aps.as_ref().filter(|_| !content.hidden) {
         return as_given(aps);
     }
     let behaviour = &message.behaviour;
     let kind = kind(message, content);
     let (mut template, has_alert, push_type) = match kind {
         Kind::Alert | Kind::Silent => {
-            let subtitle = ios.subtitle.as_ref().or(content.subtitle.as_ref());
+            let subtitle = ios.subtitle.as_ref().filter(|_| !content.hidden).or(content.subtitle.as_ref());
             let localised = content.localised.as_ref().filter(|text| is_carried(&text.key));
             let has_alert = !notification || subtitle.is_some() || localised.is_some();
             // Always there, so that what some recipients have is never an object's first member.

@@ -110,8 +110,6 @@ pub struct Patch {
     pub badge: Option<u32>,
     /// Without sound.
     pub silent: bool,
-    /// Which of the message's cohorts the recipient belongs to.
-    pub cohort: Option<usize>,
 }
 
 /// What a vendor's answer means for what is done next. Every answer falls into exactly one class.

@@ -4,7 +4,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::message::{Localised, Message};
+use crate::app::Settings;
+use crate::message::{Kind, Localised, Message, Wording};
 
 /// The most bytes of a payload. APNs refuses more (Apple, "Generating a remote notification"). FCM's limit is on "the payload data",
 /// keys and values, of notification and data together (Firebase, "Message types"; error `INVALID_ARGUMENT`, "message too big"); its
@@ -14,7 +15,7 @@ pub(super) const MOST_BYTES: usize = 4096;
 /// The member of `data` that goes first: IMKIT's copy of the whole message.
 pub(super) const FIRST_TO_GO: &str = "payload";
 
-/// What may be cut: a cohort's texts and the app's data.
+/// What may be cut: the texts of a wording, and the app's data.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Content {
     pub(super) title: Option<String>,
@@ -24,39 +25,60 @@ pub(super) struct Content {
     /// Without copies of the texts.
     pub(super) data: Map<String, Value>,
     /// The data has copies of the texts (IMKIT's form): a channel that needs them there writes them anew, so that they are the
-    /// cohort's, and cut when the texts are.
+    /// wording's, and cut when the texts are.
     pub(super) copies: bool,
+    /// The reader is not to see what was written: pictures and a caller's own alert are left out as well.
+    pub(super) hidden: bool,
 }
 
 impl Content {
-    /// What a cohort reads. A copy with its own body leaves the localised text out: the phone would show that instead.
-    pub(super) fn of(message: &Message, cohort: Option<usize>) -> Self {
+    /// What a wording shows. One with its own body leaves the localised text out: the phone would show that instead.
+    pub(super) fn of(message: &Message, wording: Wording, settings: &Settings) -> Self {
         let text = &message.text;
-        let copy = cohort.and_then(|index| text.cohorts.get(index));
-        let own_body = copy.and_then(|copy| copy.body.clone());
-        let localises = text.localised.is_some();
-        let is_copy =
-            |value: &Value, text: &Option<String>| localises || text.is_some() && value.as_str() == text.as_deref();
-        let mut data = message.data.clone();
-        let mut copies = localises;
-        data.retain(|key, value| {
-            let copy = match key.as_str() {
-                "title" => is_copy(value, &text.title),
-                "body" => is_copy(value, &text.body),
-                "loc-key" | "loc-args" | "badge" => localises,
-                _ => false,
-            };
-            copies |= copy;
-            !copy
-        });
+        let own = match wording {
+            Wording::Own => None,
+            Wording::Cohort(index) => text.cohorts.get(index).map(|copy| (&copy.title, &copy.body)),
+            Wording::Translation(index) => text.languages.get(index).map(|copy| (&copy.title, &copy.body)),
+            Wording::Hidden(number) => return Self::hidden(message, number, settings),
+        };
+        let (title, body) = own.unwrap_or((&None, &None));
+        let (data, copies) = without_copies(message);
         Self {
-            title: copy.and_then(|copy| copy.title.clone()).or_else(|| text.title.clone()),
+            title: title.clone().or_else(|| text.title.clone()),
             subtitle: text.subtitle.clone(),
-            localised: if own_body.is_some() { None } else { text.localised.clone() },
-            body: own_body.or_else(|| text.body.clone()),
+            localised: if body.is_some() { None } else { text.localised.clone() },
+            body: body.clone().or_else(|| text.body.clone()),
             data,
             copies,
+            hidden: false,
         }
+    }
+
+    /// For who hides what was written: the app's name, and its text for that. The data loses the message too, as an app may show it from
+    /// there; what it opens is found by its other members.
+    fn hidden(message: &Message, number: usize, settings: &Settings) -> Self {
+        let (mut data, copies) = without_copies(message);
+        data.remove(FIRST_TO_GO);
+        let shows = matches!(message.behaviour.kind, Kind::Alert | Kind::Silent);
+        Self {
+            title: settings.title.clone().filter(|_| shows),
+            body: shows.then(|| settings.hidden_texts.text(number).to_owned()),
+            subtitle: None,
+            localised: None,
+            data,
+            copies,
+            hidden: true,
+        }
+    }
+
+    /// The picture, for who may see it.
+    pub(super) fn image<'a>(&self, message: &'a Message) -> Option<&'a String> {
+        message.media.image.as_ref().filter(|_| !self.hidden)
+    }
+
+    /// The attachment, for who may see it.
+    pub(super) fn attachment<'a>(&self, message: &'a Message) -> Option<&'a String> {
+        message.media.attachment.as_ref().filter(|_| !self.hidden)
     }
 
     /// Whether there is anything to show.
@@ -64,6 +86,27 @@ impl Content {
         let some = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
         some(&self.title) || some(&self.body) || self.localised.is_some()
     }
+}
+
+/// The app's data without what repeats the texts, and whether anything did.
+fn without_copies(message: &Message) -> (Map<String, Value>, bool) {
+    let text = &message.text;
+    let localises = text.localised.is_some();
+    let is_copy =
+        |value: &Value, text: &Option<String>| localises || text.is_some() && value.as_str() == text.as_deref();
+    let mut data = message.data.clone();
+    let mut copies = localises;
+    data.retain(|key, value| {
+        let copy = match key.as_str() {
+            "title" => is_copy(value, &text.title),
+            "body" => is_copy(value, &text.body),
+            "loc-key" | "loc-args" | "badge" => localises,
+            _ => false,
+        };
+        copies |= copy;
+        !copy
+    });
+    (data, copies)
 }
 
 /// Renders `content`, shortened as far as `limit` demands; `size` says how long the result counts. `None` when nothing more can be
@@ -183,6 +226,7 @@ mod tests {
             localised: Some(Localised { key: "k".to_owned(), args: vec!["n".to_owned(), body.to_owned()] }),
             data: payload.map(|text| (FIRST_TO_GO.to_owned(), Value::from(text))).into_iter().collect(),
             copies: false,
+            hidden: false,
         }
     }
 

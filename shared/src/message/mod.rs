@@ -3,8 +3,10 @@
 //! A message travels in queue records, so every part that is not there takes no bytes. What one recipient adds (the badge,
 //! a silenced sound, the cohort's copy) is not in here: it is worked out when the recipient is read.
 
+pub mod language;
 #[cfg(test)]
 mod tests;
+mod text;
 mod vendor;
 
 use std::time::Duration;
@@ -15,6 +17,7 @@ use serde_json::{Map, Value};
 use crate::id::{AppId, MessageId};
 use crate::time::Timestamp;
 
+pub use text::{Copy, Localised, Text, Translation, Wording};
 pub use vendor::{AndroidBlock, ClickAction, HuaweiBlock, IosBlock, VendorBlock, Vendors, VivoBlock};
 
 /// The most bytes a message may have as JSON, without its recipients: a queue record of 100 recipients stays far under
@@ -142,81 +145,8 @@ pub struct Origin {
 impl Origin {
     /// Whether `client` is called by name.
     #[must_use]
-    pub fn mentions(&self, client: &str) -> bool {
-        self.mentions_all || self.mentions.iter().any(|name| name == client)
-    }
-}
-
-/// What a person reads.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Text {
-    /// First line.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub title: Option<String>,
-    /// Second line, on APNs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub subtitle: Option<String>,
-    /// The text, also the fallback of `localised`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub body: Option<String>,
-    /// Longer text for vendors that can show it; `body` elsewhere.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub big: Option<String>,
-    /// A text that the app on the phone holds in the user's language.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub localised: Option<Localised>,
-    /// Other copy for parts of the audience, by weight. Empty: everybody reads the same.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub cohorts: Vec<Copy>,
-    /// The experiment's name: a client stays in one cohort of it, and falls anew in another experiment.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub experiment: Option<String>,
-    /// `title` and `body` hold `{{name}}` placeholders, filled for each recipient.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub template: bool,
-}
-
-/// A key into the texts that the app on the phone carries, and what goes into their places.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Localised {
-    /// For example `im_loc_text`.
-    pub key: String,
-    /// In the order of the text's positions.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub args: Vec<String>,
-}
-
-/// One cohort's copy. A part that is not there is the message's own.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Copy {
-    /// The cohort's share of the audience, relative to the other weights. 0: nobody.
-    pub weight: u32,
-    /// Instead of the message's title.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub title: Option<String>,
-    /// Instead of the message's body; the localised text is then left out.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub body: Option<String>,
-}
-
-impl Text {
-    /// The cohort that `client` reads, the same in every call: a stable hash of experiment and client over the weights.
-    #[must_use]
-    pub fn cohort_of(&self, client: &str) -> Option<usize> {
-        let total: u64 = self.cohorts.iter().map(|copy| u64::from(copy.weight)).sum();
-        if total == 0 {
-            return None;
-        }
-        let experiment = self.experiment.as_deref().unwrap_or_default();
-        let hash = u64::from_be_bytes(crate::id::digest(&[experiment.as_bytes(), client.as_bytes()]));
-        let mut point = hash % total;
-        self.cohorts.iter().position(|copy| {
-            let inside = point < u64::from(copy.weight);
-            point = point.saturating_sub(u64::from(copy.weight));
-            inside
-        })
+    pub fn names(&self, client: &str) -> bool {
+        self.mentions.iter().any(|name| name == client)
     }
 }
 
@@ -245,6 +175,9 @@ pub enum Badge {
     },
     /// The caller's own number is shown, nothing is stored.
     Show(u32),
+    /// The message's room counts as read up to when the message was accepted: its unread messages go, and the badge of now is shown. For
+    /// who left a room.
+    Clear,
 }
 
 /// A counter of a client's badge.

@@ -5,6 +5,7 @@
 
 mod badge;
 mod device;
+mod many;
 mod marks;
 pub mod names;
 mod preferences;
@@ -17,6 +18,7 @@ mod tests;
 mod units;
 
 pub use device::Device;
+pub use many::Glance;
 pub use preferences::Preferences;
 pub use quiet::{QuietHours, QuietHoursError, Zone, ZoneError};
 pub use state::{Reading, Recipient, Watermarks};

@@ -1,6 +1,5 @@
 //! The store that holds the recipients: counting, looking, and what a count's answer means.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
@@ -8,7 +7,7 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::primitives::Blob;
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnConsumedCapacity, ReturnValue};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity, ReturnValue};
 
 use super::marks::rotation_is_due;
 use super::units::Units;
@@ -57,6 +56,8 @@ pub struct Counting {
     pub n: u32,
     /// The message's room, for muting and reading.
     pub room: Option<RoomKey>,
+    /// Who wrote it, for muting and blocking.
+    pub sender: Option<String>,
     /// When the message was written, by the chat server's clock.
     pub written_at: Option<Timestamp>,
     /// When the task was claimed.
@@ -84,8 +85,10 @@ pub enum NotCounted {
     Repeat,
     /// It was claimed so long ago that its mark may have been forgotten. It is sent, not counted.
     Uncounted,
-    /// The room is muted and the client not mentioned. It is not sent and leaves no mark.
+    /// The room or the sender is muted and the client not mentioned. It is not sent and leaves no mark.
     Muted,
+    /// The sender is blocked. It is not sent and leaves no mark.
+    Blocked,
     /// The room was read past it. It is not sent.
     Read,
     /// It was withdrawn before it was counted. It is not sent.
@@ -176,48 +179,9 @@ impl Recipients {
         Ok(answer.item.map(Recipient::from_item))
     }
 
-    /// The items of several clients, eventually consistent: half a unit each. Clients without one are absent.
-    ///
-    /// # Errors
-    /// When the table does not answer, or keeps leaving keys unprocessed.
-    pub async fn get_all(&self, app: &AppId, clients: &[ClientId]) -> Result<HashMap<ClientId, Recipient>, StoreError> {
-        let mut found = HashMap::with_capacity(clients.len());
-        for page in clients.chunks(100) {
-            let by_key: HashMap<String, &ClientId> =
-                page.iter().map(|client| (names::client(app, client), client)).collect();
-            let mut keys: Vec<HashMap<String, AttributeValue>> =
-                by_key.keys().map(|key| HashMap::from([(names::PK.to_owned(), text(key.clone()))])).collect();
-            let mut attempt = 0;
-            while !keys.is_empty() {
-                if attempt >= CONFLICT_TRIES {
-                    return Err(StoreError::Conflict);
-                }
-                if attempt > 0 {
-                    after_conflict(attempt).await;
-                }
-                attempt += 1;
-                let wanted = KeysAndAttributes::builder()
-                    .set_keys(Some(keys))
-                    .build()
-                    .map_err(|error| StoreError::Unavailable(Box::new(error.into())))?;
-                let answer = self.client.batch_get_item().request_items(&self.table, wanted).send().await?;
-                for mut item in answer.responses.unwrap_or_default().remove(&self.table).unwrap_or_default() {
-                    if let Some(AttributeValue::S(key)) = item.remove(names::PK)
-                        && let Some(client) = by_key.get(&key)
-                    {
-                        found.insert((*client).clone(), Recipient::from_item(item));
-                    }
-                }
-                let rest = answer.unprocessed_keys.and_then(|mut rest| rest.remove(&self.table));
-                keys = rest.map(|rest| rest.keys).unwrap_or_default();
-            }
-        }
-        Ok(found)
-    }
-
     /// Counts a message for `client`, once: one update that adds to the counter and leaves the mark, on condition that no mark is
-    /// there, that it was claimed after everything that may have been forgotten, that its room is not muted (unless `mentioned`)
-    /// and was not read past it. Either way the answer holds the client.
+    /// there, that it was claimed after everything that may have been forgotten, that its sender is not blocked, that neither its room
+    /// nor its sender is muted (unless `mentioned`), and that it was not read past. Either way the answer holds the client.
     ///
     /// Housekeeping that the answer shows to be due (marks, rooms) is done on the way; its failure is not the count's.
     ///
@@ -251,6 +215,13 @@ impl Recipients {
                 update = update.expression_attribute_values(":room", text(room.as_str()));
             }
             update = unread_still(update, &mut condition, room, counting);
+        }
+        if let Some(sender) = &counting.sender {
+            condition.push_str(" AND NOT contains(bs, :from)");
+            if !mentioned {
+                condition.push_str(" AND NOT contains(ms, :from)");
+            }
+            update = update.expression_attribute_values(":from", text(sender));
         }
         let answer = self.conditional(update.condition_expression(condition), true).await?;
         match answer {
@@ -432,6 +403,14 @@ fn unread_still(
 fn why_not(recipient: &Recipient, counting: &Counting, mentioned: bool) -> NotCounted {
     if recipient.has_mark(&counting.withdrawn) {
         return NotCounted::Withdrawn;
+    }
+    if let Some(sender) = &counting.sender {
+        if recipient.preferences.blocked_senders.contains(sender) {
+            return NotCounted::Blocked;
+        }
+        if !mentioned && recipient.preferences.muted_senders.contains(sender) {
+            return NotCounted::Muted;
+        }
     }
     if let Some(room) = &counting.room {
         if !mentioned && recipient.muted.contains(room) {

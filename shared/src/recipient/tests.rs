@@ -40,6 +40,7 @@ fn message_in(room: &RoomKey, id: &str, at: Timestamp) -> Counting {
         counter: names::unread(room),
         n: 1,
         room: Some(room.clone()),
+        sender: Some("sss".to_owned()),
         written_at: Some(at),
         claimed_at: at,
         clock: QueueClock::standing(at),
@@ -348,6 +349,27 @@ async fn sources_and_muted_rooms_are_capped() {
     store.mute(&app(), &client(), &RoomKey::of("0")).await.unwrap();
     let refused = store.mute(&app(), &client(), &RoomKey::of("more")).await.unwrap_err();
     assert_eq!(refused.to_string(), "the client has too many muted rooms");
+}
+
+#[tokio::test]
+async fn a_muted_sender_is_as_a_muted_room_and_a_blocked_one_comes_through_for_no_mention() {
+    for (list, unmentioned, mentioned) in [
+        (names::MUTED_SENDERS, Some(NotCounted::Muted), None),
+        (names::BLOCKED_SENDERS, Some(NotCounted::Blocked), Some(NotCounted::Blocked)),
+    ] {
+        let (env, dynamodb) = test_tables::start().await;
+        let store = Recipients::new(&env).unwrap();
+        let senders = aws_sdk_dynamodb::types::AttributeValue::Ss(vec!["other".to_owned(), "sss".to_owned()]);
+        let put = dynamodb.put_item().table_name("recipients").item("pk", super::store::text("demo#aaa"));
+        put.item(list, senders).send().await.unwrap();
+        assert_eq!(store.counts(&message("m1", T)).await, unmentioned);
+        assert_eq!(store.now().await.marks(), (0, 0), "it may yet be counted");
+        let counted = store.count(&app(), &client(), &message("m1", T), true).await.unwrap();
+        assert_eq!(counted.not, mentioned);
+        let other = Counting { sender: Some("ss".to_owned()), ..message("m2", T) };
+        assert_eq!(store.counts(&other).await, None, "whole names are compared");
+        assert_eq!(store.counts(&Counting { sender: None, ..message("m3", T) }).await, None);
+    }
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::delivery::Class;
+use crate::filter::Rule;
 
 /// What happened. Once a task is done, the sum over all outcomes is its target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -24,19 +25,25 @@ pub enum Outcome {
     Gone,
     /// The recipient has no device.
     NoDevice,
-    /// The recipient muted the room and was not mentioned.
+    /// The recipient muted the room or the sender, and was not mentioned.
     Muted,
     /// The recipient read the room meanwhile.
     Read,
     /// The message was withdrawn meanwhile.
     Withdrawn,
+    /// The recipient switched push off. Counted all the same: the badge is right when they switch it on again.
+    Off,
+    /// The recipient blocked the sender.
+    Blocked,
+    /// The recipient belongs to a cohort that is not notified, to compare the others with. Counted.
+    HeldOut,
     /// Left over, to be tried again: not final, and in no sum.
     Pending,
 }
 
 impl Outcome {
     /// All of them, with the letter that the result rows hold and the word that answers and metrics show.
-    pub const ALL: [(Self, char, &'static str); 12] = [
+    pub const ALL: [(Self, char, &'static str); 15] = [
         (Self::Delivered, 'd', "delivered"),
         (Self::DeadToken, 'x', "dead_token"),
         (Self::BadMessage, 'b', "bad_message"),
@@ -48,6 +55,9 @@ impl Outcome {
         (Self::Muted, 'm', "muted"),
         (Self::Read, 'r', "read"),
         (Self::Withdrawn, 'w', "withdrawn"),
+        (Self::Off, 'f', "off"),
+        (Self::Blocked, 'k', "blocked"),
+        (Self::HeldOut, 'h', "held_out"),
         (Self::Pending, 'p', "pending"),
     ];
 
@@ -79,6 +89,19 @@ impl Outcome {
     #[must_use]
     pub fn is_final(self) -> bool {
         self != Self::Pending
+    }
+
+    /// What a rule of a recipient's makes of them. `None` for a rule that keeps nobody from being sent to: quiet hours are silent, and what
+    /// the app's own rules refuse is no task.
+    #[must_use]
+    pub fn of_rule(rule: Rule) -> Option<Self> {
+        match rule {
+            Rule::PushOff => Some(Self::Off),
+            Rule::RoomMuted | Rule::SenderMuted => Some(Self::Muted),
+            Rule::SenderBlocked => Some(Self::Blocked),
+            Rule::HeldOut => Some(Self::HeldOut),
+            Rule::QuietHours | Rule::BlockedSender | Rule::DeniedType | Rule::DeniedWord | Rule::NeverPushGroup => None,
+        }
     }
 
     /// What a vendor's verdict makes of a device.

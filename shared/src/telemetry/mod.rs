@@ -16,7 +16,7 @@ pub fn init(function: &str) {
         .with_default(level.min(LevelFilter::WARN))
         .with_target(env!("CARGO_CRATE_NAME"), level)
         .with_target(function, level);
-    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(false).with_target(false);
+    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_span_list(false).with_target(false);
     // The filter is the lines' own: what is too low to show still counts.
     let events = tracing_subscriber::registry().with(lines.with_filter(targets)).with(metrics::Events::layer());
     // Not `init()`: that would also take in what other crates write with `log`. An error says that this was called before.

@@ -17,7 +17,7 @@ use super::oauth;
 use super::{Class, Patch, Verdict};
 use crate::app::{FcmVendor, Settings};
 use crate::id::Token;
-use crate::message::Message;
+use crate::message::{Message, Wording};
 use crate::time::Timestamp;
 
 pub use payload::Prepared;
@@ -84,10 +84,10 @@ impl Fcm {
         Self { pool, accounts: Mutex::new(HashMap::new()) }
     }
 
-    /// Renders `message` once for all its recipients.
+    /// Renders one wording of `message`, once for all who read it.
     #[must_use]
-    pub fn prepare(message: &Message, settings: &Settings) -> Prepared {
-        Prepared::new(message, settings)
+    pub fn prepare(message: &Message, wording: Wording, settings: &Settings) -> Prepared {
+        Prepared::new(message, wording, settings)
     }
 
     /// Sends to one device. A refused access token is renewed once; refused again, it counts as misconfigured.

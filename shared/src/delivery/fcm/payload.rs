@@ -8,28 +8,24 @@ use crate::delivery::aps::{self, Aps};
 use crate::delivery::splice::{Fill, Template, Values, When, time_left};
 use crate::delivery::trim::{self, Content};
 use crate::id::Token;
-use crate::message::{ClickAction, Kind, Message, Priority, VendorBlock};
+use crate::message::{ClickAction, Kind, Message, Priority, VendorBlock, Wording};
 use crate::time::Timestamp;
 
 /// A message, rendered for FCM.
 pub struct Prepared {
-    /// The message's own texts, and then each cohort's. `None` where it is too large whatever is cut.
-    templates: Vec<Option<Template>>,
+    /// `None` where it is too large whatever is cut.
+    template: Option<Template>,
     expires_at: Option<Timestamp>,
 }
 
 impl Prepared {
-    pub(super) fn new(message: &Message, settings: &Settings) -> Self {
-        let cohorts = (0..message.text.cohorts.len()).map(Some);
-        let templates =
-            std::iter::once(None).chain(cohorts).map(|cohort| template(message, cohort, settings)).collect();
-        Self { templates, expires_at: message.behaviour.expires_at }
+    pub(super) fn new(message: &Message, wording: Wording, settings: &Settings) -> Self {
+        Self { template: template(message, wording, settings), expires_at: message.behaviour.expires_at }
     }
 
     /// One device's request body; `None` when the message is too large.
     pub(super) fn body(&self, token: &Token, patch: &Patch, now: Timestamp) -> Option<String> {
-        let index = patch.cohort.map_or(0, |cohort| cohort + 1);
-        let template = self.templates.get(index).or_else(|| self.templates.first())?.as_ref()?;
+        let template = self.template.as_ref()?;
         let left = time_left(self.expires_at, now);
         Some(template.render(&Values {
             token: token.expose(),
@@ -64,8 +60,9 @@ impl Rendered {
     }
 }
 
-fn template(message: &Message, cohort: Option<usize>, settings: &Settings) -> Option<Template> {
-    let content = Content::of(message, cohort);
+fn template(message: &Message, wording: Wording, settings: &Settings) -> Option<Template> {
+    let content = Content::of(message, wording, settings);
+    let image = content.image(message);
     let rendered = trim::fit(content, trim::MOST_BYTES, |content| render(message, content, settings), Rendered::size)?;
     let shows = matches!(rendered.kind, Kind::Alert | Kind::Silent);
     let mut template = Template::new("{\"message\":{\"token\":\"");
@@ -90,7 +87,7 @@ fn template(message: &Message, cohort: Option<usize>, settings: &Settings) -> Op
     template.when(When::Badge, rendered.aps.push_type.value(true), Fill::Nothing);
     template.when(When::NoBadge, rendered.aps.push_type.value(false), Fill::Nothing);
     template.raw("\"},\"payload\":{\"aps\":").append(&rendered.aps.template).raw("}");
-    if shows && let Some(image) = &message.media.image {
+    if shows && let Some(image) = image {
         template.raw(",\"fcm_options\":{").member("image", image).raw("}");
     }
     template.raw("}}}");
@@ -103,7 +100,7 @@ fn render(message: &Message, content: &Content, settings: &Settings) -> Rendered
     let (mut notification, mut shown) = (Template::default(), Template::default());
     if shows {
         notification.raw("{").member_if("title", content.title.as_ref()).member_if("body", content.body.as_ref());
-        notification.member_if("image", message.media.image.as_ref()).raw("}");
+        notification.member_if("image", content.image(message)).raw("}");
         shown = android(message, kind, settings);
     }
     let aps = aps::render(message, content, settings, shows);

@@ -18,7 +18,7 @@ use aws_smithy_types::retry::RetryConfig;
 use super::{Class, Patch, Verdict};
 use crate::app::Settings;
 use crate::env::Environment;
-use crate::message::Message;
+use crate::message::{Message, Wording};
 use crate::recipient::Device;
 use crate::time::Timestamp;
 
@@ -83,10 +83,10 @@ impl Sns {
         &self.endpoints
     }
 
-    /// Renders `message` once for all its recipients.
+    /// Renders one wording of `message`, once for all who read it.
     #[must_use]
-    pub fn prepare(message: &Message, settings: &Settings) -> Prepared {
-        Prepared::new(message, settings)
+    pub fn prepare(message: &Message, wording: Wording, settings: &Settings) -> Prepared {
+        Prepared::new(message, wording, settings)
     }
 
     /// Sends to one device: to its endpoint; to a new one where it has none, or where its own is gone.

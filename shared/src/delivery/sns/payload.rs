@@ -11,42 +11,36 @@ use crate::delivery::Patch;
 use crate::delivery::aps::{self, PushType};
 use crate::delivery::splice::{Fill, Template, Values, time_left};
 use crate::delivery::trim::{self, Content};
-use crate::message::{Kind, Message};
+use crate::message::{Kind, Message, Wording};
 use crate::time::Timestamp;
 
 /// A message, rendered for SNS.
 pub struct Prepared {
-    /// The message's own texts, and then each cohort's. `None` where it is too large whatever is cut.
-    variants: Vec<Option<Variant>>,
+    /// `None` where it is too large whatever is cut.
+    rendered: Option<Rendered>,
     collapse_id: String,
     expires_at: Option<Timestamp>,
 }
 
-struct Variant {
+struct Rendered {
     template: Template,
     push_type: PushType,
     priority: &'static str,
 }
 
 impl Prepared {
-    pub(super) fn new(message: &Message, settings: &Settings) -> Self {
-        let cohorts = (0..message.text.cohorts.len()).map(Some);
+    pub(super) fn new(message: &Message, wording: Wording, settings: &Settings) -> Self {
         Self {
-            variants: std::iter::once(None).chain(cohorts).map(|cohort| variant(message, cohort, settings)).collect(),
+            rendered: render(message, wording, settings),
             collapse_id: aps::collapse_id(message),
             expires_at: message.behaviour.expires_at,
         }
     }
 
-    fn variant(&self, patch: &Patch) -> Option<&Variant> {
-        let index = patch.cohort.map_or(0, |cohort| cohort + 1);
-        self.variants.get(index).or_else(|| self.variants.first())?.as_ref()
-    }
-
     /// One device's `Message`, for `MessageStructure=json`; `None` when the message is too large.
     pub(super) fn body(&self, patch: &Patch, platform: Platform, now: Timestamp) -> Option<String> {
         let left = time_left(self.expires_at, now);
-        Some(self.variant(patch)?.template.render(&Values {
+        Some(self.rendered.as_ref()?.template.render(&Values {
             token: "",
             badge: patch.badge,
             silent: patch.silent,
@@ -63,14 +57,14 @@ impl Prepared {
         platform: Platform,
         now: Timestamp,
     ) -> HashMap<String, MessageAttributeValue> {
-        let Some(variant) = self.variant(patch) else { return HashMap::new() };
+        let Some(rendered) = &self.rendered else { return HashMap::new() };
         let time_to_live = match platform {
             Platform::Apns => "AWS.SNS.MOBILE.APNS.TTL",
             Platform::Sandbox => "AWS.SNS.MOBILE.APNS_SANDBOX.TTL",
         };
         let attributes = [
-            ("AWS.SNS.MOBILE.APNS.PUSH_TYPE", variant.push_type.value(patch.badge.is_some()).to_owned()),
-            ("AWS.SNS.MOBILE.APNS.PRIORITY", variant.priority.to_owned()),
+            ("AWS.SNS.MOBILE.APNS.PUSH_TYPE", rendered.push_type.value(patch.badge.is_some()).to_owned()),
+            ("AWS.SNS.MOBILE.APNS.PRIORITY", rendered.priority.to_owned()),
             ("AWS.SNS.MOBILE.APNS.COLLAPSE_ID", self.collapse_id.clone()),
             (time_to_live, time_left(self.expires_at, now).as_secs().to_string()),
         ];
@@ -79,8 +73,8 @@ impl Prepared {
     }
 }
 
-fn variant(message: &Message, cohort: Option<usize>, settings: &Settings) -> Option<Variant> {
-    let content = Content::of(message, cohort);
+fn render(message: &Message, wording: Wording, settings: &Settings) -> Option<Rendered> {
+    let content = Content::of(message, wording, settings);
     let render = |content: &Content| {
         let aps = aps::render(message, content, settings, false);
         let mut payload = Template::new("{\"aps\":");
@@ -94,7 +88,7 @@ fn variant(message: &Message, cohort: Option<usize>, settings: &Settings) -> Opt
     // `default` is required, and read by platforms that have no text of their own only: by none.
     let mut template = Template::new("{\"default\":\"-\",\"");
     template.fill(Fill::Platform).raw("\":\"").append(&payload.escaped()).raw("\"}");
-    Some(Variant { template, push_type, priority })
+    Some(Rendered { template, push_type, priority })
 }
 
 /// The app's data, beside `aps`.
@@ -107,9 +101,9 @@ fn data(payload: &mut Template, message: &Message, content: &Content) {
         payload.member("pushbell_id", id);
     }
     // For the app's service extension, which loads what it shows.
-    for (name, value) in [("image", &message.media.image), ("attachment", &message.media.attachment)] {
+    for (name, value) in [("image", content.image(message)), ("attachment", content.attachment(message))] {
         if !content.data.contains_key(name) {
-            payload.member_if(name, value.as_ref());
+            payload.member_if(name, value);
         }
     }
     // The texts are in the alert. A localisation key that is not stands here.
@@ -137,7 +131,7 @@ mod tests {
     fn prepared(parts: Value) -> Prepared {
         let mut whole = json!({"origin": {"app": "demo", "dialect": "imkit", "message": "m1"}});
         whole.as_object_mut().unwrap().extend(parts.as_object().unwrap().clone());
-        Prepared::new(&serde_json::from_value(whole).unwrap(), &Settings::default())
+        Prepared::new(&serde_json::from_value(whole).unwrap(), Wording::Own, &Settings::default())
     }
 
     /// What APNs gets, and under which name.
@@ -241,6 +235,23 @@ mod tests {
     }
 
     #[test]
+    fn hidden_content_shows_nowhere() {
+        let mut parts = imkit("im_loc_text");
+        parts["media"]["attachment"] = json!("https://i.example/lala.bin");
+        parts["vendors"] = json!({"ios": {"subtitle": "lala", "aps": {"alert": "lala"}}});
+        let mut whole = json!({"origin": {"app": "demo", "dialect": "imkit", "message": "m1"}});
+        whole.as_object_mut().unwrap().extend(parts.as_object().unwrap().clone());
+        let prepared = Prepared::new(&serde_json::from_value(whole).unwrap(), Wording::Hidden(1), &Settings::default());
+        let expected = json!({
+            "aps": {
+                "mutable-content": 1, "alert": {"body": "您有一条新消息"}, "badge": 3, "sound": "default", "thread-id": "demo-room",
+            },
+            "pushbell_id": "m1", "type": "text",
+        });
+        assert_eq!(json_of(&prepared, &badge(Some(3))), expected);
+    }
+
+    #[test]
     fn apple_s_own_settings_reach_aps() {
         let parts = json!({
             "text": {"body": "b", "subtitle": "s0"},
@@ -266,7 +277,7 @@ mod tests {
             parts["text"]["body"] = json!(format!("SSS: {text}"));
             parts["text"]["localised"]["args"] = json!(["SSS", text]);
             parts["data"]["payload"] = json!({"message": "p".repeat(extra)});
-            let patch = Patch { badge, silent, cohort: None };
+            let patch = Patch { badge, silent };
             let sent = payload(&prepared(parts), &patch, Platform::Apns);
             prop_assert!(sent.len() <= 4096);
             prop_assert!(serde_json::from_str::<Value>(&sent).is_ok());

@@ -121,7 +121,7 @@ async fn send(env: &Environment, endpoint: Option<&str>) -> Sent {
     let message = json!({
         "origin": {"app": "demo", "dialect": "imkit", "message": "m1"}, "text": {"body": "b"},
     });
-    let prepared = Sns::prepare(&serde_json::from_value(message).unwrap(), &Settings::default());
+    let prepared = Sns::prepare(&serde_json::from_value(message).unwrap(), Wording::Own, &Settings::default());
     Sns::new(env).send(APPLICATION, &prepared, &device(endpoint), &Patch::default(), NOW).await
 }
 
@@ -257,7 +257,7 @@ fn sends_may_be_spawned() {
     #[expect(dead_code, reason = "compiling is the test")]
     fn check(sns: &Sns, fcm: &Fcm, device: &Device, message: &Message, vendor: &FcmVendor) {
         let (settings, patch) = (Settings::default(), Patch::default());
-        assert_send(sns.send("", &Sns::prepare(message, &settings), device, &patch, NOW));
-        assert_send(fcm.send(vendor, &Fcm::prepare(message, &settings), &device.token, &patch, NOW));
+        assert_send(sns.send("", &Sns::prepare(message, Wording::Own, &settings), device, &patch, NOW));
+        assert_send(fcm.send(vendor, &Fcm::prepare(message, Wording::Own, &settings), &device.token, &patch, NOW));
     }
 }

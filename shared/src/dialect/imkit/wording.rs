@@ -48,6 +48,7 @@ pub(super) fn text(app: &AppId, settings: &ImkitSettings, chat: &ChatMessage, al
             weight: copy.weight,
             title: copy.title.as_ref().and_then(render),
             body: copy.body.as_ref().and_then(render),
+            push: copy.push,
         })
         .collect();
 

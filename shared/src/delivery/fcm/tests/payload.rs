@@ -5,8 +5,12 @@ use proptest::prelude::*;
 use super::*;
 
 fn body(message: &Message, patch: &Patch) -> Value {
+    read(message, Wording::Own, patch)
+}
+
+fn read(message: &Message, wording: Wording, patch: &Patch) -> Value {
     let token = Token::parse("to\"ken").unwrap();
-    let text = Fcm::prepare(message, &Settings::default()).body(&token, patch, NOW).unwrap();
+    let text = Fcm::prepare(message, wording, &Settings::default()).body(&token, patch, NOW).unwrap();
     serde_json::from_str(&text).unwrap()
 }
 
@@ -42,7 +46,7 @@ fn an_imkit_message_becomes_a_notification_with_its_data_as_texts() {
 
 #[test]
 fn a_recipient_without_a_badge_is_told_none_and_a_silent_one_hears_nothing() {
-    let quiet = Patch { badge: None, silent: true, cohort: None };
+    let quiet = Patch { badge: None, silent: true };
     let sent = body(&message(imkit()), &quiet)["message"].take();
     assert_eq!(sent["android"]["notification"], json!({"tag": "m1"}));
     assert_eq!(sent["data"].get("badge"), None);
@@ -115,14 +119,46 @@ fn a_cohort_reads_its_own_copy_everywhere() {
     let mut parts = imkit();
     parts["text"]["cohorts"] = json!([{"weight": 1}, {"weight": 1, "title": "T2", "body": "B2"}]);
     let message = message(parts);
-    let own = body(&message, &Patch { cohort: Some(0), ..Patch::default() });
+    let own = read(&message, Wording::Cohort(0), &Patch::default());
     assert_eq!(own["message"]["notification"]["body"], "SSS: lala");
-    let other = body(&message, &Patch { cohort: Some(1), ..Patch::default() })["message"].take();
+    let other = read(&message, Wording::Cohort(1), &Patch::default())["message"].take();
     assert_eq!(other["notification"], json!({"title": "T2", "body": "B2"}));
     assert_eq!((&other["data"]["title"], &other["data"]["body"]), (&json!("T2"), &json!("B2")));
     assert_eq!(other["data"].get("loc-key"), None);
     let aps = other["apns"]["payload"]["aps"].as_object().unwrap();
     assert!(!aps.contains_key("alert"), "FCM makes it from the notification");
+}
+
+#[test]
+fn a_translation_is_read_everywhere_and_leaves_the_key_out_only_with_a_body_of_its_own() {
+    let mut parts = imkit();
+    parts["text"]["languages"] =
+        json!([{"language": "de", "title": "Raum", "body": "schrieb"}, {"language": "fr", "title": "Salle"}]);
+    let message = message(parts);
+    let german = read(&message, Wording::Translation(0), &Patch::default())["message"].take();
+    assert_eq!(german["notification"], json!({"title": "Raum", "body": "schrieb"}));
+    assert_eq!((&german["data"]["title"], german["data"].get("loc-key")), (&json!("Raum"), None));
+    let french = read(&message, Wording::Translation(1), &Patch::default())["message"].take();
+    assert_eq!(
+        (&french["notification"]["title"], &french["data"]["loc-key"]),
+        (&json!("Salle"), &json!("im_loc_text"))
+    );
+}
+
+#[test]
+fn hidden_content_shows_nowhere() {
+    let mut parts = imkit();
+    parts["media"] = json!({"image": "https://i.example/lala.png", "attachment": "https://i.example/lala.bin"});
+    parts["vendors"] = json!({"ios": {"subtitle": "lala", "aps": {"alert": "lala"}}});
+    let message = message(parts);
+    let settings = Settings { title: Some("Acme".to_owned()), ..Settings::default() };
+    let token = Token::parse("token").unwrap();
+    let text = Fcm::prepare(&message, Wording::Hidden(0), &settings).body(&token, &patch(Some(3)), NOW).unwrap();
+    assert!(!text.contains("lala") && !text.contains("SSS"), "{text}");
+    let sent: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(sent["message"]["notification"], json!({"title": "Acme", "body": "You have a new message"}));
+    assert_eq!(sent["message"]["data"]["pushbell_id"], "m1", "the app finds the message by it");
+    assert_eq!(sent["message"]["apns"]["payload"]["aps"]["badge"], 3);
 }
 
 #[test]
@@ -197,7 +233,7 @@ fn never_a_collapse_key() {
 #[test]
 fn what_can_not_be_made_to_fit_is_not_sent() {
     let message = message(json!({"data": {"blob": "x".repeat(4096)}}));
-    let prepared = Fcm::prepare(&message, &Settings::default());
+    let prepared = Fcm::prepare(&message, Wording::Own, &Settings::default());
     assert!(prepared.body(&Token::parse("t").unwrap(), &patch(None), NOW).is_none());
 }
 

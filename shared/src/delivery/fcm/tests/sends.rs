@@ -38,7 +38,7 @@ async fn vendor_that(send: impl Fn(&Seen, &str) -> Reply + Send + Sync + 'static
 }
 
 async fn send(fcm: &Fcm, server: &Server, now: Timestamp) -> Verdict {
-    let prepared = Fcm::prepare(&message(imkit()), &Settings::default());
+    let prepared = Fcm::prepare(&message(imkit()), Wording::Own, &Settings::default());
     fcm.send(&vendor(server), &prepared, &Token::parse("tok").unwrap(), &patch(Some(1)), now).await
 }
 
@@ -144,7 +144,7 @@ async fn another_key_is_another_account() {
     send(&fcm, &server, NOW).await;
     let mut changed = vendor(&server);
     changed.service_account.project_id = "q".to_owned();
-    let prepared = Fcm::prepare(&message(imkit()), &Settings::default());
+    let prepared = Fcm::prepare(&message(imkit()), Wording::Own, &Settings::default());
     fcm.send(&changed, &prepared, &Token::parse("tok").unwrap(), &patch(None), NOW).await;
     assert_eq!(grants.load(Ordering::SeqCst), 2);
     assert_eq!(server.seen().last().unwrap().path, "/v1/projects/q/messages:send");
@@ -162,7 +162,7 @@ async fn what_a_vendor_answers_reaches_the_verdict() {
     assert_eq!(verdict.class, Class::Throttled { after: Some(Duration::from_secs(30)) });
     let mut nowhere = vendor(&server);
     nowhere.endpoint = "nonsense".to_owned();
-    let prepared = Fcm::prepare(&message(imkit()), &Settings::default());
+    let prepared = Fcm::prepare(&message(imkit()), Wording::Own, &Settings::default());
     let verdict = fcm.send(&nowhere, &prepared, &Token::parse("tok").unwrap(), &patch(None), NOW).await;
     assert_eq!((verdict.class, &*verdict.code), (Class::Misconfigured, "endpoint"));
 }

@@ -128,7 +128,7 @@ fn a_recall_withdraws_the_message_of_its_id_and_shows_nothing() {
 #[test]
 fn an_encrypted_message_s_text_goes_nowhere() {
     let settings = ImkitSettings {
-        copies: vec![Copy { weight: 1, title: None, body: Some("{{nickname}}: {{text}}".to_owned()) }],
+        copies: vec![Copy { weight: 1, body: Some("{{nickname}}: {{text}}".to_owned()), ..Copy::default() }],
         ..v2()
     };
     let body = chat("encrypted", &json!({"message": "c2Vj:cmV0|c1pher", "extra": {"title": "c1pher"}}));
@@ -255,8 +255,12 @@ fn states_of_a_call_are_tasks_of_their_own_that_replace_each_other() {
 
 #[test]
 fn the_app_s_copies_are_rendered_with_the_message_s_values() {
-    let copy =
-        |weight, title: &str, body: &str| Copy { weight, title: Some(title.to_owned()), body: Some(body.to_owned()) };
+    let copy = |weight, title: &str, body: &str| Copy {
+        weight,
+        title: Some(title.to_owned()),
+        body: Some(body.to_owned()),
+        ..Copy::default()
+    };
     let settings = ImkitSettings {
         copies: vec![copy(1, "{{room}}", "{{nickname}} says {{text}}"), copy(3, "New in {{room}}", "{{other}}")],
         experiment: Some("titles".to_owned()),
