@@ -1,6 +1,8 @@
 //! Text as it is compared: without case, width, composition and what cannot be seen, with a way back to the text as it was.
 
-use unicode_normalization::char::{canonical_combining_class, decompose_compatible, is_combining_mark};
+use unicode_normalization::char::{
+    canonical_combining_class, decompose_canonical, decompose_compatible, is_combining_mark,
+};
 
 /// A folded text. Each of its characters knows the part of the original that it comes from.
 #[derive(Debug, Default)]
@@ -93,14 +95,15 @@ impl Folded {
 /// Says the characters that `c` is compared as.
 fn decompose(c: char, mut say: impl FnMut(char)) {
     // Letters of the Korean keyboard stay what they are: as parts of syllables, those that are typed alone would join.
-    let alone = matches!(c, '\u{3131}'..='\u{318E}');
-    // Accents that stand alone decompose into a space and an accent, some ligatures into several words.
-    let mut spaced = false;
-    if !alone {
-        decompose_compatible(c, |part| spaced |= part == ' ');
-    }
-    if alone || (spaced && !c.is_whitespace()) {
+    if matches!(c, '\u{3131}'..='\u{318E}') {
         say(c);
+        return;
+    }
+    // Accents that stand alone would become a space and an accent, some ligatures several words.
+    let mut spaced = false;
+    decompose_compatible(c, |part| spaced |= part == ' ');
+    if spaced && !c.is_whitespace() {
+        decompose_canonical(c, say);
         return;
     }
     decompose_compatible(c, |part| match part {
