@@ -3,6 +3,8 @@
 use std::fmt;
 
 use super::Rule;
+use crate::id::AppId;
+use crate::telemetry::metrics::{Metric, Of, count};
 
 /// How many recipients were removed, by rule.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -38,6 +40,13 @@ impl Tally {
         Rule::ALL.into_iter().map(|rule| (rule, self.of(rule))).filter(|(_, removed)| *removed > 0)
     }
 
+    /// Counts them for `app`: [`Metric::FilterRemoved`], by rule.
+    pub fn count(&self, app: &AppId) {
+        for (rule, removed) in self.rules() {
+            count(Metric::FilterRemoved, Of::Rule(app, rule), u64::from(removed));
+        }
+    }
+
     /// The rule that has removed everybody who was removed; `None` when several have, or none.
     #[must_use]
     pub fn only_rule(&self) -> Option<Rule> {
@@ -65,7 +74,9 @@ impl fmt::Display for Tally {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::telemetry::metrics::captured;
 
     #[test]
     fn a_tally_says_each_rule_with_its_number_in_the_rules_order() {
@@ -77,5 +88,14 @@ mod tests {
         tally.extend([Rule::PushOff, Rule::PushOff]);
         assert_eq!(tally.to_string(), "push_off: 2, room_muted: 1");
         assert_eq!((tally.total(), tally.of(Rule::PushOff), tally.only_rule()), (3, 2, None));
+    }
+
+    #[tokio::test]
+    async fn a_tally_is_counted_by_rule() {
+        let mut tally = Tally::default();
+        tally.extend([Rule::SenderMuted, Rule::PushOff, Rule::PushOff]);
+        let ((), lines) = captured(async { tally.count(&AppId::parse("demo").unwrap()) }).await;
+        let read: Vec<_> = lines.iter().map(|line| (line["rule"].as_str(), line["filter_removed"].as_u64())).collect();
+        assert_eq!(read, [(Some("push_off"), Some(2)), (Some("sender_muted"), Some(1))]);
     }
 }

@@ -74,20 +74,23 @@ const STAGE: Names = Cow::Borrowed(&[Cow::Borrowed("stage")]);
 const APP: Names = Cow::Borrowed(&[Cow::Borrowed("stage"), Cow::Borrowed("app")]);
 const CHANNEL: Names = Cow::Borrowed(&[Cow::Borrowed("stage"), Cow::Borrowed("channel")]);
 const APP_CHANNEL: Names = Cow::Borrowed(&[Cow::Borrowed("stage"), Cow::Borrowed("app"), Cow::Borrowed("channel")]);
+const RULE: Names = Cow::Borrowed(&[Cow::Borrowed("stage"), Cow::Borrowed("rule")]);
 
 static BY_STAGE: EntryDimensions = EntryDimensions::new_static(&[STAGE]);
 static BY_APP: EntryDimensions = EntryDimensions::new_static(&[STAGE, APP]);
 static BY_CHANNEL: EntryDimensions = EntryDimensions::new_static(&[STAGE, CHANNEL, APP_CHANNEL]);
+static BY_RULE: EntryDimensions = EntryDimensions::new_static(&[RULE]);
 
 impl Entry for Line<'_> {
     fn write<'a>(&'a self, writer: &mut impl EntryWriter<'a>) {
         writer.timestamp(SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(self.now.as_millis()));
-        let Group { shape, app, channel, class, values } = self.group;
+        let Group { shape, app, channel, class, rule, values } = self.group;
         match (shape, app, channel) {
             (Shape::Send | Shape::Vendor, _, _) => {}
             (Shape::Channel, Some(_), Some(_)) => writer.config(&BY_CHANNEL),
             (Shape::App | Shape::Channel, Some(_), _) => writer.config(&BY_APP),
-            (Shape::Whole | Shape::App | Shape::Channel, _, _) => writer.config(&BY_STAGE),
+            (Shape::Rule, _, _) if rule.is_some() => writer.config(&BY_RULE),
+            (Shape::Whole | Shape::App | Shape::Channel | Shape::Rule, _, _) => writer.config(&BY_STAGE),
         }
         if let Some(level) = self.level {
             writer.value("level", level);
@@ -102,6 +105,9 @@ impl Entry for Line<'_> {
         }
         if let Some(class) = class {
             writer.value("class", *class);
+        }
+        if let Some(rule) = rule {
+            writer.value("rule", rule.as_str());
         }
         for (metric, number) in values {
             writer.value(metric.as_str(), &Written(*metric, number));

@@ -63,6 +63,12 @@ pub enum Metric {
     DeferredUnreadable,
     /// Log events: a callback that is not for phones.
     ImkitIgnored,
+    /// Recipients that a rule of the filter keeps a push from. Counted with the rule: [`super::Of::Rule`].
+    FilterRemoved,
+    /// Log events: recipients whom a push is allowed to without a look at what they prefer, as reading that failed or took too long.
+    Unfiltered,
+    /// Log events: a hook that could not be worked with was answered as the app's setting `on_error` says.
+    AnsweredOnError,
     /// Log events: SNS did not create an endpoint.
     EndpointNotCreated,
     /// Log events: an SNS endpoint was left behind.
@@ -93,11 +99,13 @@ pub enum Shape {
     Send,
     /// `[stage]`, `[stage, channel]`, on the line of the sends.
     Vendor,
+    /// `[stage, rule]`: one for each rule, however many apps there are. The app is on the line.
+    Rule,
 }
 
 impl Metric {
     /// All of them.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 33] = [
         Self::Sends,
         Self::TimeToVendor,
         Self::Success,
@@ -126,6 +134,9 @@ impl Metric {
         Self::BreakerUnwritten,
         Self::DeferredUnreadable,
         Self::ImkitIgnored,
+        Self::FilterRemoved,
+        Self::Unfiltered,
+        Self::AnsweredOnError,
         Self::EndpointNotCreated,
         Self::EndpointNotDeleted,
     ];
@@ -162,6 +173,9 @@ impl Metric {
             Self::BreakerUnwritten => "breaker_unwritten",
             Self::DeferredUnreadable => "deferred_unreadable",
             Self::ImkitIgnored => "imkit_ignored",
+            Self::FilterRemoved => "filter_removed",
+            Self::Unfiltered => "unfiltered",
+            Self::AnsweredOnError => "answered_on_error",
             Self::EndpointNotCreated => "endpoint_not_created",
             Self::EndpointNotDeleted => "endpoint_not_deleted",
         }
@@ -179,6 +193,7 @@ impl Metric {
         match self {
             Self::Sends => Shape::Send,
             Self::TimeToVendor | Self::Success => Shape::Vendor,
+            Self::FilterRemoved => Shape::Rule,
             Self::QuotaPause | Self::BreakerOpen | Self::BreakerClosed | Self::BreakerPaused => Shape::Channel,
             Self::Misconfigured
             | Self::Repeat
@@ -193,6 +208,8 @@ impl Metric {
             | Self::VerifyUrlFailed
             | Self::BreakerUnread
             | Self::BreakerUnwritten
+            | Self::Unfiltered
+            | Self::AnsweredOnError
             | Self::EndpointNotCreated
             | Self::EndpointNotDeleted => Shape::App,
             Self::Counted
@@ -239,6 +256,7 @@ impl Shape {
             Self::Channel => &[&["stage"], &["stage", "channel"], &["stage", "app", "channel"]],
             Self::Send => &[&["stage", "channel", "class"], &["stage", "app", "class"]],
             Self::Vendor => &[&["stage"], &["stage", "channel"]],
+            Self::Rule => &[&["stage", "rule"]],
         }
     }
 }
@@ -266,7 +284,7 @@ mod tests {
         for metric in Metric::ALL {
             let name = metric.as_str();
             assert!(name.chars().all(|c| c.is_ascii_lowercase() || c == '_'), "{name}");
-            assert!(!["stage", "app", "channel", "class", "level", "timestamp"].contains(&name), "{name}");
+            assert!(!["stage", "app", "channel", "class", "rule", "level", "timestamp"].contains(&name), "{name}");
         }
     }
 

@@ -26,6 +26,7 @@ pub use line::NAMESPACE;
 pub use metric::{Metric, Shape};
 
 use crate::delivery::{Channel, Class};
+use crate::filter::Rule;
 use crate::id::AppId;
 use crate::time::Timestamp;
 use line::Lines;
@@ -44,6 +45,8 @@ pub enum Of<'a> {
     App(&'a AppId),
     /// One app's way to one vendor.
     Channel(&'a AppId, Channel),
+    /// One app's recipients, as far as a rule of the filter has removed them.
+    Rule(&'a AppId, Rule),
 }
 
 /// Adds `n` to `metric`; of [`Metric::RetryBacklog`] and [`Metric::OldestDueAge`] (seconds) the greatest `n` of the invocation stays.

@@ -6,6 +6,7 @@ use super::Of;
 use super::metric::{Kind, Metric, Shape};
 use super::spread::Spread;
 use crate::delivery::{Channel, Class};
+use crate::filter::Rule;
 use crate::id::AppId;
 
 /// The most apps that one invocation tells apart; the rest count together. A line each is a metric each.
@@ -20,6 +21,7 @@ pub(super) struct Group {
     pub(super) app: Option<String>,
     pub(super) channel: Option<Channel>,
     pub(super) class: Option<&'static str>,
+    pub(super) rule: Option<Rule>,
     pub(super) values: Vec<(Metric, Number)>,
 }
 
@@ -44,16 +46,17 @@ impl Recorder {
         if n == 0 {
             return;
         }
-        let (app, channel) = match of {
-            Of::Everything => (None, None),
-            Of::App(app) => (Some(app), None),
-            Of::Channel(app, channel) => (Some(app), Some(channel)),
+        let (app, channel, rule) = match of {
+            Of::Everything => (None, None, None),
+            Of::App(app) => (Some(app), None, None),
+            Of::Channel(app, channel) => (Some(app), Some(channel), None),
+            Of::Rule(app, rule) => (Some(app), None, Some(rule)),
         };
-        self.group(metric.shape(), app, channel, None).add(metric, n);
+        self.group(metric.shape(), app, channel, None, rule).add(metric, n);
     }
 
     pub(super) fn sent(&mut self, app: &AppId, channel: Channel, class: Class, took: Option<Duration>) {
-        let group = self.group(Shape::Send, Some(app), Some(channel), Some(class.as_str()));
+        let group = self.group(Shape::Send, Some(app), Some(channel), Some(class.as_str()), None);
         group.add(Metric::Sends, 1);
         if let Some(took) = took {
             group.add(Metric::TimeToVendor, u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
@@ -79,13 +82,16 @@ impl Recorder {
         app: Option<&AppId>,
         channel: Option<Channel>,
         class: Option<&'static str>,
+        rule: Option<Rule>,
     ) -> &mut Group {
         let app = app.map(|app| self.name_of(app));
         let found = self.groups.iter().position(|group| {
-            group.shape == shape && group.app.as_deref() == app && group.channel == channel && group.class == class
+            group.shape == shape
+                && group.app.as_deref() == app
+                && (group.channel, group.class, group.rule) == (channel, class, rule)
         });
         let at = found.unwrap_or_else(|| {
-            self.groups.push(Group { shape, app: app.map(str::to_owned), channel, class, values: Vec::new() });
+            self.groups.push(Group { shape, app: app.map(str::to_owned), channel, class, rule, values: Vec::new() });
             self.groups.len() - 1
         });
         &mut self.groups[at]

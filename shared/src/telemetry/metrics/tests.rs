@@ -80,6 +80,8 @@ async fn every_metric_is_kept_under_the_dimensions_of_its_shape() {
         let lines = lines_of(|| {
             if matches!(metric, Metric::Sends | Metric::TimeToVendor | Metric::Success) {
                 sent(&demo, Channel::Fcm, Class::Delivered, Some(Duration::ZERO));
+            } else if metric.shape() == Shape::Rule {
+                count(metric, Of::Rule(&demo, Rule::PushOff), 3);
             } else {
                 count(metric, Of::Channel(&demo, Channel::Fcm), 3);
             }
@@ -101,9 +103,33 @@ async fn every_metric_is_kept_under_the_dimensions_of_its_shape() {
 async fn a_dimension_that_has_no_value_is_left_out() {
     let lines = lines_of(|| count(Metric::QueueRefused, Of::Everything, 1)).await;
     assert_eq!(lines[0]["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["stage"]]));
+    let lines = lines_of(|| count(Metric::FilterRemoved, Of::Everything, 1)).await;
+    assert_eq!(lines[0]["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["stage"]]));
     let demo = app("demo");
     let lines = lines_of(|| count(Metric::BreakerOpen, Of::App(&demo), 1)).await;
     assert_eq!(lines[0]["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["stage"], ["stage", "app"]]));
+}
+
+#[tokio::test]
+async fn what_the_filter_removes_is_a_metric_of_each_rule_and_not_of_each_app() {
+    let (demo, other) = (app("demo"), app("other"));
+    let lines = lines_of(|| {
+        count(Metric::FilterRemoved, Of::Rule(&demo, Rule::PushOff), 2);
+        count(Metric::FilterRemoved, Of::Rule(&demo, Rule::RoomMuted), 1);
+        count(Metric::FilterRemoved, Of::Rule(&other, Rule::PushOff), 1);
+        count(Metric::FilterRemoved, Of::Rule(&demo, Rule::PushOff), 3);
+    })
+    .await;
+    let read = |line: &Value| (line["app"].clone(), line["rule"].clone(), line["filter_removed"].clone());
+    assert_eq!(
+        lines.iter().map(read).collect::<Vec<_>>(),
+        [
+            (json!("demo"), json!("push_off"), json!(5)),
+            (json!("demo"), json!("room_muted"), json!(1)),
+            (json!("other"), json!("push_off"), json!(1)),
+        ]
+    );
+    assert_eq!(lines[0]["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["stage", "rule"]]));
 }
 
 #[tokio::test]
