@@ -4,4 +4,5 @@
 pub mod imkit;
 pub mod kinvey;
 pub mod openim;
+mod places;
 pub mod recipients;
