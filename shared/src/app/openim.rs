@@ -124,6 +124,9 @@ impl Default for OpenimForm {
 /// The most bytes of one of the app's own texts.
 const LONGEST_TEXT: usize = 1024;
 
+/// The most languages of the app's own texts: a queued message carries its text in all of them.
+const MOST_LANGUAGES: usize = 24;
+
 impl TryFrom<OpenimForm> for OpenimSettings {
     type Error = &'static str;
 
@@ -134,6 +137,9 @@ impl TryFrom<OpenimForm> for OpenimSettings {
         }
         if !(1..=600).contains(&form.call_ttl_s) {
             return Err("call_ttl_s is from 1 to 600");
+        }
+        if form.texts.len() > MOST_LANGUAGES {
+            return Err("texts are in at most 24 languages");
         }
         if form.texts.keys().any(|language| !is_language(language)) {
             return Err("texts are by language, named like \"en\" or \"zh-Hant\"");
@@ -207,7 +213,11 @@ mod tests {
     #[test]
     fn what_is_out_of_bounds_is_refused() {
         let long = format!(r#"{{"texts": {{"en": {{"101": {{"body": "{}"}}}}}}}}"#, "x".repeat(1025));
+        let languages: BTreeMap<String, BTreeMap<String, String>> =
+            (b'a'..=b'y').map(|letter| (format!("x{}", char::from(letter)), BTreeMap::new())).collect();
+        let many = serde_json::json!({"texts": languages}).to_string();
         for wrong in [
+            &many,
             r#"{"deadline_ms": 99}"#,
             r#"{"deadline_ms": 4001}"#,
             r#"{"call_ttl_s": 0}"#,

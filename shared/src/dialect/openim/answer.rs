@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::callback::OfflinePush;
 use super::command::Command;
 use crate::call;
+use crate::filter::Rule;
 use crate::id::ClientId;
 
 /// Why a push is denied: `errCode`, in OpenIM's range for own codes, 5000 to 9999.
@@ -103,6 +104,23 @@ impl Code {
             Self::HeldOut => "held_out",
             Self::Unavailable => "unavailable",
             Self::BadRequest => "bad_request",
+        }
+    }
+}
+
+impl From<Rule> for Code {
+    fn from(rule: Rule) -> Self {
+        match rule {
+            Rule::BlockedSender => Self::BlockedSender,
+            Rule::DeniedType => Self::DeniedType,
+            Rule::NeverPushGroup => Self::NeverPushGroup,
+            Rule::DeniedWord => Self::DeniedWord,
+            Rule::SenderBlocked => Self::SenderBlocked,
+            Rule::PushOff => Self::PushOff,
+            Rule::RoomMuted => Self::RoomMuted,
+            Rule::SenderMuted => Self::SenderMuted,
+            Rule::QuietHours => Self::QuietHours,
+            Rule::HeldOut => Self::HeldOut,
         }
     }
 }
@@ -251,6 +269,13 @@ mod tests {
             reply.actionCode != 0 || reply.nextCode == 1,
             reply.actionCode == 0 && reply.nextCode == 1,
         ]
+    }
+
+    #[test]
+    fn a_rule_has_one_word_everywhere() {
+        for rule in Rule::ALL {
+            assert_eq!(Code::from(rule).as_str(), rule.as_str());
+        }
     }
 
     #[test]

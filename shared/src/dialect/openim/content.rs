@@ -3,6 +3,8 @@
 //!
 //! Source: OpenIM's `apistruct/msg.go`, `sdkws` (notification tips).
 
+use std::collections::HashSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::de::IgnoredAny;
@@ -54,7 +56,7 @@ pub struct Content {
     pub group: Option<String>,
     /// The group's id, in notifications about it.
     pub group_id: Option<String>,
-    /// Whom a notification is about: who left, was removed, was invited.
+    /// Whom a notification is about, each once: who left, was removed, was invited.
     pub members: Vec<Member>,
     /// The `clientMsgID` of the message that is taken back.
     pub revoked: Option<MessageId>,
@@ -88,9 +90,10 @@ impl Content {
         };
         let listed = object.get(list).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let quitter = person("quitUser").filter(|_| content_type == QUIT);
+        let mut seen = HashSet::new();
         let members = listed.iter().filter_map(Value::as_object).chain(quitter).filter_map(|person| {
-            let id = person.get("userID")?.as_str().filter(|id| !id.is_empty())?.to_owned();
-            Some(Member { id, name: nickname(person) })
+            let id = person.get("userID")?.as_str().filter(|id| !id.is_empty())?;
+            seen.insert(id).then(|| Member { id: id.to_owned(), name: nickname(person) })
         });
         Self {
             text: written(content_type, object),
@@ -206,8 +209,11 @@ fn readable(text: &str) -> Option<String> {
 /// A list or an object, or the beginning of one. A text that only begins with a bracket (`[smile] hello`) is a text.
 fn looks_like_json(text: &str) -> bool {
     let text = text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
-    let Some(rest) = text.strip_prefix(['{', '[']) else { return false };
-    rest.trim_start().starts_with(['"', '{', '[']) || serde_json::from_str::<IgnoredAny>(text).is_ok()
+    let begun = match text.strip_prefix('{') {
+        Some(rest) => rest.trim_start().starts_with('"'),
+        None => text.strip_prefix('[').is_some_and(|rest| rest.trim_start().starts_with(['"', '{'])),
+    };
+    begun || text.starts_with(['{', '[']) && serde_json::from_str::<IgnoredAny>(text).is_ok()
 }
 
 #[cfg(test)]

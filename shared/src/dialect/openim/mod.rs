@@ -1,6 +1,9 @@
 //! OpenIM: its push hooks, and what they are answered.
 
 pub mod answer;
+mod builtin;
 pub mod callback;
 pub mod command;
+pub mod compose;
 pub mod content;
+mod texts;
