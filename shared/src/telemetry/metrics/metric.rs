@@ -68,7 +68,7 @@ pub enum Metric {
     /// Log events: recipients whom a push is allowed to without a look at what they prefer, as reading that failed or took too long.
     Unfiltered,
     /// Log events: a hook that could not be worked with was answered as the app's setting `on_error` says.
-    AnsweredOnError,
+    HookAnsweredOnError,
     /// Log events: SNS did not create an endpoint.
     EndpointNotCreated,
     /// Log events: an SNS endpoint was left behind.
@@ -136,7 +136,7 @@ impl Metric {
         Self::ImkitIgnored,
         Self::FilterRemoved,
         Self::Unfiltered,
-        Self::AnsweredOnError,
+        Self::HookAnsweredOnError,
         Self::EndpointNotCreated,
         Self::EndpointNotDeleted,
     ];
@@ -175,7 +175,7 @@ impl Metric {
             Self::ImkitIgnored => "imkit_ignored",
             Self::FilterRemoved => "filter_removed",
             Self::Unfiltered => "unfiltered",
-            Self::AnsweredOnError => "answered_on_error",
+            Self::HookAnsweredOnError => "hook_answered_on_error",
             Self::EndpointNotCreated => "endpoint_not_created",
             Self::EndpointNotDeleted => "endpoint_not_deleted",
         }
@@ -209,7 +209,7 @@ impl Metric {
             | Self::BreakerUnread
             | Self::BreakerUnwritten
             | Self::Unfiltered
-            | Self::AnsweredOnError
+            | Self::HookAnsweredOnError
             | Self::EndpointNotCreated
             | Self::EndpointNotDeleted => Shape::App,
             Self::Counted
