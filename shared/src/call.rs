@@ -48,6 +48,29 @@ pub fn path_parameter(request: &Request, name: &str) -> String {
     request.path_parameters().first(name).unwrap_or_default().to_owned()
 }
 
+/// A value in the query is not UTF-8 once it is decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("is not UTF-8")]
+pub struct QueryError;
+
+/// The values that a raw query gives `name`, decoded, in their order. The raw one: API Gateway joins repeated values by commas, and a
+/// value may hold commas.
+///
+/// # Errors
+/// When one is not UTF-8.
+pub fn query_values(query: &str, name: &str) -> Result<Vec<String>, QueryError> {
+    let values = query.split('&').filter_map(|pair| {
+        let (given, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (decoded(given).as_deref() == Some(name)).then(|| decoded(value))
+    });
+    values.map(|value| value.ok_or(QueryError)).collect()
+}
+
+fn decoded(text: &str) -> Option<String> {
+    let spaced = text.replace('+', " ");
+    percent_encoding::percent_decode_str(&spaced).decode_utf8().ok().map(std::borrow::Cow::into_owned)
+}
+
 /// A header's text, in whatever case its name was sent; `None` when it is absent or not text.
 #[must_use]
 pub fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

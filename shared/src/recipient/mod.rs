@@ -19,7 +19,7 @@ mod units;
 
 pub use device::Device;
 pub use many::Glance;
-pub use preferences::Preferences;
+pub use preferences::{PreferenceError, Preferences, PreferencesChange};
 pub use quiet::{QuietHours, QuietHoursError, Zone, ZoneError};
 pub use state::{Reading, Recipient, Watermarks};
 pub use store::{Counted, Counting, NotCounted, Recipients, StoreError};
@@ -31,6 +31,10 @@ pub const MOST_DEVICES: usize = 20;
 pub const MOST_ROOMS: usize = 40;
 /// Muted rooms.
 pub const MOST_MUTED: usize = 100;
+/// Muted senders; blocked senders too.
+pub const MOST_SENDERS: usize = 50;
+/// Bytes of the ids of muted and blocked senders together: they are paid for in every count.
+pub const MOST_SENDER_BYTES: usize = 2048;
 /// Named counters.
 pub const MOST_SOURCES: usize = 16;
 /// Read watermarks kept. They matter only while messages of the room are still on their way.

@@ -14,13 +14,13 @@ pub const BEGUN: &str = "g";
 pub const TRIMMED: &str = "trimmed";
 /// Muted rooms.
 pub const MUTED: &str = "mu";
-/// Push is off.
+/// Push is off, where it is.
 pub const PUSH_OFF: &str = "po";
 /// Quiet hours: the minute of the day when they begin, times 1440, and the minute when they end.
 pub const QUIET: &str = "qh";
 /// The client's time zone.
 pub const ZONE: &str = "z";
-/// Notifications show no content.
+/// Notifications show no content, where that is so.
 pub const HIDE: &str = "hc";
 /// Muted senders, as the chat server names them.
 pub const MUTED_SENDERS: &str = "ms";

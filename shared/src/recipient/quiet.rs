@@ -13,12 +13,15 @@ const DAY: u16 = 24 * 60;
 /// Why quiet hours are refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum QuietHoursError {
-    /// Not `HH:MM` from 00:00 to 23:59.
-    #[error("is not a time like \"22:00\"")]
-    Time,
+    /// `from` is not `HH:MM` from 00:00 to 23:59.
+    #[error("from is not a time like \"22:00\"")]
+    From,
+    /// `to` is not such a time.
+    #[error("to is not a time like \"22:00\"")]
+    To,
     /// They would be no time, or the whole day: nobody can tell which is meant.
-    #[error("begins and ends at the same time")]
-    Empty,
+    #[error("from and to are the same time")]
+    Same,
 }
 
 /// A span of every day, from a minute to another, which is no longer in it; over midnight when it ends before it begins.
@@ -37,8 +40,8 @@ impl QuietHours {
     /// # Errors
     /// When one of them is no such time, or they are the same.
     pub fn parse(from: &str, to: &str) -> Result<Self, QuietHoursError> {
-        let (from, to) = (minute(from).ok_or(QuietHoursError::Time)?, minute(to).ok_or(QuietHoursError::Time)?);
-        Self::between(from, to).ok_or(QuietHoursError::Empty)
+        let (from, to) = (minute(from).ok_or(QuietHoursError::From)?, minute(to).ok_or(QuietHoursError::To)?);
+        Self::between(from, to).ok_or(QuietHoursError::Same)
     }
 
     /// The span between two full hours, 0 to 23; `None` when they are the same or no hours.
@@ -275,9 +278,10 @@ mod tests {
     fn times_are_two_digits_a_colon_and_two_digits() {
         assert_eq!(QuietHours::parse("00:00", "23:59").unwrap().to(), "23:59");
         for wrong in ["24:00", "12:60", "7:00", "07:0", "0700", "+7:00", "07:00:00", "", "٠٧:٠٠"] {
-            assert_eq!(QuietHours::parse(wrong, "07:00"), Err(QuietHoursError::Time), "{wrong}");
+            assert_eq!(QuietHours::parse(wrong, "07:00"), Err(QuietHoursError::From), "{wrong}");
+            assert_eq!(QuietHours::parse("07:00", wrong), Err(QuietHoursError::To), "{wrong}");
         }
-        assert_eq!(QuietHours::parse("07:00", "07:00"), Err(QuietHoursError::Empty));
+        assert_eq!(QuietHours::parse("07:00", "07:00"), Err(QuietHoursError::Same));
         assert_eq!(QuietHours::from_hours(22, 7), QuietHours::parse("22:00", "07:00").ok());
         assert_eq!((QuietHours::from_hours(24, 7), QuietHours::from_hours(7, 7)), (None, None));
     }

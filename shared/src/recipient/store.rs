@@ -29,7 +29,7 @@ pub enum StoreError {
     /// Another write to the same client stood in the way of every try.
     #[error("the client's item was being changed by others")]
     Conflict,
-    /// A cap would be passed: of muted rooms, sources.
+    /// A cap would be passed: of muted rooms, sources, senders.
     #[error("the client has too many {0}")]
     TooMany(&'static str),
 }

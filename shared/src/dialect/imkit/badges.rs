@@ -9,7 +9,7 @@ use super::caller::client_id;
 use super::envelope::Failure;
 use super::subscription::{invalid, json, missing, object, text};
 use crate::app::BadgeFrom;
-use crate::call::BodyError;
+use crate::call::{self, BodyError};
 use crate::id::{ClientId, RoomKey};
 use crate::recipient::{Reading, Recipient};
 use crate::time::Timestamp;
@@ -71,16 +71,7 @@ pub fn ids_of_query(query: &str) -> Result<Vec<ClientId>, Failure> {
 /// # Errors
 /// When one is not UTF-8.
 pub fn query_values(query: &str, name: &str) -> Result<Vec<String>, Failure> {
-    let values = query.split('&').filter_map(|pair| {
-        let (given, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (decoded(given).as_deref() == Some(name)).then(|| decoded(value))
-    });
-    values.map(|value| value.ok_or_else(|| invalid(format!("{name} in the query is not UTF-8")))).collect()
-}
-
-fn decoded(text: &str) -> Option<String> {
-    let spaced = text.replace('+', " ");
-    percent_encoding::percent_decode_str(&spaced).decode_utf8().ok().map(std::borrow::Cow::into_owned)
+    call::query_values(query, name).map_err(|rule| invalid(format!("{name} in the query {rule}")))
 }
 
 /// The ids of a body that is a JSON array of them, in their order, each once.
