@@ -3,6 +3,7 @@
 
 pub mod imkit;
 pub mod kinvey;
+pub mod lanying;
 pub mod openim;
 mod places;
 pub mod recipients;

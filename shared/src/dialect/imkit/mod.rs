@@ -1,4 +1,4 @@
-//! IMKIT: its push callbacks, device subscriptions and badge service.
+//! IMKIT: its push callbacks, device subscriptions, preferences and badge service.
 
 pub mod answer;
 pub mod badges;
@@ -9,5 +9,6 @@ mod compose;
 pub mod envelope;
 pub mod message_type;
 mod payload;
+pub mod preferences;
 pub mod subscription;
 mod wording;
