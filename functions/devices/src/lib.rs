@@ -1,10 +1,13 @@
-//! Devices: registers and unregisters them in Kinvey's and IMKIT's words, answers for badges, keeps preferences, erases clients.
+//! Devices: registers and unregisters them in Kinvey's and IMKIT's words, answers for badges, keeps preferences (in Lanying's words
+//! too), erases clients.
 
 mod badges;
 mod endpoints;
 mod erase;
 mod kinvey;
+mod lanying;
 mod me;
+mod preferences;
 mod route;
 
 use std::error::Error;
@@ -97,6 +100,8 @@ pub async fn handle(state: &State, request: Request) -> Response<Body> {
         Some(Route::Me) => erase::me(state, &call).await,
         Some(Route::MeBelow) => me::below(state, &call).await,
         Some(Route::Client) => erase::client(state, &call).await,
+        Some(Route::UserPush) => lanying::off(state, &call).await,
+        Some(Route::UserPushSetting) => lanying::setting(state, &call).await,
         None => not_found().response(),
     };
     if response.status() == StatusCode::SERVICE_UNAVAILABLE {

@@ -1,4 +1,4 @@
-//! `/me/…`: a client's devices and muted rooms.
+//! `/me/…`: a client's devices, muted rooms and preferences.
 
 use lambda_http::http::{Method, StatusCode};
 use lambda_http::{Body, Response};
@@ -11,7 +11,9 @@ use pushbell::id::{ClientId, RoomKey};
 use pushbell::registry::Which;
 use serde_json::json;
 
-use crate::{Call, State, answer, endpoints, method_not_allowed, not_found, of_registry, of_store, settings};
+use crate::{
+    Call, State, answer, endpoints, method_not_allowed, not_found, of_registry, of_store, preferences, settings,
+};
 
 /// The longest name of a room.
 const MOST_ROOM_NAME: usize = 256;
@@ -27,6 +29,14 @@ pub(crate) async fn below(state: &State, call: &Call<'_>) -> Response<Body> {
         ("unsubscribe", None) => answer(unsubscribe(state, call).await),
         ("mute", Some(_)) if method != Method::POST && method != Method::DELETE => method_not_allowed("POST, DELETE"),
         ("mute", Some(room)) => answer(mute(state, call, room, method == Method::POST).await),
+        ("notification", Some("enable" | "disable")) if method != Method::POST => method_not_allowed("POST"),
+        ("notification", Some("enable")) => answer(preferences::switch(state, call, false).await),
+        ("notification", Some("disable")) => answer(preferences::switch(state, call, true).await),
+        ("preferences", None) => match *method {
+            Method::GET => answer(preferences::show(state, call).await),
+            Method::PATCH => answer(preferences::change(state, call).await),
+            _ => method_not_allowed("GET, PATCH"),
+        },
         _ => not_found().response(),
     }
 }
@@ -75,7 +85,7 @@ async fn mute(state: &State, call: &Call<'_>, room: &str, mute: bool) -> Result<
 }
 
 /// Whom a call without a body of its own is for: an API key names the client in the query, or in a body.
-fn client(call: &Call<'_>, caller: &Caller) -> Result<ClientId, Failure> {
+pub(crate) fn client(call: &Call<'_>, caller: &Caller) -> Result<ClientId, Failure> {
     let named = match query_values(call.query(), "clientId")?.into_iter().next() {
         Some(named) => Some(named),
         None => client_of(call::body(call.request))?,
@@ -83,7 +93,7 @@ fn client(call: &Call<'_>, caller: &Caller) -> Result<ClientId, Failure> {
     caller.client(named.as_deref())
 }
 
-async fn authenticate(state: &State, call: &Call<'_>) -> Result<Caller, Failure> {
+pub(crate) async fn authenticate(state: &State, call: &Call<'_>) -> Result<Caller, Failure> {
     let caller = caller::authenticate(&state.callers, call.request.headers(), call.now).await?;
     call.is_for(&caller.app);
     Ok(caller)

@@ -13,10 +13,12 @@ pub(crate) enum Route {
     Me,
     MeBelow,
     Client,
+    UserPush,
+    UserPushSetting,
 }
 
 impl Route {
-    pub(crate) const ALL: [(&'static str, Self); 10] = [
+    pub(crate) const ALL: [(&'static str, Self); 12] = [
         ("/push/{appKey}/register-device", Self::Register),
         ("/push/{appKey}/unregister-device", Self::Unregister),
         ("/push/{appKey}/devices", Self::Devices),
@@ -27,6 +29,8 @@ impl Route {
         ("/me", Self::Me),
         ("/me/{proxy+}", Self::MeBelow),
         ("/clients/{id}", Self::Client),
+        ("/user/push", Self::UserPush),
+        ("/user/push/{setting}", Self::UserPushSetting),
     ];
 
     /// The route of a route key: a method or `ANY`, a space, the path as the template spells it.

@@ -6,6 +6,8 @@ mod cloud;
 mod erasing;
 mod imkit;
 mod kinvey;
+mod lanying;
+mod preferences;
 mod samples;
 
 use base64::Engine as _;
@@ -111,8 +113,12 @@ async fn answer(cloud: &Cloud, event: &str) -> Answer {
 }
 
 fn user_token(client: &str) -> String {
+    token("user", client)
+}
+
+fn token(role: &str, client: &str) -> String {
     let exp = Timestamp::now().as_secs() + 600;
-    jwt::sign_hs256(USER_KEY.as_bytes(), &json!({"app": "demo", "sub": client, "role": "user", "exp": exp}))
+    jwt::sign_hs256(USER_KEY.as_bytes(), &json!({"app": "demo", "sub": client, "role": role, "exp": exp}))
 }
 
 fn basic(credentials: &str) -> String {
