@@ -159,6 +159,7 @@ async fn a_room_that_was_read_loses_its_count_and_everything_read_loses_all() {
             counter: pushbell::recipient::names::unread(&room),
             n: 1,
             room: Some(room),
+            sender: None,
             written_at: None,
             claimed_at: Timestamp::now(),
             clock: pushbell::time::QueueClock::standing(Timestamp::now()),
