@@ -6,4 +6,6 @@ pub mod callback;
 pub mod command;
 pub mod compose;
 pub mod content;
+#[cfg(test)]
+mod samples;
 mod texts;
