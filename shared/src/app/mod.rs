@@ -18,7 +18,7 @@ use crate::recipient::Zone;
 use crate::time::Timestamp;
 
 pub use documents::{AppError, SecretDocuments, SettingsDocuments};
-pub use filter::{FilterSettings, WordSettings};
+pub use filter::FilterSettings;
 pub use openim::{BeforePushStage, OnError, OpenimMode, OpenimSettings, OpenimText, TextKey};
 pub use reading::{HiddenTexts, MuteYieldsTo};
 

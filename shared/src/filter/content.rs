@@ -53,8 +53,8 @@ impl Filter {
             blocked_senders: settings.blocked_senders.clone(),
             block_senders_online: settings.block_senders_online,
             never_push_groups: settings.never_push_groups.clone(),
-            reject: Words::new(&settings.words.reject)?,
-            mask: Words::new(&settings.words.mask)?,
+            reject: Words::new(&settings.reject)?,
+            mask: Words::new(&settings.mask)?,
         })
     }
 
@@ -82,5 +82,69 @@ impl Filter {
     #[must_use]
     pub fn mask<'t>(&self, text: &'t str) -> Cow<'t, str> {
         self.mask.mask(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::*;
+
+    fn filter(settings: serde_json::Value) -> Filter {
+        Filter::new(&serde_json::from_value(settings).unwrap()).unwrap()
+    }
+
+    fn every_rule(block_senders_online: bool) -> Filter {
+        filter(json!({
+            "denied_types": [113], "blocked_senders": ["eve"], "block_senders_online": block_senders_online,
+            "never_push_groups": ["noise"], "words": {"reject": ["buy now"], "mask": ["damn*"]},
+        }))
+    }
+
+    #[test]
+    fn of_all_combinations_the_first_rule_in_the_order_that_holds_at_the_stage_is_the_answer() {
+        for (stage, senders_online) in
+            [(Stage::Offline, false), (Stage::Offline, true), (Stage::Online, false), (Stage::Online, true)]
+        {
+            let filter = every_rule(senders_online);
+            for bits in 0..16_u32 {
+                let bit = |n: u32| bits & (1 << n) != 0;
+                let offline = stage == Stage::Offline;
+                let about = About {
+                    stage,
+                    kind: if bit(1) { "113" } else { "101" },
+                    sender: if bit(0) { "eve" } else { "bob" },
+                    group: bit(2).then_some("noise"),
+                    texts: &["Hello", if bit(3) { "BUY  now!" } else { "buy it now" }],
+                };
+                let first = [
+                    (Rule::BlockedSender, bit(0) && (offline || senders_online)),
+                    (Rule::DeniedType, bit(1)),
+                    (Rule::NeverPushGroup, bit(2) && offline),
+                    (Rule::DeniedWord, bit(3)),
+                ]
+                .into_iter()
+                .find(|(_, holds)| *holds);
+                assert_eq!(filter.content(&about), first.map(|(rule, _)| rule), "{about:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn words_that_are_masked_do_not_refuse_a_message() {
+        let filter = every_rule(false);
+        let texts = ["Damnation!"];
+        let about = About { stage: Stage::Offline, kind: "101", sender: "bob", group: Some("team"), texts: &texts };
+        assert_eq!(filter.content(&about), None);
+        assert_eq!(filter.mask("Damnation! We buy now."), "*********! We buy now.");
+    }
+
+    #[test]
+    fn without_settings_nothing_is_refused_and_nothing_masked() {
+        let filter = filter(json!({}));
+        let about = About { stage: Stage::Offline, kind: "113", sender: "eve", group: Some("noise"), texts: &["any"] };
+        assert_eq!((filter.content(&about), filter.mask("any").as_ref()), (None, "any"));
     }
 }

@@ -86,6 +86,12 @@ impl Folded {
         folded
     }
 
+    /// Whether a word goes on between the item before this one and this one.
+    pub(super) fn joins_at(&self, item: usize) -> bool {
+        let left = item.checked_sub(1).and_then(|left| self.items.get(left));
+        left.zip(self.items.get(item)).is_some_and(|(left, right)| right.joins(left))
+    }
+
     /// The item that begins at this place of the folded text, or the number of items at its end.
     pub(super) fn item_at(&self, at: usize) -> usize {
         self.items.partition_point(|item| item.at < at)

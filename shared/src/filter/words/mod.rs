@@ -5,6 +5,7 @@
 //! `*word*`. Scripts that write no spaces need none around a word. A character is matched whole: `e` is not in `é`.
 
 mod fold;
+mod stars;
 #[cfg(test)]
 mod tests;
 
@@ -13,33 +14,48 @@ use std::borrow::Cow;
 use aho_corasick::{AhoCorasick, BuildError, MatchKind};
 
 use fold::Folded;
+use stars::Stars;
 
 /// Entries of one list.
 pub const MOST_ENTRIES: usize = 10_000;
 /// Bytes of an entry, stars included.
 pub const LONGEST_ENTRY: usize = 128;
 
-/// Why a list is not one. Entries are named by their place, counted from 0, and never shown.
+/// Why a list is not one. Entries are named by their place and never shown.
 #[derive(Debug, thiserror::Error)]
 pub enum WordsError {
     /// Over [`MOST_ENTRIES`].
     #[error("more than {MOST_ENTRIES} entries")]
     TooMany,
-    /// Over [`LONGEST_ENTRY`].
-    #[error("entry {0} is longer than {LONGEST_ENTRY} bytes")]
-    TooLong(usize),
-    /// Nothing is left of it but stars, white space and what shows nothing: it would match everywhere or never.
-    #[error("entry {0} holds nothing that could be found")]
-    Empty(usize),
-    /// A star stands for more of a word, at its ends.
-    #[error("entry {0} has a star that is not at an end")]
-    StarInside(usize),
-    /// It begins with an accent or a vowel sign, which belongs to a character that it does not have.
-    #[error("entry {0} begins with a mark that belongs to the character before it")]
-    MarkFirst(usize),
+    /// An entry breaks a rule.
+    #[error("entry {place} {rule}")]
+    Entry {
+        /// Counted from 0.
+        place: usize,
+        /// The rule.
+        #[source]
+        rule: EntryError,
+    },
     /// The list cannot be compiled.
     #[error("too large to be compiled")]
     TooLarge(#[source] Box<BuildError>),
+}
+
+/// Why a text is no entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum EntryError {
+    /// Over [`LONGEST_ENTRY`].
+    #[error("is longer than {LONGEST_ENTRY} bytes")]
+    TooLong,
+    /// Nothing is left of it but stars, white space and what shows nothing: it would match everywhere or never.
+    #[error("holds nothing that could be found")]
+    Empty,
+    /// A star stands for more of a word, at its ends.
+    #[error("has a star that is not at an end")]
+    StarInside,
+    /// It begins with an accent or a vowel sign, which belongs to a character that it does not have.
+    #[error("begins with a mark that belongs to the character before it")]
+    MarkFirst,
 }
 
 /// A compiled list of words.
@@ -58,17 +74,29 @@ struct Ends {
     right: bool,
 }
 
+/// A match, as items of the folded text.
+struct Found {
+    first: usize,
+    /// The one after the last.
+    after: usize,
+    ends: Ends,
+}
+
 impl Words {
     /// Compiles the list. An entry that is there twice changes nothing.
     ///
     /// # Errors
     /// When it breaks a rule of [`WordsError`].
     pub fn new<S: AsRef<str>>(entries: &[S]) -> Result<Self, WordsError> {
+        if entries.len() > MOST_ENTRIES {
+            return Err(WordsError::TooMany);
+        }
         let (mut patterns, mut ends) = (Vec::with_capacity(entries.len()), Vec::with_capacity(entries.len()));
-        read(entries, |text, own| {
-            patterns.push(text);
+        for (place, entry) in entries.iter().enumerate() {
+            let (pattern, own) = read(entry.as_ref()).map_err(|rule| WordsError::Entry { place, rule })?;
+            patterns.push(pattern);
             ends.push(own);
-        })?;
+        }
         if patterns.is_empty() {
             return Ok(Self { automaton: None, ends });
         }
@@ -77,14 +105,6 @@ impl Words {
             .build(&patterns)
             .map_err(|error| WordsError::TooLarge(Box::new(error)))?;
         Ok(Self { automaton: Some(automaton), ends })
-    }
-
-    /// Whether the list would compile, but for its size: without the cost of doing so.
-    ///
-    /// # Errors
-    /// As [`Self::new`].
-    pub fn check<S: AsRef<str>>(entries: &[S]) -> Result<(), WordsError> {
-        read(entries, |_, _| ())
     }
 
     /// Whether there is no entry.
@@ -100,87 +120,56 @@ impl Words {
         self.matches(automaton, &Folded::of(text)).next().is_some()
     }
 
-    /// `text` with a `*` in place of every character that an entry matches; white space in it stays.
+    /// `text` with a `*` in place of every character that an entry matches, the rest of the word where its star stands for that; white
+    /// space in it stays.
     #[must_use]
     pub fn mask<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let Some(automaton) = &self.automaton else { return Cow::Borrowed(text) };
         let folded = Folded::of(text);
-        // Where matches begin and end, so that any number of overlapping ones costs a step each.
-        let mut steps: Vec<i32> = Vec::new();
-        for (first, after) in self.matches(automaton, &folded) {
-            steps.resize(folded.items.len() + 1, 0);
-            steps[first] += 1;
-            steps[after] -= 1;
+        let mut stars: Option<Stars> = None;
+        for found in self.matches(automaton, &folded) {
+            stars.get_or_insert_with(|| Stars::none(folded.items.len())).add(&found);
         }
-        if steps.is_empty() { Cow::Borrowed(text) } else { Cow::Owned(masked(text, &folded, &steps)) }
+        match stars {
+            None => Cow::Borrowed(text),
+            Some(stars) => Cow::Owned(stars.put(text, &folded.items)),
+        }
     }
 
-    /// The matches that keep to their entries' ends, as items of `folded`: the first, and the one after the last.
-    fn matches<'a>(
-        &'a self,
-        automaton: &'a AhoCorasick,
-        folded: &'a Folded,
-    ) -> impl Iterator<Item = (usize, usize)> + 'a {
+    /// The matches that keep to their entries' ends.
+    fn matches<'a>(&'a self, automaton: &'a AhoCorasick, folded: &'a Folded) -> impl Iterator<Item = Found> + 'a {
         automaton.find_overlapping_iter(&folded.text).filter_map(|found| {
-            let ends = self.ends.get(found.pattern().as_usize())?;
+            let ends = *self.ends.get(found.pattern().as_usize())?;
             let (first, after) = (folded.item_at(found.start()), folded.item_at(found.end()));
-            let joined = |at: usize| {
-                let left = at.checked_sub(1).and_then(|left| folded.items.get(left));
-                left.zip(folded.items.get(at)).is_some_and(|(left, right)| right.joins(left))
-            };
             let split = folded.items.get(after).is_some_and(|item| fold::continues(item.c));
-            let cut = split || (ends.left && joined(first)) || (ends.right && joined(after));
-            (!cut).then_some((first, after))
+            let cut = (ends.left && folded.joins_at(first)) || (ends.right && folded.joins_at(after));
+            (!split && !cut).then_some(Found { first, after, ends })
         })
     }
 }
 
-/// Reads the entries, and says each with its ends.
-fn read<S: AsRef<str>>(entries: &[S], mut say: impl FnMut(String, Ends)) -> Result<(), WordsError> {
-    if entries.len() > MOST_ENTRIES {
-        return Err(WordsError::TooMany);
-    }
-    for (index, entry) in entries.iter().enumerate() {
-        let entry = entry.as_ref();
-        if entry.len() > LONGEST_ENTRY {
-            return Err(WordsError::TooLong(index));
-        }
-        let entry = entry.trim();
-        let word = entry.strip_prefix('*').unwrap_or(entry);
-        let ends = Ends { left: word.len() == entry.len(), right: !word.ends_with('*') };
-        let folded = Folded::of(word.strip_suffix('*').unwrap_or(word));
-        let text = folded.text.trim();
-        match text.chars().next() {
-            None => return Err(WordsError::Empty(index)),
-            Some(first) if fold::continues(first) => return Err(WordsError::MarkFirst(index)),
-            Some(_) if text.contains('*') => return Err(WordsError::StarInside(index)),
-            Some(_) => say(text.to_owned(), ends),
-        }
-    }
-    Ok(())
+/// Whether `entry` may stand in a list.
+///
+/// # Errors
+/// The rule that it breaks.
+pub fn check(entry: &str) -> Result<(), EntryError> {
+    read(entry).map(|_| ())
 }
 
-/// `text` with a star for each character of the original of which an item is inside a match.
-fn masked(text: &str, folded: &Folded, steps: &[i32]) -> String {
-    let mut out = String::with_capacity(text.len());
-    let (mut copied, mut depth, mut starred, mut inside) = (0, 0, None, false);
-    for (item, step) in folded.items.iter().zip(steps) {
-        depth += step;
-        if depth == 0 {
-            inside = false;
-            continue;
-        }
-        if !std::mem::replace(&mut inside, true) {
-            out.push_str(text.get(copied..item.from).unwrap_or_default());
-        }
-        copied = copied.max(item.to);
-        if item.c == ' ' {
-            out.extend(text.get(item.from..item.to).unwrap_or_default().chars().filter(|c| c.is_whitespace()));
-        } else if !fold::continues(item.c) && starred != Some(item.from) {
-            out.push('*');
-            starred = Some(item.from);
-        }
+/// What of an entry is looked for, and where it ends.
+fn read(entry: &str) -> Result<(String, Ends), EntryError> {
+    if entry.len() > LONGEST_ENTRY {
+        return Err(EntryError::TooLong);
     }
-    out.push_str(text.get(copied..).unwrap_or_default());
-    out
+    let entry = entry.trim();
+    let word = entry.strip_prefix('*').unwrap_or(entry);
+    let ends = Ends { left: word.len() == entry.len(), right: !word.ends_with('*') };
+    let folded = Folded::of(word.strip_suffix('*').unwrap_or(word));
+    let text = folded.text.trim();
+    match text.chars().next() {
+        None => Err(EntryError::Empty),
+        Some(first) if fold::continues(first) => Err(EntryError::MarkFirst),
+        Some(_) if text.contains('*') => Err(EntryError::StarInside),
+        Some(_) => Ok((text.to_owned(), ends)),
+    }
 }
