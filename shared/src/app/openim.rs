@@ -19,6 +19,8 @@ pub struct OpenimSettings {
     pub deadline: Duration,
     /// The stage of `callbackBeforePushCommand`, whose name does not tell it.
     pub before_push: BeforePushStage,
+    /// An allowed push names its recipients even where all of them are allowed. OpenIM 3.0 to 3.3 pushes to nobody in a group else.
+    pub always_list: bool,
     /// The app's own texts, over the built-in ones: language, then [`TextKey`].
     pub texts: BTreeMap<String, BTreeMap<TextKey, OpenimText>>,
     /// How long a call may be announced.
@@ -100,6 +102,7 @@ struct OpenimForm {
     on_error: OnError,
     deadline_ms: u64,
     before_push: BeforePushStage,
+    always_list: bool,
     texts: BTreeMap<String, BTreeMap<TextKey, OpenimText>>,
     call_ttl_s: u64,
     copies: Vec<Copy>,
@@ -113,6 +116,7 @@ impl Default for OpenimForm {
             on_error: OnError::default(),
             deadline_ms: 1000,
             before_push: BeforePushStage::default(),
+            always_list: false,
             texts: BTreeMap::new(),
             call_ttl_s: 60,
             copies: Vec::new(),
@@ -153,6 +157,7 @@ impl TryFrom<OpenimForm> for OpenimSettings {
             on_error: form.on_error,
             deadline: Duration::from_millis(form.deadline_ms),
             before_push: form.before_push,
+            always_list: form.always_list,
             texts: form.texts.into_iter().map(|(language, texts)| (language.to_ascii_lowercase(), texts)).collect(),
             call_ttl: Duration::from_secs(form.call_ttl_s),
             copies: form.copies,
@@ -169,6 +174,7 @@ impl Default for OpenimSettings {
             on_error: form.on_error,
             deadline: Duration::from_millis(form.deadline_ms),
             before_push: form.before_push,
+            always_list: form.always_list,
             texts: form.texts,
             call_ttl: Duration::from_secs(form.call_ttl_s),
             copies: form.copies,

@@ -186,6 +186,15 @@ impl Answer {
         self
     }
 
+    /// `kept` are notified, named even where nobody else was asked for ([`OpenimSettings::always_list`]).
+    ///
+    /// [`OpenimSettings::always_list`]: crate::app::OpenimSettings::always_list
+    #[must_use]
+    pub fn list(mut self, kept: Vec<ClientId>) -> Self {
+        self.users = Some(kept).filter(|kept| !kept.is_empty());
+        self
+    }
+
     /// The notification says `info` instead.
     #[must_use]
     pub fn rewrite(mut self, info: Option<OfflinePush>) -> Self {
@@ -316,6 +325,11 @@ mod tests {
         assert_eq!(sent(&narrowed).userIDList, Some(vec!["a".to_owned(), "c".to_owned()]));
         assert_eq!(Answer::allow().narrow(&asked, asked.clone()), Answer::allow());
         assert_eq!(Answer::allow().narrow(&asked, Vec::new()), Answer::allow(), "an empty list would be everybody");
+        assert_eq!(
+            sent(&Answer::allow().list(asked)).userIDList.map(|list| list.len()),
+            Some(3),
+            "unless the app asks for it"
+        );
     }
 
     #[test]

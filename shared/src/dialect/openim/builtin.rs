@@ -3,7 +3,7 @@
 //! OpenIM calls most messages "[NEWMSG]", and tells neither the sender's nickname nor, but for notifications, the group's name. So a
 //! body has several variants, and the first one whose places are all known is read.
 
-use super::content::{DISMISSED, INVITED, KICKED, QUIT, REVOKED, REVOKED_OLD, TYPING, is_notification};
+use super::content::{DISMISSED, INVITED, KICKED, QUIT, REVOKED, REVOKED_OLD, SIGNALING, TYPING, is_notification};
 
 /// What a text is needed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -177,6 +177,13 @@ static TYPES: &[(&[i32], [Words; 2])] = &[
         [
             words("Group", &["{{sender}} dissolved the group", "The group was dissolved"], "Group dissolved"),
             words("群组", &["{{sender}}解散了群组", "群组已解散"], "群组解散"),
+        ],
+    ),
+    (
+        &[SIGNALING],
+        [
+            words("Call", &["{{sender}} is calling", "{{text}}", "You have a call"], "Call"),
+            words("通话", &["{{sender}}来电", "{{text}}", "您有一个通话"], "通话"),
         ],
     ),
 ];

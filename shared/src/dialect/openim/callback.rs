@@ -207,7 +207,8 @@ impl Session {
 pub struct Callback {
     /// The caller's name for the request, for logs and traces.
     pub operation: Option<String>,
-    /// `userIDList`: distinct, in the order of the list. Before live delivery in a single chat the sender is one of them.
+    /// `userIDList`: distinct, in the order of the list, without the sender. Before live delivery, and until 3.5 also after it, single
+    /// chats list the sender beside the recipient, whom no push is for.
     pub clients: Vec<ClientId>,
     /// What of the list names nobody, or somebody again.
     pub left_out: LeftOut,
@@ -233,6 +234,8 @@ pub struct Callback {
     pub seq: Option<i64>,
     /// `offline` as it was sent.
     sent: Option<OfflinePush>,
+    /// The list names nobody but the sender.
+    to_oneself: bool,
 }
 
 impl Callback {
@@ -241,7 +244,9 @@ impl Callback {
     /// # Errors
     /// When a field is of a wrong type.
     pub fn read(received: &Received<'_>, header: Option<&str>) -> Result<Self, CallbackError> {
-        let Recipients { clients, left_out } = Recipients::sort(&received.list("userIDList")?, None);
+        let sender = received.filled("sendID")?;
+        let list = received.list("userIDList")?;
+        let Recipients { clients, left_out } = Recipients::sort(&list, sender.as_deref());
         let mut mentions: BTreeSet<String> = received
             .list("atUserIDList")?
             .into_iter()
@@ -252,10 +257,11 @@ impl Callback {
         let offline = received.offline()?;
         Ok(Self {
             operation: received.operation(header),
+            to_oneself: clients.is_empty() && list.len() > left_out.skipped_count,
             clients,
             left_out,
             message: received.filled("clientMsgID")?,
-            sender: received.filled("sendID")?,
+            sender,
             group: received.filled("groupID")?,
             content_type,
             session: Session::of(received.number("sessionType")?),
@@ -266,11 +272,6 @@ impl Callback {
             sent: offline.clone(),
             offline,
         })
-    }
-
-    /// Who is notified of it: everybody in the list but the sender.
-    pub fn told(&self) -> impl Iterator<Item = &ClientId> {
-        self.clients.iter().filter(|client| self.sender.as_deref() != Some(client.as_str()))
     }
 
     /// Whether `client` is called by name, or with everybody.
@@ -295,12 +296,10 @@ impl Callback {
 
     fn pair(&self, prefix: &str) -> Option<String> {
         let sender = self.sender.as_deref()?;
-        let mut told = self.told();
-        let other = match (told.next(), told.next()) {
-            (Some(one), None) => one.as_str(),
-            // A note to oneself.
-            (None, _) if !self.clients.is_empty() => sender,
-            (None, _) | (Some(_), Some(_)) => return None,
+        let other = match self.clients.as_slice() {
+            [one] => one.as_str(),
+            [] if self.to_oneself => sender,
+            [] | [_, _, ..] => return None,
         };
         let (first, second) = if sender <= other { (sender, other) } else { (other, sender) };
         Some(format!("{prefix}_{first}_{second}"))

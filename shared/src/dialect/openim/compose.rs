@@ -40,7 +40,7 @@ pub fn tasks(
 ) -> Result<Vec<(Message, Vec<ClientId>)>, CallbackError> {
     let id = callback.message.as_deref().ok_or(CallbackError::Missing("clientMsgID"))?;
     let id = MessageId::parse(id).map_err(|rule| CallbackError::Identifier { field: "clientMsgID", rule })?;
-    let told: Vec<ClientId> = callback.told().cloned().collect();
+    let told = callback.clients.clone();
     if matches!(callback.session, Session::Single | Session::Notification) && told.len() > 1 {
         return Err(CallbackError::SeveralInSingleChat);
     }

@@ -24,6 +24,8 @@ pub const DISMISSED: i32 = 1511;
 pub const REVOKED_OLD: i32 = 111;
 /// `contentType` of "is typing".
 pub const TYPING: i32 = 113;
+/// `contentType` of what happens to a call: it rings, is taken, refused, ended.
+pub const SIGNALING: i32 = 1601;
 /// `contentType` of a message that was taken back.
 pub const REVOKED: i32 = 2101;
 

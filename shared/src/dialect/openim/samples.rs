@@ -59,7 +59,7 @@ type Row = (&'static str, Stage, bool, &'static [&'static str], Option<&'static 
 const SAMPLES: [Row; 15] = [
     ("page-example", Stage::Offline, true, &["user123", "user456"], Some("g_group123")),
     ("v2.3-offline", Stage::Offline, false, &["aaa"], Some("si_aaa_sss")),
-    ("v2.3-super-group-online", Stage::GroupOnline, false, &["aaa", "bbb", "sss"], Some("sg_demo-group")),
+    ("v2.3-super-group-online", Stage::GroupOnline, false, &[], Some("sg_demo-group")),
     ("v3.4-offline", Stage::Offline, false, &["aaa", "bbb"], Some("sg_demo-group")),
     ("v3.6-offline", Stage::Offline, false, &["aaa", "bbb"], Some("sg_demo-group")),
     ("v3.8-call", Stage::Offline, true, &["aaa"], Some("si_aaa_sss")),
@@ -69,7 +69,7 @@ const SAMPLES: [Row; 15] = [
     ("v3.8-null-lists", Stage::Offline, true, &[], None),
     ("v3.8-offline-group", Stage::Offline, true, &["aaa", "bbb"], Some("sg_demo-group")),
     ("v3.8-offline-single", Stage::Offline, true, &["aaa"], Some("si_aaa_sss")),
-    ("v3.8-online-single", Stage::Online, true, &["aaa", "sss"], Some("si_aaa_sss")),
+    ("v3.8-online-single", Stage::Online, true, &["aaa"], Some("si_aaa_sss")),
     ("v3.8-quit", Stage::Offline, true, &["aaa", "bbb"], Some("sg_demo-group")),
     ("v3.8-revoke", Stage::Offline, true, &["aaa", "bbb"], Some("sg_demo-group")),
 ];

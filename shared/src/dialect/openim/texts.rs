@@ -8,20 +8,23 @@ use super::builtin::{self, LANGUAGES, SOMEBODY, Subject, Words};
 use super::callback::Callback;
 use super::content::Content;
 
-/// What OpenIM titles a message with that says nothing about it (`ContentType2PushContent`), without brackets.
-const TAGS: [&str; 12] = [
+/// What OpenIM titles a message with that says nothing about it (`ContentType2PushContent`, 3.x and 2.x), without brackets.
+const TAGS: [&str; 15] = [
     "TEXT",
     "PICTURE",
     "VOICE",
     "VIDEO",
     "FILE",
-    "AT_TEXT",
     "@TEXT",
-    "ATTEXT",
     "GROUPMSG",
     "SIGNALMSG",
+    "SIGNALINVITE",
     "NEWMSG",
-    "COMMON",
+    "图片",
+    "语音",
+    "视频",
+    "文件",
+    "有人@你",
 ];
 
 /// A text of the server's own: no tag, and something to read.
@@ -238,7 +241,19 @@ mod tests {
 
     #[test]
     fn openims_fixed_tags_are_no_texts() {
-        for tag in ["[TEXT]", "[picture]", "[VOICE]", "[File]", " [NEWMSG] ", "[GROUPMSG]]", "[@TEXT]", "", "  "] {
+        for tag in [
+            "[TEXT]",
+            "[picture]",
+            "[VOICE]",
+            "[File]",
+            " [NEWMSG] ",
+            "[GROUPMSG]]",
+            "[@TEXT]",
+            "[SIGNALINVITE]",
+            "[图片]",
+            "",
+            "  ",
+        ] {
             assert_eq!(said(tag), None, "{tag}");
         }
         for text in ["Shift team", "[Ana] hello", "TEXT", "[Ana]"] {
