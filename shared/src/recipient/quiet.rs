@@ -179,6 +179,7 @@ impl fmt::Display for Zone {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use proptest::prelude::*;
 
     fn at(text: &str) -> Timestamp {
         Timestamp::from_rfc3339(text).unwrap()
@@ -293,6 +294,27 @@ mod tests {
         assert_eq!((hours.from(), hours.to()), ("22:15".to_owned(), "07:45".to_owned()));
         for wrong in [0, 1440 * 1440, u32::MAX, 7 * 1440 + 7] {
             assert_eq!(QuietHours::from_number(wrong), None, "{wrong}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_minute_is_quiet_or_not_as_a_clock_hand_goes(from in 0_u16..DAY, length in 1_u16..DAY, passed in 0_u16..DAY) {
+            let to = (from + length) % DAY;
+            let hours = QuietHours::parse(&shown(from), &shown(to)).unwrap();
+            prop_assert_eq!(QuietHours::from_number(hours.to_number()), Some(hours));
+            let midnight = at("2026-01-10T00:00:00Z");
+            let now = midnight.plus(std::time::Duration::from_secs(60 * u64::from((from + passed) % DAY)));
+            prop_assert_eq!(hours.hold_at(&Zone::default(), now), passed < length);
+        }
+
+        #[test]
+        fn no_text_and_no_time_breaks_anything(text in ".{0,12}", number in any::<u32>(), ms in any::<u64>()) {
+            let _ = QuietHours::parse(&text, "07:00");
+            let zone = Zone::parse(&text).unwrap_or_else(|_| Zone::from_attribute(text));
+            if let Some(hours) = QuietHours::from_number(number) {
+                let _ = hours.hold_at(&zone, Timestamp::from_millis(ms));
+            }
         }
     }
 }

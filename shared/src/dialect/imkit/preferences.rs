@@ -147,6 +147,7 @@ pub fn object_of(recipient: &Recipient) -> Value {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use proptest::prelude::*;
 
     fn said(body: &Value) -> Result<PreferencesChange, String> {
         let said = Said::parse(Ok(body.to_string().as_bytes()));
@@ -218,5 +219,24 @@ mod tests {
             (too_many.code(), too_many.to_string().as_str()),
             ("TOO_MANY", "muted_senders has more than 50 entries")
         );
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_breaks_anything(
+            text in ".{0,40}",
+            values in proptest::collection::vec(prop_oneof![
+                Just("null"), Just("1"), Just("true"), Just("[]"), Just("{}"), Just("\"\""), Just("\"de\""), Just("[\"u\"]"), Just("[null]"),
+                Just(r#"{"from": "22:00", "to": "07:00"}"#), Just(r#"{"from": null}"#),
+            ], 9),
+        ) {
+            let _ = Said::parse(Ok(text.as_bytes()));
+            let fields = ["clientId", "push", "quiet_hours", "zone", "hide_content", "muted_senders", "blocked_senders", "locale", "nickname"];
+            let pairs: Vec<String> = fields.iter().zip(&values).map(|(name, value)| format!("\"{name}\": {value}")).collect();
+            let _ = Said::parse(Ok(format!("{{{}}}", pairs.join(", ")).as_bytes()));
+            for pair in &pairs {
+                let _ = Said::parse(Ok(format!("{{{pair}}}").as_bytes()));
+            }
+        }
     }
 }

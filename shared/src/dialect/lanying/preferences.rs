@@ -82,6 +82,7 @@ fn hour(query: &str, name: &str) -> Result<u8, Failure> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use proptest::prelude::*;
 
     fn said(say: impl FnOnce(&mut PreferencesChange)) -> Result<PreferencesChange, String> {
         let mut change = PreferencesChange::default();
@@ -131,5 +132,15 @@ mod tests {
             assert_eq!(change(Setting::Off, wrong), Err("value is neither true nor false".to_owned()));
         }
         assert_eq!(change(Setting::Detail, ""), Err("value is missing in the query".to_owned()));
+    }
+
+    proptest! {
+        #[test]
+        fn no_query_breaks_anything(value in "[ -~]{0,12}", end in "[ -~]{0,12}") {
+            for setting in [Setting::Off, Setting::Limit, Setting::Detail, Setting::Nickname] {
+                let _ = setting.change(&value);
+                let _ = setting.change(&format!("value={value}&no_push_start_hour={value}&no_push_end_hour={end}"));
+            }
+        }
     }
 }

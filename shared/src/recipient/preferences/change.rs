@@ -207,6 +207,7 @@ fn is_language_tag(tag: &str) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn values_that_cannot_be_are_refused() {
@@ -259,5 +260,13 @@ mod tests {
         }
         let long = "de-x-12345678-12345678-12345678-1234567";
         assert!(is_language_tag(long) && PreferencesChange::default().locale(Some(long)).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_breaks_a_tag(text in ".{0,12}", parts in proptest::collection::vec("[a-zA-Z0-9é]{0,9}", 0..6)) {
+            let _ = is_language_tag(&text);
+            let _ = is_language_tag(&parts.join("-"));
+        }
     }
 }
