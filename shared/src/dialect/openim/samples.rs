@@ -106,10 +106,13 @@ fn the_pages_own_example_is_delivered_as_it_says() {
     assert_eq!(message.origin.operation.as_deref(), Some("1646445464564"));
 }
 
+/// Kind, badge, body, clients.
+type Task<'a> = (Kind, &'a Badge, Option<&'a str>, &'a [&'a str]);
+
 #[test]
 fn every_offline_sample_is_delivered_in_words_that_people_read() {
     let add = Badge::Add { n: 1, source: Source::Room };
-    let expected: [(&str, &[(Kind, &Badge, Option<&str>, &[&str])]); 9] = [
+    let expected: [(&str, &[Task<'_>]); 9] = [
         ("v2.3-offline", &[(Kind::Alert, &add, Some("lunch at noon?"), &["aaa"])]),
         ("v3.4-offline", &[(Kind::Alert, &add, Some("Sss: gate 4 is open"), &["aaa", "bbb"])]),
         ("v3.6-offline", &[(Kind::Alert, &add, Some("@Bbb look at this"), &["aaa", "bbb"])]),

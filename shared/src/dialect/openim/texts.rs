@@ -27,12 +27,21 @@ const TAGS: [&str; 15] = [
     "有人@你",
 ];
 
-/// A text of the server's own: no tag, and something to read.
+/// A text of the server's own that says something to people: no tag, and no placeholder of its configuration.
 pub(super) fn said(text: &str) -> Option<&str> {
     let trimmed = text.trim();
     let inside = trimmed.strip_prefix('[').map(|inside| inside.trim_end_matches(']'));
     let is_tag = inside.is_some_and(|inside| TAGS.iter().any(|tag| tag.eq_ignore_ascii_case(inside)));
-    (!trimmed.is_empty() && !is_tag).then_some(text)
+    (!trimmed.is_empty() && !is_tag && !is_placeholder(text)).then_some(text)
+}
+
+/// `memberQuit title`, `memberQuit desc` and the like: how the texts of `notification.yml` come with the server.
+fn is_placeholder(text: &str) -> bool {
+    let Some(name) = text.strip_suffix(" title").or_else(|| text.strip_suffix(" desc")) else { return false };
+    let camel = name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.contains(|c: char| c.is_ascii_uppercase())
+        && name.bytes().all(|byte| byte.is_ascii_alphabetic());
+    camel || name == "create group" || name.is_empty()
 }
 
 /// The texts of one message.
@@ -257,6 +266,16 @@ mod tests {
             assert_eq!(said(tag), None, "{tag}");
         }
         for text in ["Shift team", "[Ana] hello", "TEXT", "[Ana]"] {
+            assert_eq!(said(text), Some(text));
+        }
+    }
+
+    #[test]
+    fn placeholders_of_the_servers_configuration_are_no_texts() {
+        for placeholder in ["memberQuit title", "groupDismissed desc", "create group title", " desc"] {
+            assert_eq!(said(placeholder), None, "{placeholder}");
+        }
+        for text in ["A new title", "job title", "We have become friends", "title"] {
             assert_eq!(said(text), Some(text));
         }
     }
