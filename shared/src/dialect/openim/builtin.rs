@@ -175,8 +175,12 @@ static TYPES: &[(&[i32], [Words; 2])] = &[
     (
         &[DISMISSED],
         [
-            words("Group", &["{{sender}} dissolved the group", "The group was dissolved"], "Group dissolved"),
-            words("群组", &["{{sender}}解散了群组", "群组已解散"], "群组解散"),
+            words(
+                "Group",
+                &["{{sender}} dissolved the group", "{{text}}", "The group was dissolved"],
+                "Group dissolved",
+            ),
+            words("群组", &["{{sender}}解散了群组", "{{text}}", "群组已解散"], "群组解散"),
         ],
     ),
     (
@@ -224,7 +228,37 @@ pub(super) fn of(subject: Subject) -> &'static [Words; 2] {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+
+    const DOCS: &str = include_str!("../../../../docs/openim.md");
+
+    fn documented(name: &str, words: &[Words; 2]) -> Vec<String> {
+        let line = |(name, words): (&str, &Words)| {
+            format!("| {name} | {} | {} | {} |", words.title, words.bodies.join("; "), words.word)
+        };
+        [name, ""].into_iter().zip(words).map(line).collect()
+    }
+
+    #[test]
+    fn the_table_in_the_docs_is_the_table_in_the_code() {
+        let (_, section) = DOCS.split_once("<!-- texts -->").unwrap();
+        let (section, _) = section.split_once("<!-- end -->").unwrap();
+        let written: Vec<&str> = section.lines().filter(|line| line.starts_with('|')).skip(2).collect();
+        let rows = TYPES.iter().map(|(types, words)| {
+            let names: Vec<String> = types.iter().map(|number| format!("`{number}`")).collect();
+            (names.join(", "), words)
+        });
+        let others = [
+            ("any other to 999, and from 5001", &MESSAGE),
+            ("any other from 1000 to 5000", &NOTIFICATION),
+            ("with `signalInfo`: `call`", &CALL),
+            ("`1508`, to who was removed", &REMOVED),
+        ];
+        let others = others.map(|(name, words)| (name.to_owned(), words));
+        let expected: Vec<String> = rows.chain(others).flat_map(|(name, words)| documented(&name, words)).collect();
+        assert_eq!(written, expected, "\n{}\n", expected.join("\n"));
+    }
 
     #[test]
     fn every_text_ends_with_one_that_needs_nothing() {
