@@ -37,8 +37,8 @@ pub(super) fn continues(c: char) -> bool {
 }
 
 impl Folded {
-    /// Compatibility decomposition, case folding and decomposition again (Unicode 3.13, definition D146), for which `char`'s own
-    /// tables serve: lower, upper, lower case is the full folding of every character, but that `ı` becomes `i` as well.
+    /// Compatibility decomposition in canonical order, then case folding, which leaves it decomposed (Unicode 3.13, definition D146).
+    /// `char`'s own tables serve: lower, upper, lower case is the full folding of every character, but that `ı` becomes `i` as well.
     pub(super) fn of(text: &str) -> Self {
         let mut items: Vec<Item> = Vec::with_capacity(text.len());
         for (from, c) in text.char_indices() {
@@ -54,36 +54,30 @@ impl Folded {
             }
         }
         order(&mut items);
-        let mut folded = Vec::with_capacity(items.len());
+        let mut folded = Self { text: String::with_capacity(text.len()), items: Vec::with_capacity(items.len()) };
         for item in items {
             if item.c.is_ascii() {
                 folded.push(Item { c: item.c.to_ascii_lowercase(), ..item });
-                continue;
+            } else {
+                let cases = item.c.to_lowercase().flat_map(char::to_uppercase).flat_map(char::to_lowercase);
+                cases.for_each(|c| folded.push(Item { c, ..item }));
             }
-            for c in item.c.to_lowercase().flat_map(char::to_uppercase).flat_map(char::to_lowercase) {
-                decompose(c, |c| folded.push(Item { c, ..item }));
-            }
-        }
-        order(&mut folded);
-        Self::from_items(folded)
-    }
-
-    /// Runs of white space become one space.
-    fn from_items(found: Vec<Item>) -> Self {
-        let mut folded = Self { text: String::with_capacity(found.len()), items: Vec::with_capacity(found.len()) };
-        for mut item in found {
-            if item.c.is_whitespace() {
-                if let Some(last) = folded.items.last_mut().filter(|last| last.c == ' ') {
-                    last.to = item.to;
-                    continue;
-                }
-                item.c = ' ';
-            }
-            item.at = folded.text.len();
-            folded.text.push(item.c);
-            folded.items.push(item);
         }
         folded
+    }
+
+    /// Takes the next item. Runs of white space become one space.
+    fn push(&mut self, mut item: Item) {
+        if item.c.is_whitespace() {
+            if let Some(last) = self.items.last_mut().filter(|last| last.c == ' ') {
+                last.to = item.to;
+                return;
+            }
+            item.c = ' ';
+        }
+        item.at = self.text.len();
+        self.text.push(item.c);
+        self.items.push(item);
     }
 
     /// Whether a word goes on between the item before this one and this one.

@@ -49,9 +49,20 @@ fn case_width_and_composition_make_no_difference() {
     masks("café", "cafe\u{301}", "****");
     masks("cafe\u{301}", "CAFÉ", "****");
     masks("e\u{323}\u{301}x", "e\u{301}\u{323}x", "**");
+    masks("α\u{301}\u{345}", "α\u{345}\u{301}", "**");
+    masks("é\u{323}", "e\u{301}\u{323}", "*");
+    masks("a¨\u{301}", "a΅", "**");
     masks("fine", "ﬁne", "***");
     masks("ガ", "ｶﾞ", "*");
     masks("SIK", "sık", "***");
+}
+
+#[test]
+fn a_folded_text_is_not_folded_further() {
+    for c in char::MIN..=char::MAX {
+        let once = Folded::of(&format!("a{c}")).text;
+        assert_eq!(Folded::of(&once).text, once, "U+{:04X}", u32::from(c));
+    }
 }
 
 #[test]
