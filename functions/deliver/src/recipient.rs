@@ -110,7 +110,7 @@ impl Job<'_> {
     async fn first(&self, client: &ClientId) -> Result<Found, StoreError> {
         let message = &self.chunk.message;
         let (app, recipients) = (&message.origin.app, &self.state.recipients);
-        let mentioned = self.settings.mute_yields_to.lets(&message.origin, client.as_str());
+        let mentioned = self.gets_through(client);
         if let Some(counting) = &self.counting {
             if message.behaviour.kind == Kind::Withdraw {
                 let recipient = recipients.withdraw(app, client, counting).await?;
@@ -139,6 +139,12 @@ impl Job<'_> {
             }
         };
         Ok(self.unless_unwanted(client, recipient, false))
+    }
+
+    /// Whether the message reaches `client` past a muted room or sender.
+    fn gets_through(&self, client: &ClientId) -> bool {
+        let origin = &self.chunk.message.origin;
+        self.settings.mute_yields_to.lets(origin.names(client.as_str()), origin.mentions_all)
     }
 
     /// A recipient who was counted, unless nothing is sent to them all the same.
@@ -172,11 +178,8 @@ impl Job<'_> {
             return not(Outcome::Withdrawn);
         }
         let room = self.room();
-        let approach = Approach {
-            room: room.as_ref(),
-            sender: origin.sender.as_deref(),
-            mentioned: self.settings.mute_yields_to.lets(origin, client.as_str()),
-        };
+        let approach =
+            Approach { room: room.as_ref(), sender: origin.sender.as_deref(), mentioned: self.gets_through(client) };
         if let Some(outcome) = filter::refused(&recipient, &approach).and_then(Outcome::of_rule) {
             return not(outcome);
         }

@@ -69,6 +69,11 @@ impl<T> Cache<T> {
         map.insert(app.clone(), Cached { until, document });
     }
 
+    /// What was known (outer), however long ago, the lack of a document too (inner).
+    fn known(&self, app: &AppId) -> Option<Option<Arc<T>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(app).map(|cached| cached.document.clone())
+    }
+
     /// What was known (outer), the lack of a document too (inner), after a failed refresh: kept for a while more.
     fn keep_stale(&self, app: &AppId) -> Option<Option<Arc<T>>> {
         let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -132,6 +137,12 @@ impl<T: DeserializeOwned> SecretDocuments<T> {
         }
     }
 
+    /// The document as it was when it was read last (outer: if ever), for a caller who can not wait for it.
+    #[must_use]
+    pub fn known(&self, app: &AppId) -> Option<Option<Arc<T>>> {
+        self.cache.known(app)
+    }
+
     async fn read(&self, app: &AppId) -> Result<Option<T>, AppError> {
         let name = format!("{}/{app}/{}", self.prefix, self.document);
         let answer = self.client.get_secret_value().secret_id(name).send().await;
@@ -182,6 +193,12 @@ impl SettingsDocuments {
                 None => Err(error),
             },
         }
+    }
+
+    /// The settings as they were when they were read last, for a caller who can not wait for them.
+    #[must_use]
+    pub fn known(&self, app: &AppId) -> Option<Arc<Settings>> {
+        self.cache.known(app).map(Option::unwrap_or_default)
     }
 
     async fn read(&self, app: &AppId) -> Result<Option<Settings>, AppError> {

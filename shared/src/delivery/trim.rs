@@ -35,19 +35,19 @@ impl Content {
     /// What a wording shows. One with its own body leaves the localised text out: the phone would show that instead.
     pub(super) fn of(message: &Message, wording: Wording, settings: &Settings) -> Self {
         let text = &message.text;
-        let own = match wording {
-            Wording::Own => None,
-            Wording::Cohort(index) => text.cohorts.get(index).map(|copy| (&copy.title, &copy.body)),
-            Wording::Translation(index) => text.languages.get(index).map(|copy| (&copy.title, &copy.body)),
+        let own_body = match wording {
+            Wording::Own => false,
+            Wording::Cohort(index) => text.cohorts.get(index).is_some_and(|copy| copy.body.is_some()),
+            Wording::Translation(index) => text.languages.get(index).is_some_and(|copy| copy.body.is_some()),
             Wording::Hidden(number) => return Self::hidden(message, number, settings),
         };
-        let (title, body) = own.unwrap_or((&None, &None));
+        let (title, body) = text.title_and_body(wording);
         let (data, copies) = without_copies(message);
         Self {
-            title: title.clone().or_else(|| text.title.clone()),
+            title: title.map(str::to_owned),
             subtitle: text.subtitle.clone(),
-            localised: if body.is_some() { None } else { text.localised.clone() },
-            body: body.clone().or_else(|| text.body.clone()),
+            localised: if own_body { None } else { text.localised.clone() },
+            body: body.map(str::to_owned),
             data,
             copies,
             hidden: false,

@@ -132,16 +132,38 @@ impl Text {
         self.cohort_of(client).and_then(|index| self.cohorts.get(index)).is_none_or(|copy| copy.push)
     }
 
-    /// What `client` reads, whose language is `language`. A cohort's own copy goes before a translation.
+    /// What `client` reads, whose language is `language`.
     #[must_use]
     pub fn wording(&self, client: &str, language: Option<&str>) -> Wording {
-        if let Some(index) = self.cohort_of(client)
+        self.wording_of(self.cohort_of(client), language)
+    }
+
+    /// What is read in a cohort and a language. A cohort's own copy goes before a translation.
+    #[must_use]
+    pub fn wording_of(&self, cohort: Option<usize>, language: Option<&str>) -> Wording {
+        if let Some(index) = cohort
             && self.cohorts.get(index).is_some_and(|copy| copy.title.is_some() || copy.body.is_some())
         {
             return Wording::Cohort(index);
         }
         let languages = self.languages.iter().map(|translation| translation.language.as_str());
         language.and_then(|wanted| language::pick(languages, wanted)).map_or(Wording::Own, Wording::Translation)
+    }
+
+    /// Title and body of a wording, each the message's own where it has none; of hidden content there are none here.
+    #[must_use]
+    pub fn title_and_body(&self, wording: Wording) -> (Option<&str>, Option<&str>) {
+        let (title, body) = match wording {
+            Wording::Own => (None, None),
+            Wording::Cohort(index) => {
+                self.cohorts.get(index).map_or((None, None), |copy| (copy.title.as_deref(), copy.body.as_deref()))
+            }
+            Wording::Translation(index) => {
+                self.languages.get(index).map_or((None, None), |copy| (copy.title.as_deref(), copy.body.as_deref()))
+            }
+            Wording::Hidden(_) => return (None, None),
+        };
+        (title.or(self.title.as_deref()), body.or(self.body.as_deref()))
     }
 
     /// How many wordings there are, those for hidden content aside.

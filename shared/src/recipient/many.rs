@@ -7,7 +7,8 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
-use futures_util::stream::{self, StreamExt as _};
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use tokio::sync::Semaphore;
 
 use super::store::{StoreError, text};
 use super::{Recipient, Recipients, names};
@@ -81,9 +82,9 @@ impl Recipients {
     pub async fn glance(&self, app: &AppId, clients: &[ClientId], until: Instant) -> Glance {
         let mut glance = Glance::default();
         let mut read = vec![false; clients.len().div_ceil(PAGE)];
-        let mut pages = stream::iter(clients.chunks(PAGE).enumerate())
-            .map(|(number, page)| async move { (number, self.page(app, page, &names::PREFERENCES).await) })
-            .buffer_unordered(PAGES_AT_ONCE);
+        let places = Semaphore::new(PAGES_AT_ONCE);
+        let mut pages: FuturesUnordered<_> =
+            clients.chunks(PAGE).enumerate().map(|(number, page)| self.numbered(app, number, page, &places)).collect();
         let mut over = std::pin::pin!(tokio::time::sleep_until(until.into()));
         loop {
             let answer = tokio::select! {
@@ -102,6 +103,12 @@ impl Recipients {
         let late = clients.chunks(PAGE).zip(&read).filter(|(_, read)| !**read);
         glance.late = late.flat_map(|(page, _)| page).cloned().collect();
         glance
+    }
+
+    async fn numbered(&self, app: &AppId, number: usize, page: &[ClientId], places: &Semaphore) -> (usize, Page) {
+        // Never closed: it lives as long as whoever waits here.
+        let _place = places.acquire().await;
+        (number, self.page(app, page, &names::PREFERENCES).await)
     }
 
     /// The items of up to [`PAGE`] clients: the attributes `only`, or all if it names none.

@@ -65,6 +65,23 @@ impl Code {
         Self::BadRequest,
     ];
 
+    /// What a rule's denial says.
+    #[must_use]
+    pub const fn of(rule: Rule) -> Self {
+        match rule {
+            Rule::BlockedSender => Self::BlockedSender,
+            Rule::DeniedType => Self::DeniedType,
+            Rule::NeverPushGroup => Self::NeverPushGroup,
+            Rule::DeniedWord => Self::DeniedWord,
+            Rule::SenderBlocked => Self::SenderBlocked,
+            Rule::PushOff => Self::PushOff,
+            Rule::RoomMuted => Self::RoomMuted,
+            Rule::SenderMuted => Self::SenderMuted,
+            Rule::QuietHours => Self::QuietHours,
+            Rule::HeldOut => Self::HeldOut,
+        }
+    }
+
     /// `errCode`.
     #[must_use]
     pub const fn number(self) -> i32 {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::content::Content;
+use super::texts::said;
 use crate::dialect::recipients::{LeftOut, Recipients};
 use crate::id::{ClientId, IdError};
 
@@ -136,7 +137,8 @@ impl<'a> Received<'a> {
 }
 
 /// What may stand in a log line: a caller's own text goes into one.
-fn operation(text: Option<&str>) -> Option<String> {
+#[must_use]
+pub fn operation(text: Option<&str>) -> Option<String> {
     let text = text?.trim();
     let sound = !text.is_empty() && text.len() <= LONGEST_OPERATION && !text.chars().any(char::is_control);
     sound.then(|| text.to_owned())
@@ -274,10 +276,10 @@ impl Callback {
         })
     }
 
-    /// Whether `client` is called by name, or with everybody.
+    /// Whether `client` is called by name.
     #[must_use]
-    pub fn mentions(&self, client: &str) -> bool {
-        self.mentions_all || self.mentions.contains(client)
+    pub fn names(&self, client: &str) -> bool {
+        self.mentions.contains(client)
     }
 
     /// The conversation as OpenIM's SDK names it, by which apps mute and read: `sg_<group>`, `g_<group>`, `si_<a>_<b>`, `sn_<a>_<b>`.
@@ -303,6 +305,12 @@ impl Callback {
         };
         let (first, second) = if sender <= other { (sender, other) } else { (other, sender) };
         Some(format!("{prefix}_{first}_{second}"))
+    }
+
+    /// Whether the server says itself what the notification is to say.
+    #[must_use]
+    pub fn is_worded(&self) -> bool {
+        self.offline.as_ref().is_some_and(|offline| said(&offline.title).is_some() && said(&offline.desc).is_some())
     }
 
     /// Whether a call is announced.

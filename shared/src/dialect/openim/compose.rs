@@ -57,22 +57,66 @@ pub fn tasks(
     Ok(tasks)
 }
 
-/// What the notification is to say that OpenIM delivers: its own title and text where they say something, ours elsewhere; with
-/// `hidden`, that text and nothing of the message. `None` when that is what was sent.
+/// Who reads a notification that is one for all of them.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Readers<'a> {
+    /// One of them hides what is written, or the app does.
+    pub hides: bool,
+    /// The language that all of them prefer.
+    pub language: Option<&'a str>,
+    /// The cohort of the app's copies that all of them belong to.
+    pub cohort: Option<usize>,
+}
+
+/// What the notification is to say that OpenIM delivers: its own title and text where they say something, ours elsewhere; nothing of the
+/// message for readers who hide that. `None` when that is what was sent.
 #[must_use]
-pub fn rewrite(settings: &Settings, callback: &Callback, hidden: Option<&str>) -> Option<OfflinePush> {
+pub fn rewrite(settings: &Settings, callback: &Callback, readers: &Readers<'_>) -> Option<OfflinePush> {
     let sent = callback.offline.clone().unwrap_or_default();
-    let (title, desc) = match hidden {
+    let (title, desc) = if readers.hides {
+        let languages = readers.language.into_iter().chain([settings.language()]);
+        let text = settings.hidden_texts.text(settings.hidden_texts.pick(languages));
         // Without a title OpenIM shows one of its fixed tags.
-        Some(hidden) => (settings.title.clone().unwrap_or_else(|| hidden.to_owned()), hidden.to_owned()),
-        None => {
-            let own = Texts::new(settings, callback).own();
-            let pick = |sent: &str, own: String| said(sent).map_or(own, str::to_owned);
-            (pick(&sent.title, own.title), pick(&sent.desc, own.body))
-        }
+        (settings.title.as_deref().unwrap_or(text).to_owned(), text.to_owned())
+    } else {
+        let text = text(settings, callback, &Texts::new(settings, callback));
+        let (title, body) = text.title_and_body(text.wording_of(readers.cohort, readers.language));
+        // OpenIM's own limits are its own: what is cut for our channels only goes as it came.
+        let pick = |sent: &str, ours: Option<&str>, most| match ours {
+            Some(ours) if said(sent).is_none_or(|sent| cut(sent, most) != ours) => ours.to_owned(),
+            Some(_) | None => sent.to_owned(),
+        };
+        (pick(&sent.title, title, MOST_TITLE), pick(&sent.desc, body, MOST_BODY))
     };
     let info = OfflinePush { title, desc, ..sent };
     (callback.sent() != Some(&info)).then_some(info)
+}
+
+/// Title, text and their variants. The server's own are everybody's, whatever their language.
+fn text(settings: &Settings, callback: &Callback, texts: &Texts<'_>) -> Text {
+    let offline = callback.offline.as_ref();
+    let title = offline.and_then(|offline| said(&offline.title)).map(|title| cut(title, MOST_TITLE));
+    let body = offline.and_then(|offline| said(&offline.desc)).map(|desc| cut(desc, MOST_BODY));
+    let translated = |other: Translation| Translation {
+        title: other.title.filter(|_| title.is_none()),
+        body: other.body.filter(|_| body.is_none()),
+        ..other
+    };
+    let languages = if title.is_some() && body.is_some() { Vec::new() } else { texts.others() };
+    let languages = languages.into_iter().map(translated).collect();
+
+    let openim = &settings.openim;
+    let places = texts.places();
+    let cohorts = cohorts(&openim.copies, &places.each_ref().map(|(name, value)| (*name, value.as_str())));
+    let Wording { title: own_title, body: own_body } = texts.own();
+    Text {
+        title: Some(title.unwrap_or(own_title)),
+        body: Some(body.unwrap_or(own_body)),
+        languages,
+        experiment: openim.experiment.clone().filter(|_| !cohorts.is_empty()),
+        cohorts,
+        ..Text::default()
+    }
 }
 
 struct Composer<'a> {
@@ -179,7 +223,7 @@ impl Composer<'_> {
     }
 
     fn alert(&self, badge: Badge, texts: &Texts<'_>, told: &[ClientId]) -> Message {
-        let mut message = Message { badge, text: self.text(texts), ..self.bare() };
+        let mut message = Message { badge, text: text(self.settings, self.callback, texts), ..self.bare() };
         self.mention(&mut message.origin, told);
         let sound = self.callback.offline.as_ref().map(|offline| offline.ios_push_sound.trim());
         let named = |sound: &&str| !sound.is_empty() && *sound != "default" && sound.len() <= LONGEST_SOUND;
@@ -196,33 +240,6 @@ impl Composer<'_> {
             message.behaviour.expires_at = Some(self.now.plus(self.settings.openim.call_ttl));
         }
         message
-    }
-
-    /// The server's own title and text are everybody's, whatever their language.
-    fn text(&self, texts: &Texts<'_>) -> Text {
-        let offline = self.callback.offline.as_ref();
-        let title = offline.and_then(|offline| said(&offline.title)).map(|title| cut(title, MOST_TITLE));
-        let body = offline.and_then(|offline| said(&offline.desc)).map(|desc| cut(desc, MOST_BODY));
-        let translated = |other: Translation| Translation {
-            title: other.title.filter(|_| title.is_none()),
-            body: other.body.filter(|_| body.is_none()),
-            ..other
-        };
-        let languages = if title.is_some() && body.is_some() { Vec::new() } else { texts.others() };
-        let languages = languages.into_iter().map(translated).collect();
-
-        let openim = &self.settings.openim;
-        let places = texts.places();
-        let cohorts = cohorts(&openim.copies, &places.each_ref().map(|(name, value)| (*name, value.as_str())));
-        let Wording { title: own_title, body: own_body } = texts.own();
-        Text {
-            title: Some(title.unwrap_or(own_title)),
-            body: Some(body.unwrap_or(own_body)),
-            languages,
-            experiment: openim.experiment.clone().filter(|_| !cohorts.is_empty()),
-            cohorts,
-            ..Text::default()
-        }
     }
 
     /// Keeps those who are recipients.

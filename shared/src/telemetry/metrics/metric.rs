@@ -63,6 +63,8 @@ pub enum Metric {
     DeferredUnreadable,
     /// Log events: a callback that is not for phones.
     ImkitIgnored,
+    /// Log events: a call to OpenIM's push hook that is another of its webhooks.
+    OpenimIgnored,
     /// Recipients that a rule of the filter keeps a push from. Counted with the rule: [`super::Of::Rule`].
     FilterRemoved,
     /// Log events: recipients whom a push is allowed to without a look at what they prefer, as reading that failed or took too long.
@@ -105,7 +107,7 @@ pub enum Shape {
 
 impl Metric {
     /// All of them.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::Sends,
         Self::TimeToVendor,
         Self::Success,
@@ -134,6 +136,7 @@ impl Metric {
         Self::BreakerUnwritten,
         Self::DeferredUnreadable,
         Self::ImkitIgnored,
+        Self::OpenimIgnored,
         Self::FilterRemoved,
         Self::Unfiltered,
         Self::HookAnsweredOnError,
@@ -173,6 +176,7 @@ impl Metric {
             Self::BreakerUnwritten => "breaker_unwritten",
             Self::DeferredUnreadable => "deferred_unreadable",
             Self::ImkitIgnored => "imkit_ignored",
+            Self::OpenimIgnored => "openim_ignored",
             Self::FilterRemoved => "filter_removed",
             Self::Unfiltered => "unfiltered",
             Self::HookAnsweredOnError => "hook_answered_on_error",
@@ -219,7 +223,8 @@ impl Metric {
             | Self::OldestDueAge
             | Self::NoAccessToken
             | Self::DeferredUnreadable
-            | Self::ImkitIgnored => Shape::Whole,
+            | Self::ImkitIgnored
+            | Self::OpenimIgnored => Shape::Whole,
         }
     }
 

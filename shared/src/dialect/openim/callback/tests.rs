@@ -106,9 +106,9 @@ fn command_and_operation_are_known_whatever_else_is_wrong() {
 #[test]
 fn everybody_is_called_by_a_tag() {
     let callback = read(&json!({"atUserIDList": ["u1", "AtAllTag", 7]})).unwrap();
-    assert!(callback.mentions_all && callback.mentions("anybody"));
+    assert!(callback.mentions_all && !callback.names("anybody"));
     let callback = read(&json!({"atUserIDList": ["u1"]})).unwrap();
-    assert!(callback.mentions("u1") && !callback.mentions("u2"));
+    assert!(callback.names("u1") && !callback.names("u2"));
 }
 
 #[test]

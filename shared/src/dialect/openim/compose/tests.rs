@@ -209,16 +209,16 @@ fn the_apps_copies_are_rendered_with_the_messages_values() {
 
 #[test]
 fn a_notification_that_says_what_it_should_is_not_rewritten() {
-    assert_eq!(rewrite(&Settings::default(), &offline(&json!({})), None), None);
+    assert_eq!(rewrite(&Settings::default(), &offline(&json!({})), &Readers::default()), None);
 }
 
 #[test]
 fn a_missing_title_or_a_tag_is_rewritten_and_the_rest_is_kept() {
     let callback = offline(&json!({"title": "[TEXT]", "ex": "own", "iOSPushSound": "chime.caf"}));
-    let info = rewrite(&Settings::default(), &callback, None).unwrap();
+    let info = rewrite(&Settings::default(), &callback, &Readers::default()).unwrap();
     assert_eq!((info.title.as_str(), info.desc.as_str()), ("New message", "Ana: hi"));
     assert_eq!((info.ex.as_str(), info.ios_push_sound.as_str(), info.ios_badge_count), ("own", "chime.caf", true));
-    let info = rewrite(&Settings::default(), &group(&json!({})), None).unwrap();
+    let info = rewrite(&Settings::default(), &group(&json!({})), &Readers::default()).unwrap();
     let expected = OfflinePush { title: "New message".to_owned(), desc: "hi".to_owned(), ..OfflinePush::default() };
     assert_eq!(info, expected);
 }
@@ -227,13 +227,15 @@ fn a_missing_title_or_a_tag_is_rewritten_and_the_rest_is_kept() {
 fn masked_words_are_rewritten() {
     let mut callback = offline(&json!({}));
     callback.mask(|text| text.replace("hi", "**").into());
-    assert_eq!(rewrite(&Settings::default(), &callback, None).unwrap().desc, "Ana: **");
+    assert_eq!(rewrite(&Settings::default(), &callback, &Readers::default()).unwrap().desc, "Ana: **");
 }
 
 #[test]
 fn hidden_content_shows_nothing_of_the_message() {
     let mut settings = Settings::default();
-    let hidden = |settings: &Settings| rewrite(settings, &offline(&json!({})), Some("You have a new message")).unwrap();
+    let hidden = |settings: &Settings| {
+        rewrite(settings, &offline(&json!({})), &Readers { hides: true, ..Readers::default() }).unwrap()
+    };
     let info = hidden(&settings);
     assert_eq!((info.title.as_str(), info.desc.as_str()), ("You have a new message", "You have a new message"));
     settings.title = Some("Acme".to_owned());
