@@ -21,6 +21,8 @@ use crate::invocation::InvokeError;
 pub enum Function {
     /// `functions/generic-push`
     GenericPush(Box<generic_push::State>),
+    /// `functions/before-push`
+    BeforePush(Box<before_push::State>),
     /// `functions/devices`
     Devices(Box<devices::State>),
     /// `functions/fan-out`
@@ -76,6 +78,7 @@ impl Function {
     pub fn load(package: &str, environment: &Environment) -> Result<Self, LoadError> {
         match package {
             "generic-push" => generic_push::State::new(environment).map(|state| Self::GenericPush(Box::new(state))),
+            "before-push" => before_push::State::new(environment).map(|state| Self::BeforePush(Box::new(state))),
             "devices" => devices::State::new(environment).map(|state| Self::Devices(Box::new(state))),
             "fan-out" => fan_out::State::new(environment).map(Self::FanOut),
             "deliver" => deliver::State::new(environment).map(|state| Self::Deliver(Box::new(state))),
@@ -89,6 +92,7 @@ impl Function {
     pub async fn invoke(&self, event: Bytes, deadline: Instant) -> Result<Bytes, FunctionError> {
         match self {
             Self::GenericPush(state) => answer(generic_push::handle(state, request(&event)?).await),
+            Self::BeforePush(state) => answer(before_push::handle(state, request(&event)?).await),
             Self::Devices(state) => answer(devices::handle(state, request(&event)?).await),
             Self::FanOut(state) => json(&fan_out::handle(state, records(&event)?, deadline).await),
             Self::Deliver(state) => json(&deliver::handle(state, records(&event)?, deadline).await),

@@ -17,6 +17,7 @@ mod deliver;
 mod durability;
 mod faults;
 mod imkit;
+mod openim;
 mod preferences;
 mod processes;
 mod retry;

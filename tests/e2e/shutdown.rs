@@ -21,7 +21,7 @@ async fn every_function_ends_with_0_when_it_is_told_to() {
     assert_eq!(bell.caller.imkit(&text_message("m1", &names)).await.status, 200);
     bell.settled().await;
     bell.stack.tick("retry").await.unwrap().unwrap();
-    for function in ["devices", "generic-push", "fan-out", "deliver", "retry"] {
+    for function in ["before-push", "devices", "generic-push", "fan-out", "deliver", "retry"] {
         let ends = bell.stack.retire(function).await;
         assert_eq!(ends.iter().map(|end| end.code()).collect::<Vec<_>>(), [Some(0)], "{function}");
     }
