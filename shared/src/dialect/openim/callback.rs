@@ -106,6 +106,11 @@ impl<'a> Received<'a> {
         Ok(self.string(field)?.filter(|text| !text.is_empty()))
     }
 
+    /// An identifier that breaks a rule names nobody, and nothing.
+    fn id(&self, field: &'static str) -> Result<Option<String>, CallbackError> {
+        Ok(self.string(field)?.filter(|id| ClientId::parse(id.as_str()).is_ok()))
+    }
+
     fn number(&self, field: &'static str) -> Result<i32, CallbackError> {
         Ok(self.read(field, "a whole number")?.unwrap_or_default())
     }
@@ -209,8 +214,8 @@ impl Session {
 pub struct Callback {
     /// The caller's name for the request, for logs and traces.
     pub operation: Option<String>,
-    /// `userIDList`: distinct, in the order of the list, without the sender. Before live delivery, and until 3.5 also after it, single
-    /// chats list the sender beside the recipient, whom no push is for.
+    /// `userIDList`: distinct, in the order of the list, without the sender, for whom no push is. Single chats list them beside the
+    /// recipient, before live delivery and, until 3.5, after it.
     pub clients: Vec<ClientId>,
     /// What of the list names nobody, or somebody again.
     pub left_out: LeftOut,
@@ -246,7 +251,7 @@ impl Callback {
     /// # Errors
     /// When a field is of a wrong type.
     pub fn read(received: &Received<'_>, header: Option<&str>) -> Result<Self, CallbackError> {
-        let sender = received.filled("sendID")?;
+        let sender = received.id("sendID")?;
         let list = received.list("userIDList")?;
         let Recipients { clients, left_out } = Recipients::sort(&list, sender.as_deref());
         let mut mentions: BTreeSet<String> = received
@@ -264,7 +269,7 @@ impl Callback {
             left_out,
             message: received.filled("clientMsgID")?,
             sender,
-            group: received.filled("groupID")?,
+            group: received.id("groupID")?,
             content_type,
             session: Session::of(received.number("sessionType")?),
             mentions_all: mentions.remove(EVERYBODY),

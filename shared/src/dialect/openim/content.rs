@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
-use crate::id::MessageId;
+use crate::id::{ClientId, MessageId};
 
 /// `contentType` of a member who has left a group.
 pub const QUIT: i32 = 1504;
@@ -101,7 +101,7 @@ impl Content {
             text: written(content_type, object),
             sender: quitter.or_else(|| person("opUser")).and_then(nickname),
             group: group.and_then(|group| text(group, "groupName")),
-            group_id: group.and_then(|group| text(group, "groupID")),
+            group_id: group.and_then(|group| text(group, "groupID")).filter(|id| ClientId::parse(id.as_str()).is_ok()),
             members: members.collect(),
             revoked: revoked(content_type, object),
         }

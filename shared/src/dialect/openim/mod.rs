@@ -7,5 +7,7 @@ pub mod command;
 pub mod compose;
 pub mod content;
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod samples;
 mod texts;

@@ -56,11 +56,13 @@ impl Sample {
 /// Name, stage, whether a denial is spelt for 3.7, recipients, conversation.
 type Row = (&'static str, Stage, bool, &'static [&'static str], Option<&'static str>);
 
-const SAMPLES: [Row; 15] = [
+const SAMPLES: [Row; 17] = [
     ("page-example", Stage::Offline, true, &["user123", "user456"], Some("g_group123")),
     ("v2.3-offline", Stage::Offline, false, &["aaa"], Some("si_aaa_sss")),
+    ("v2.3-revoke", Stage::Offline, false, &["aaa"], Some("si_aaa_sss")),
     ("v2.3-super-group-online", Stage::GroupOnline, false, &[], Some("sg_demo-group")),
     ("v3.4-offline", Stage::Offline, false, &["aaa", "bbb"], Some("sg_demo-group")),
+    ("v3.4-offline-single", Stage::Offline, false, &["aaa"], Some("si_aaa_sss")),
     ("v3.6-offline", Stage::Offline, false, &["aaa", "bbb"], Some("sg_demo-group")),
     ("v3.8-call", Stage::Offline, true, &["aaa"], Some("si_aaa_sss")),
     ("v3.8-dismissed", Stage::Offline, true, &["aaa", "bbb"], Some("sg_demo-group")),
@@ -112,9 +114,10 @@ type Task<'a> = (Kind, &'a Badge, Option<&'a str>, &'a [&'a str]);
 #[test]
 fn every_offline_sample_is_delivered_in_words_that_people_read() {
     let add = Badge::Add { n: 1, source: Source::Room };
-    let expected: [(&str, &[Task<'_>]); 9] = [
+    let expected: [(&str, &[Task<'_>]); 10] = [
         ("v2.3-offline", &[(Kind::Alert, &add, Some("lunch at noon?"), &["aaa"])]),
         ("v3.4-offline", &[(Kind::Alert, &add, Some("Sss: gate 4 is open"), &["aaa", "bbb"])]),
+        ("v3.4-offline-single", &[(Kind::Alert, &add, Some("You received a voice message"), &["aaa"])]),
         ("v3.6-offline", &[(Kind::Alert, &add, Some("@Bbb look at this"), &["aaa", "bbb"])]),
         ("v3.8-offline-single", &[(Kind::Alert, &add, Some("You received a picture"), &["aaa"])]),
         ("v3.8-call", &[(Kind::Alert, &Badge::Keep, Some("Someone is calling"), &["aaa"])]),
@@ -154,7 +157,14 @@ fn every_offline_sample_is_delivered_in_words_that_people_read() {
 
 #[test]
 fn a_revoke_names_the_message_that_was_delivered() {
-    let delivered = Sample::new("v3.8-offline-group").tasks();
-    let withdrawn = Sample::new("v3.8-revoke").tasks();
-    assert_eq!(withdrawn[0].0.origin.message, delivered[0].0.origin.message);
+    for (delivered, withdrawn) in [("v3.8-offline-group", "v3.8-revoke"), ("v2.3-offline", "v2.3-revoke")] {
+        let (delivered, withdrawn) = (Sample::new(delivered).tasks(), Sample::new(withdrawn).tasks());
+        assert_eq!(withdrawn[0].0.behaviour.kind, Kind::Withdraw);
+        assert_eq!(withdrawn[0].0.origin.message, delivered[0].0.origin.message);
+    }
+}
+
+#[test]
+fn another_webhook_of_the_server_is_no_push_hook() {
+    assert_eq!(Sample::new("v3.8-other-webhook").command(), None);
 }

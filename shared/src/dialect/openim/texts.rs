@@ -6,7 +6,7 @@ use crate::message::{Translation, language};
 
 use super::builtin::{self, LANGUAGES, SOMEBODY, Subject, Words};
 use super::callback::Callback;
-use super::content::Content;
+use super::content::{Content, REVOKED};
 
 /// What OpenIM titles a message with that says nothing about it (`ContentType2PushContent`, 3.x and 2.x), without brackets.
 const TAGS: [&str; 15] = [
@@ -112,6 +112,8 @@ impl<'a> Texts<'a> {
         let number = callback.content_type;
         let (subject, key) = if callback.is_call() {
             (Subject::Call, TextKey::Call)
+        } else if callback.content.revoked.is_some() {
+            (Subject::Type(REVOKED), TextKey::Type(number))
         } else {
             (Subject::Type(number), TextKey::Type(number))
         };
@@ -351,6 +353,12 @@ mod tests {
         assert_eq!(read(&Settings::default(), &call), pair("Incoming call", "Someone is calling"));
         let own = settings(&json!({"openim": {"texts": {"en": {"call": {"body": "Ring"}, "110": {"body": "Poll"}}}}}));
         assert_eq!(read(&own, &call).1, "Ring");
+    }
+
+    #[test]
+    fn a_message_that_is_taken_back_says_so_whatever_its_type() {
+        let revoke = message(118, &json!({"revokerID": "u1", "clientMsgID": "m1"}));
+        assert_eq!(read(&Settings::default(), &revoke), pair("New message", "A message was taken back"));
     }
 
     #[test]

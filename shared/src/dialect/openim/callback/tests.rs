@@ -128,6 +128,12 @@ fn conversations_are_named_as_the_sdk_names_them() {
 }
 
 #[test]
+fn an_id_that_breaks_a_rule_names_nothing() {
+    let callback = read(&json!({"sendID": "a\nb", "groupID": "x".repeat(257), "sessionType": 3})).unwrap();
+    assert_eq!((callback.sender.as_deref(), callback.conversation()), (None, None));
+}
+
+#[test]
 fn masking_changes_what_is_read_and_not_what_was_sent() {
     let mut callback =
         read(&json!({"title": "a bad day", "desc": "fine", "ex": "bad", "contentType": 101, "content": "{\"content\":\"bad\"}"}))
