@@ -59,7 +59,8 @@ fn case_width_and_composition_make_no_difference() {
 
 #[test]
 fn a_folded_text_is_not_folded_further() {
-    for c in char::MIN..=char::MAX {
+    // Beyond, nothing is assigned but what shows nothing.
+    for c in char::MIN..='\u{3FFFF}' {
         let once = Folded::of(&format!("a{c}")).text;
         assert_eq!(Folded::of(&once).text, once, "U+{:04X}", u32::from(c));
     }
