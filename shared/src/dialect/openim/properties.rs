@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::callback::{Callback, Received};
-use super::compose;
+use super::compose::{self, Readers};
 use super::content::Content;
 use crate::app::Settings;
 use crate::id::AppId;
@@ -100,6 +100,16 @@ proptest! {
     fn reading_never_panics(content_type in any::<i32>(), content in ".*", bytes in prop::collection::vec(any::<u8>(), 0..64)) {
         let _ = Content::read(content_type, &content);
         let _ = Received::new(&bytes).map(|received| Callback::read(&received, None));
+    }
+
+    #[test]
+    fn a_notification_is_rewritten_once_and_then_says_what_it_should(body in body(), hides in any::<bool>()) {
+        let readers = Readers { hides, ..Readers::default() };
+        let Some(info) = compose::rewrite(&Settings::default(), &read(&body), &readers) else { return Ok(()) };
+        prop_assert!(!info.title.trim().is_empty() && !info.desc.trim().is_empty(), "OpenIM would show a tag");
+        let mut again = body;
+        again.as_object_mut().unwrap().extend(serde_json::to_value(&info).unwrap().as_object().unwrap().clone());
+        prop_assert_eq!(compose::rewrite(&Settings::default(), &read(&again), &readers), None);
     }
 
     #[test]
