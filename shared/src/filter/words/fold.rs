@@ -38,7 +38,8 @@ pub(super) fn continues(c: char) -> bool {
 
 impl Folded {
     /// Compatibility decomposition in canonical order, then case folding, which leaves it decomposed (Unicode 3.13, definition D146).
-    /// `char`'s own tables serve: lower, upper, lower case is the full folding of every character, but that `ı` becomes `i` as well.
+    /// `char`'s own tables serve: lower, upper, lower case is the full folding of every character, but that `ı` becomes `i`
+    /// as well.
     pub(super) fn of(text: &str) -> Self {
         let mut items: Vec<Item> = Vec::with_capacity(text.len());
         for (from, c) in text.char_indices() {
@@ -66,14 +67,16 @@ impl Folded {
         folded
     }
 
-    /// Takes the next item. Runs of white space become one space.
+    /// Takes the next item. Runs of white space become one space; a dot above `i` goes, with which Turkish capitals are folded.
     fn push(&mut self, mut item: Item) {
         if item.c.is_whitespace() {
-            if let Some(last) = self.items.last_mut().filter(|last| last.c == ' ') {
-                last.to = item.to;
-                return;
-            }
             item.c = ' ';
+        }
+        if let Some(last) =
+            self.items.last_mut().filter(|last| matches!((last.c, item.c), (' ', ' ') | ('i', '\u{307}')))
+        {
+            last.to = last.to.max(item.to);
+            return;
         }
         item.at = self.text.len();
         self.text.push(item.c);

@@ -55,6 +55,7 @@ fn case_width_and_composition_make_no_difference() {
     masks("fine", "ﬁne", "***");
     masks("ガ", "ｶﾞ", "*");
     masks("SIK", "sık", "***");
+    masks("istanbul", "İSTANBUL, I\u{307}stanbul", "********, ********");
 }
 
 #[test]
