@@ -72,16 +72,22 @@ pub enum TextKey {
     Type(i32),
     /// A message with `signalInfo`, whatever its type.
     Call,
+    /// A removal from a group (1508), to who was removed.
+    Removed,
 }
 
 impl TryFrom<String> for TextKey {
     type Error = &'static str;
 
     fn try_from(key: String) -> Result<Self, Self::Error> {
-        if key == "call" {
-            return Ok(Self::Call);
+        match key.as_str() {
+            "call" => Ok(Self::Call),
+            "removed" => Ok(Self::Removed),
+            number => number
+                .parse()
+                .map(Self::Type)
+                .map_err(|_| "texts are for a contentType, as a number, for \"call\" or for \"removed\""),
         }
-        key.parse().map(Self::Type).map_err(|_| "texts are for a contentType, as a number, or for \"call\"")
     }
 }
 

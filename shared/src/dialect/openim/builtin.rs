@@ -253,7 +253,7 @@ mod tests {
             ("any other to 999, and from 5001", &MESSAGE),
             ("any other from 1000 to 5000", &NOTIFICATION),
             ("with `signalInfo`: `call`", &CALL),
-            ("`1508`, to who was removed", &REMOVED),
+            ("`1508` to who was removed: `removed`", &REMOVED),
         ];
         let others = others.map(|(name, words)| (name.to_owned(), words));
         let expected: Vec<String> = rows.chain(others).flat_map(|(name, words)| documented(&name, words)).collect();

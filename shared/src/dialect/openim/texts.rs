@@ -122,7 +122,7 @@ impl<'a> Texts<'a> {
 
     /// The same for those whom the message tells that they were removed.
     pub(super) fn for_removed(mut self) -> Self {
-        self.subject = Subject::Removed;
+        (self.subject, self.key) = (Subject::Removed, TextKey::Removed);
         self
     }
 
@@ -359,6 +359,17 @@ mod tests {
     fn a_message_that_is_taken_back_says_so_whatever_its_type() {
         let revoke = message(118, &json!({"revokerID": "u1", "clientMsgID": "m1"}));
         assert_eq!(read(&Settings::default(), &revoke), pair("New message", "A message was taken back"));
+    }
+
+    #[test]
+    fn who_is_removed_has_a_text_of_their_own() {
+        let removal = message(1508, &json!({"kickedUserList": [{"userID": "u1", "nickname": "Ana"}]}));
+        let text = |own: Value| {
+            let own = settings(&json!({"openim": {"texts": {"en": own}}}));
+            Texts::new(&own, &removal).for_removed().own().body
+        };
+        assert_eq!(text(json!({"1508": {"body": "{{member}} is gone"}})), "You were removed from the group");
+        assert_eq!(text(json!({"removed": {"body": "Bye"}})), "Bye");
     }
 
     #[test]
