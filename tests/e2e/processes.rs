@@ -78,6 +78,23 @@ async fn no_token_secret_or_text_reaches_a_log() {
     while caller.get("/phones", &[]).await.json().as_array().map_or(0, Vec::len) < 2 {
         clock.tick().await;
     }
+    // OpenIM's way, delivered by us; 101 recipients go through every function.
+    let phone = r#"{"platform": "android", "deviceId": "fcm-5ec2e7-other", "userId": "openim-5ec2e7"}"#;
+    let headers = [("authorization", "Basic ZGVtby1kZWxpdmVyOmRlbW8tbWFzdGVy"), ("content-type", "application/json")];
+    assert_eq!(caller.send("POST", "/push/demo-deliver/register-device", &headers, phone).await.status, 204);
+    let clients: Vec<String> = (0..100).map(|n| format!("c{n}")).chain(["openim-5ec2e7".to_owned()]).collect();
+    let hook = serde_json::json!({
+        "callbackCommand": "callbackBeforeOfflinePushCommand", "userIDList": clients, "clientMsgID": "m-5ec2e7",
+        "sendID": "sender-5ec2e7", "groupID": "group-5ec2e7", "contentType": 101, "sessionType": 3,
+        "content": r#"{"content":"a very private text"}"#
+    });
+    let operation = [("operationID", "operation-1767225600123")];
+    let answer = caller.post("/hooks/demo-deliver/demo-secret/openim", &operation, &hook).await;
+    assert_eq!(answer.json()["errCode"], 5001, "{}", answer.text);
+    while caller.get("/phones", &[]).await.json().as_array().map_or(0, Vec::len) < 3 {
+        clock.tick().await;
+    }
+    caller.post("/hooks/demo-deliver/wrong-but-private/openim", &operation, &hook).await;
     caller.post("/hooks/demo/wrong-but-private/imkit", &[], &body).await;
     // Ctrl-C, so that everything that was to be written is written.
     let pid = child.id().unwrap().to_string();
@@ -88,6 +105,10 @@ async fn no_token_secret_or_text_reaches_a_log() {
     }
     let log = log.lock().unwrap()[greeting..].to_owned();
     assert!(log.contains("chunk"), "the functions' logs are in it: {log}");
+    for message in ["\"hook answered\"", "\"cut\"", "\"chunk\""] {
+        let line = log.lines().find(|line| line.contains(message) && line.contains("operation-1767225600123"));
+        assert!(line.is_some(), "{message:?} does not say for which operation: {log}");
+    }
     for private in ["5ec2e7", "a very private text", "demo-secret", "wrong-but-private", "demo-master", "PRIVATE KEY"] {
         let place = log.lines().find(|line| line.contains(private));
         assert_eq!(place, None, "{private} is in the log");

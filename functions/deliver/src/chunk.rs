@@ -18,6 +18,7 @@ use pushbell::task::{Chunk, Leftovers, Outcome, Put, ResultRow, Target};
 use pushbell::telemetry::metrics::{self, Metric, Of};
 use pushbell::time::{QueueClock, Timestamp};
 use tokio::sync::OnceCell;
+use tracing::Instrument as _;
 
 use crate::backoff;
 use crate::recipient::Served;
@@ -60,30 +61,40 @@ pub(crate) enum Stop {
 }
 
 impl Batch<'_> {
-    /// Delivers one record.
+    /// Delivers one record. What the caller named its request stands on every line that is written meanwhile.
     pub(crate) async fn run(&self, record: &SqsMessage) -> Result<(), RecordError> {
         let chunk: Chunk<Message> = serde_json::from_str(record.body.as_deref().unwrap_or_default())
             .map_err(|error| RecordError::Malformed { line: error.line(), column: error.column() })?;
+        match &chunk.message.origin.operation {
+            Some(operation) => {
+                let span = tracing::info_span!("chunk", operation);
+                self.deliver(record, &chunk).instrument(span).await
+            }
+            None => self.deliver(record, &chunk).await,
+        }
+    }
+
+    async fn deliver(&self, record: &SqsMessage, chunk: &Chunk<Message>) -> Result<(), RecordError> {
         let started = Instant::now();
-        let job = self.job(&chunk).await?;
+        let job = self.job(chunk).await?;
         if let Some(until) = job.waits().await {
-            return self.postpone(&chunk, &job, until).await;
+            return self.postpone(chunk, &job, until).await;
         }
         // A count tells by its mark that a record is a second copy; what does not count has to look first.
         let counts = chunk.attempt.is_first()
             && chunk.message.behaviour.kind != Kind::Withdraw
-            && counting(&chunk, self.clock, false).is_some();
+            && counting(chunk, self.clock, false).is_some();
         if chunk.repeat || receive_count(record) > 1 || !counts {
             let row = self.state.results.get(&chunk.key, chunk.seq, chunk.attempt).await;
             if let Some(row) = row.map_err(RecordError::Results)? {
-                return self.hand_back(&chunk, &row, true).await;
+                return self.hand_back(chunk, &row, true).await;
             }
         }
         let serving = try_join_all(chunk.to.iter().map(|target| job.serve(target)));
         let (served, ()) = join(serving, job.breaker.refresh(self.clock.now())).await;
         let served = match served {
             Ok(served) => served,
-            Err(Stop::Done(row)) => return self.hand_back(&chunk, &row, true).await,
+            Err(Stop::Done(row)) => return self.hand_back(chunk, &row, true).await,
             Err(Stop::Failed(error)) => return Err(error),
         };
         let row = job.row(served, self.clock.now());
@@ -91,10 +102,10 @@ impl Batch<'_> {
             Put::Stored => {
                 log(&row, started);
                 measure(&row);
-                self.hand_back(&chunk, &row, false).await
+                self.hand_back(chunk, &row, false).await
             }
             // Another run of this attempt came first; its row is what counts.
-            Put::Exists(first) => self.hand_back(&chunk, &first, true).await,
+            Put::Exists(first) => self.hand_back(chunk, &first, true).await,
         }
     }
 

@@ -10,6 +10,7 @@ use pushbell::queue::{self, Refused, Work};
 use pushbell::task::{Part, Results, ResultsError, Split};
 use pushbell::time::Timestamp;
 use serde::Deserialize;
+use tracing::{Instrument as _, Span};
 
 /// What one environment keeps between invocations.
 pub struct State {
@@ -39,15 +40,16 @@ enum RecordError {
     Results(#[source] ResultsError),
 }
 
-/// The one thing of a message that is read here.
+/// What of a message is read here.
 #[derive(Deserialize)]
 struct Origin {
-    origin: OfApp,
+    origin: From,
 }
 
 #[derive(Deserialize)]
-struct OfApp {
+struct From {
     app: AppId,
+    operation: Option<String>,
 }
 
 /// Cuts the parts in `event` into chunks. The answer names the records that are to come again.
@@ -69,9 +71,19 @@ pub async fn handle(state: &State, event: SqsEvent, _deadline: Instant) -> SqsBa
 }
 
 async fn run(state: &State, record: &SqsMessage) -> Result<(), RecordError> {
-    let malformed = |error: serde_json::Error| RecordError::Malformed { line: error.line(), column: error.column() };
     let part: Part = serde_json::from_str(record.body.as_deref().unwrap_or_default()).map_err(malformed)?;
-    let Origin { origin: OfApp { app } } = serde_json::from_str(part.message.get()).map_err(malformed)?;
+    let Origin { origin } = serde_json::from_str(part.message.get()).map_err(malformed)?;
+    // What the caller named its request stands on every line that is written meanwhile.
+    let From { app, operation } = origin;
+    let span = operation.map_or_else(Span::none, |operation| tracing::info_span!("part", operation));
+    cut(state, record, part, app).instrument(span).await
+}
+
+fn malformed(error: serde_json::Error) -> RecordError {
+    RecordError::Malformed { line: error.line(), column: error.column() }
+}
+
+async fn cut(state: &State, record: &SqsMessage, part: Part, app: AppId) -> Result<(), RecordError> {
     let now = Timestamp::now();
     // A record that comes again has queued some of its chunks: deliver looks for their results before it sends.
     let again = record.attributes.get("ApproximateReceiveCount").is_some_and(|count| count != "1");

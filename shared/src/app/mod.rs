@@ -186,6 +186,9 @@ pub struct Settings {
     pub sns: SnsSettings,
     /// Android notification channel of messages that name none.
     pub android_channel: Option<String>,
+    /// Android notification channel of what is to arrive without a sound: quiet hours, silent messages. From Android 8 on a notification's
+    /// channel alone decides about that. Without it such notifications go to the ordinary one.
+    pub android_quiet_channel: Option<String>,
     /// The app's sound for messages that name none; the platform's default without it.
     pub sound: Option<String>,
     /// How what was not delivered is tried again.

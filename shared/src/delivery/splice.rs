@@ -29,6 +29,8 @@ pub(super) enum When {
     Always,
     /// Not for recipients who are told in silence.
     Loud,
+    /// For those.
+    Silent,
     /// For recipients whose badge is told.
     Badge,
     /// For the others.
@@ -56,6 +58,7 @@ impl When {
         match self {
             Self::Always => true,
             Self::Loud => !values.silent,
+            Self::Silent => values.silent,
             Self::Badge => values.badge.is_some(),
             Self::NoBadge => values.badge.is_none(),
         }

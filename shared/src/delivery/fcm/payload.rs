@@ -114,10 +114,26 @@ fn android(message: &Message, kind: Kind, settings: &Settings) -> Template {
     // A repeat replaces what is shown. Never a `collapse_key`: FCM keeps four of them per device and drops the rest.
     template.member("tag", message.collapse_id());
     let channel = first(blocks, |block| block.channel_id.as_deref()).or(message.media.channel.as_deref());
-    template.member_if("channel_id", channel.or(settings.android_channel.as_deref()));
+    let channel = channel.or(settings.android_channel.as_deref());
+    // From Android 8 on it is the channel that sounds or does not.
+    match &settings.android_quiet_channel {
+        Some(quiet) if kind == Kind::Silent => _ = template.member("channel_id", quiet),
+        Some(quiet) => {
+            let part = |channel: &str| {
+                let mut part = Template::new(",");
+                part.string("channel_id").raw(":").string(channel);
+                part
+            };
+            template.when_template(When::Silent, &part(quiet));
+            if let Some(channel) = channel {
+                template.when_template(When::Loud, &part(channel));
+            }
+        }
+        None => _ = template.member_if("channel_id", channel),
+    }
     template.member_if("click_action", click_action(message, blocks));
     if kind == Kind::Silent {
-        // From Android 8 on the channel decides about sound; this is for older phones.
+        // For phones older than Android 8, which know no channels.
         template.member("notification_priority", "PRIORITY_LOW");
     } else {
         let sound = first(blocks, |block| block.sound.as_deref()).or(message.behaviour.sound.as_deref());

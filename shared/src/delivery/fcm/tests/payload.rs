@@ -146,6 +146,24 @@ fn a_translation_is_read_everywhere_and_leaves_the_key_out_only_with_a_body_of_i
 }
 
 #[test]
+fn what_is_silent_goes_to_the_channel_that_does_not_sound() {
+    let quiet = Settings { android_quiet_channel: Some("quiet".to_owned()), ..Settings::default() };
+    let both = Settings { android_channel: Some("chat".to_owned()), ..quiet.clone() };
+    let token = Token::parse("token").unwrap();
+    let channel = |parts: &Value, settings: &Settings, silent| {
+        let patch = Patch { silent, ..Patch::default() };
+        let text = Fcm::prepare(&message(parts.clone()), Wording::Own, settings).body(&token, &patch, NOW).unwrap();
+        serde_json::from_str::<Value>(&text).unwrap()["message"]["android"]["notification"]["channel_id"].take()
+    };
+    let mut parts = imkit();
+    assert_eq!([false, true].map(|silent| channel(&parts, &both, silent)), ["chat", "quiet"]);
+    assert_eq!([false, true].map(|silent| channel(&parts, &quiet, silent)), [Value::Null, json!("quiet")]);
+    assert_eq!([false, true].map(|silent| channel(&parts, &Settings::default(), silent)), [Value::Null, Value::Null]);
+    parts["behaviour"]["kind"] = json!("silent");
+    assert_eq!(channel(&parts, &both, false), "quiet");
+}
+
+#[test]
 fn hidden_content_shows_nowhere() {
     let mut parts = imkit();
     parts["media"] = json!({"image": "https://i.example/lala.png", "attachment": "https://i.example/lala.bin"});
