@@ -24,10 +24,12 @@ impl Filters {
     /// The rules in `settings`, which are the app's of now.
     pub(crate) fn of(&self, app: &AppId, settings: &Arc<Settings>) -> Result<Arc<Filter>, WordsError> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(Compiled { of, filter }) = known.get(app)
-            && Arc::ptr_eq(of, settings)
+        // Settings are read anew every few minutes, and nearly always say the same: a long list takes a while to compile.
+        if let Some(compiled) = known.get_mut(app)
+            && (Arc::ptr_eq(&compiled.of, settings) || compiled.of.filter == settings.filter)
         {
-            return Ok(Arc::clone(filter));
+            compiled.of = Arc::clone(settings);
+            return Ok(Arc::clone(&compiled.filter));
         }
         let filter = Arc::new(Filter::new(&settings.filter)?);
         if known.len() >= MOST_APPS {

@@ -118,12 +118,17 @@ impl Verdict {
 
 impl Case<'_> {
     /// Nothing can be judged: the push goes on before live delivery, and else as the app wants it.
-    pub(crate) fn on_error(&self, trouble: Trouble) -> Verdict {
+    /// `callback`: the call, where it could be read.
+    pub(crate) fn on_error(&self, callback: Option<&Callback>, trouble: Trouble) -> Verdict {
         let denies = !self.stage.is_online() && self.settings.openim.on_error == OnError::Deny;
         let answer = if denies {
             Answer::deny(self.command, trouble.code(), trouble.to_string())
         } else {
-            Answer::allow_although(trouble.code(), trouble.to_string())
+            let answer = Answer::allow_although(trouble.code(), trouble.to_string());
+            match callback.filter(|_| self.settings.openim.always_list) {
+                Some(callback) => answer.list(callback.session, callback.clients.clone()),
+                None => answer,
+            }
         };
         Verdict { answer, end: End::Unjudged, trouble: Some(trouble) }
     }
@@ -156,11 +161,11 @@ pub(crate) async fn judge(state: &State, call: &Call<'_>, body: Result<Received<
     let read = body.and_then(|body| Callback::read(&body, header).map_err(Trouble::Callback));
     let callback = match read {
         Ok(callback) => callback,
-        Err(trouble) => return case.on_error(trouble),
+        Err(trouble) => return case.on_error(None, trouble),
     };
     let filter = match state.filters.of(app, &settings) {
         Ok(filter) => filter,
-        Err(error) => return case.on_error(Trouble::Words(error)),
+        Err(error) => return case.on_error(Some(&callback), Trouble::Words(error)),
     };
     if let Some(rule) = content(&case, &filter, &callback) {
         metrics::count(Metric::FilterRemoved, Of::Rule(app, rule), callback.clients.len() as u64);

@@ -28,7 +28,7 @@ use tracing::Instrument as _;
 
 use filters::Filters;
 use judge::{End, Verdict};
-use trouble::Trouble;
+use trouble::{Trouble, Whose};
 
 /// OpenIM's name for a request, as a header: 3.0 and later. All have it in the body.
 const OPERATION: &str = "operationid";
@@ -153,22 +153,30 @@ fn log(call: &Call<'_>, verdict: &Verdict) {
         return;
     };
     let (code, cause) = (trouble.code().as_str(), trouble.cause());
-    if trouble.is_callers() {
-        tracing::warn!(route, app, command, end = word, denied, code, cause, ms, "hook answered to a stranger");
-    } else {
-        tracing::error!(
-            metric = "hook_answered_on_error",
-            route,
-            app,
-            command,
-            end = word,
-            denied,
-            code,
-            cause,
-            details,
-            ms,
-            "hook answered as on_error says"
-        );
+    match trouble.whose() {
+        Whose::Stranger => {
+            tracing::warn!(route, app, command, denied, code, cause, ms, "hook answered to a stranger");
+        }
+        Whose::Caller => {
+            let metric = "hook_unreadable";
+            tracing::warn!(metric, route, app, command, denied, code, cause, ms, "hook answered as on_error says");
+        }
+        Whose::Ours => {
+            let metric = "hook_answered_on_error";
+            tracing::error!(
+                metric,
+                route,
+                app,
+                command,
+                end = word,
+                denied,
+                code,
+                cause,
+                details,
+                ms,
+                "hook answered as on_error says"
+            );
+        }
     }
 }
 

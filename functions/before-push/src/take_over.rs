@@ -33,13 +33,13 @@ impl Case<'_> {
         callback.mask(|text| filter.mask(text));
         let tasks = match compose::tasks(self.app, self.settings, &callback, call.now) {
             Ok(tasks) => tasks,
-            Err(error) => return self.on_error(Trouble::Callback(error)),
+            Err(error) => return self.on_error(Some(&callback), Trouble::Callback(error)),
         };
         let submit = tasks.into_iter().map(|(message, clients)| state.intake.submit(message, clients, call.now));
         let accepted = match timeout_at((call.begun + QUEUE).into(), try_join_all(submit)).await {
             Ok(Ok(accepted)) => accepted,
-            Ok(Err(error)) => return self.on_error(Trouble::Submit(error)),
-            Err(_) => return self.on_error(Trouble::SubmitLate),
+            Ok(Err(error)) => return self.on_error(Some(&callback), Trouble::Submit(error)),
+            Err(_) => return self.on_error(Some(&callback), Trouble::SubmitLate),
         };
         let end = End::TakenOver(accepted.into_iter().map(|accepted| accepted.task).collect());
         Verdict::of(Answer::deny(self.command, Code::Handled, end.to_string()), end)

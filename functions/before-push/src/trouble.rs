@@ -34,24 +34,40 @@ pub(crate) enum Trouble {
     SubmitLate,
 }
 
+/// Where trouble lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// With somebody who has not shown to be the app's chat server. Anybody may be: no reason to wake somebody.
+    Stranger,
+    /// With the chat server, which sends what cannot be read.
+    Caller,
+    /// With us, what we stand on, or the app's documents.
+    Ours,
+}
+
 impl Trouble {
     /// What a denial because of it says.
     pub(crate) const fn code(&self) -> Code {
+        match self.whose() {
+            Whose::Stranger | Whose::Caller => Code::BadRequest,
+            Whose::Ours => Code::Unavailable,
+        }
+    }
+
+    /// Where it lies.
+    pub(crate) const fn whose(&self) -> Whose {
         match self {
-            Self::UnknownApp | Self::Hook(_) | Self::Body(_) | Self::Callback(_) => Code::BadRequest,
-            Self::Submit(SubmitError::TooLarge | SubmitError::TooDeep) => Code::BadRequest,
+            Self::UnknownApp | Self::Hook(_) => Whose::Stranger,
+            Self::Body(_) | Self::Callback(_) | Self::Submit(SubmitError::TooLarge | SubmitError::TooDeep) => {
+                Whose::Caller
+            }
             Self::App(_)
             | Self::AppLate
             | Self::Words(_)
             | Self::Preferences(_)
             | Self::Submit(SubmitError::Queue(_))
-            | Self::SubmitLate => Code::Unavailable,
+            | Self::SubmitLate => Whose::Ours,
         }
-    }
-
-    /// Whether the caller has not shown to be the app's chat server. Anybody may be, so it is no reason to wake somebody.
-    pub(crate) const fn is_callers(&self) -> bool {
-        matches!(self, Self::UnknownApp | Self::Hook(_))
     }
 
     /// The innermost reason. Errors of the AWS SDK name the service's own code there.

@@ -69,8 +69,10 @@ pub enum Metric {
     FilterRemoved,
     /// Log events: recipients whom a push is allowed to without a look at what they prefer, as reading that failed or took too long.
     Unfiltered,
-    /// Log events: a hook that could not be worked with was answered as the app's setting `on_error` says.
+    /// Log events: we could not judge a hook's call, or a part of it, and answered as the app's setting `on_error` says.
     HookAnsweredOnError,
+    /// Log events: a hook's call could not be read, and was answered so too.
+    HookUnreadable,
     /// Log events: SNS did not create an endpoint.
     EndpointNotCreated,
     /// Log events: an SNS endpoint was left behind.
@@ -107,7 +109,7 @@ pub enum Shape {
 
 impl Metric {
     /// All of them.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::Sends,
         Self::TimeToVendor,
         Self::Success,
@@ -140,6 +142,7 @@ impl Metric {
         Self::FilterRemoved,
         Self::Unfiltered,
         Self::HookAnsweredOnError,
+        Self::HookUnreadable,
         Self::EndpointNotCreated,
         Self::EndpointNotDeleted,
     ];
@@ -180,6 +183,7 @@ impl Metric {
             Self::FilterRemoved => "filter_removed",
             Self::Unfiltered => "unfiltered",
             Self::HookAnsweredOnError => "hook_answered_on_error",
+            Self::HookUnreadable => "hook_unreadable",
             Self::EndpointNotCreated => "endpoint_not_created",
             Self::EndpointNotDeleted => "endpoint_not_deleted",
         }
@@ -214,6 +218,7 @@ impl Metric {
             | Self::BreakerUnwritten
             | Self::Unfiltered
             | Self::HookAnsweredOnError
+            | Self::HookUnreadable
             | Self::EndpointNotCreated
             | Self::EndpointNotDeleted => Shape::App,
             Self::Counted
