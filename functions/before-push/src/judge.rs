@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pushbell::app::{OnError, OpenimMode, Settings};
 use pushbell::auth::hook;
@@ -13,7 +13,7 @@ use pushbell::dialect::openim::command::{Command, Stage};
 use pushbell::filter::{self, About, Filter, Rule, Tally};
 use pushbell::id::{AppId, TaskId};
 use pushbell::telemetry::metrics::{self, Metric, Of};
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 
 use crate::trouble::Trouble;
 use crate::{Call, State};
@@ -182,7 +182,7 @@ pub(crate) async fn judge(state: &State, call: &Call<'_>, body: Result<Received<
 
 /// Whether the caller shows the app's secret; the app's settings if they do.
 async fn admit(state: &State, call: &Call<'_>, app: &AppId) -> Result<Arc<Settings>, Trouble> {
-    let until = (call.begun + DOCUMENTS).into();
+    let until = call.begun + DOCUMENTS;
     let callers = match timeout_at(until, state.callers.get(app)).await {
         Ok(callers) => callers.map_err(Trouble::App)?,
         // What was known before is better than nothing.

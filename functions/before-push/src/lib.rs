@@ -10,8 +10,6 @@ mod narrow;
 mod take_over;
 mod trouble;
 
-use std::time::Instant;
-
 use lambda_http::http::{HeaderValue, Method, StatusCode, header};
 use lambda_http::{Body, Request, RequestExt as _, Response};
 use pushbell::app::{Callers, SecretDocuments, SettingsDocuments};
@@ -24,6 +22,7 @@ use pushbell::id::AppId;
 use pushbell::recipient::Recipients;
 use pushbell::task::Intake;
 use pushbell::time::Timestamp;
+use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use filters::Filters;

@@ -28,7 +28,7 @@ impl Case<'_> {
         let sender = callback.sender.as_deref().and_then(|sender| ClientId::parse(sender).ok());
         let sender = sender.filter(|sender| callback.content.sender.is_none() && !asked.contains(sender));
         let read: Vec<ClientId> = asked.iter().cloned().chain(sender.clone()).collect();
-        let mut glance = state.recipients.glance(self.app, &read, self.until).await;
+        let mut glance = state.recipients.glance(self.app, &read, self.until.into_std()).await;
         callback.clients = asked;
         if let Some(sender) = sender {
             callback.content.sender = glance.found.remove(&sender).and_then(|sender| sender.preferences.nickname);

@@ -36,7 +36,7 @@ impl Case<'_> {
             Err(error) => return self.on_error(Some(&callback), Trouble::Callback(error)),
         };
         let submit = tasks.into_iter().map(|(message, clients)| state.intake.submit(message, clients, call.now));
-        let accepted = match timeout_at((call.begun + QUEUE).into(), try_join_all(submit)).await {
+        let accepted = match timeout_at(call.begun + QUEUE, try_join_all(submit)).await {
             Ok(Ok(accepted)) => accepted,
             Ok(Err(error)) => return self.on_error(Some(&callback), Trouble::Submit(error)),
             Err(_) => return self.on_error(Some(&callback), Trouble::SubmitLate),
@@ -48,7 +48,7 @@ impl Case<'_> {
     /// What the sender calls themself. Their message is delivered without it rather than late.
     async fn nickname(&self, state: &State, callback: &Callback) -> Option<String> {
         let sender = ClientId::parse(callback.sender.as_deref()?).ok()?;
-        let mut glance = state.recipients.glance(self.app, std::slice::from_ref(&sender), self.until).await;
+        let mut glance = state.recipients.glance(self.app, std::slice::from_ref(&sender), self.until.into_std()).await;
         glance.found.remove(&sender)?.preferences.nickname
     }
 }
