@@ -34,6 +34,8 @@ impl Case<'_> {
             callback.content.sender = glance.found.remove(&sender).and_then(|sender| sender.preferences.nickname);
             glance.failed.retain(|client| *client != sender);
             glance.late.retain(|client| *client != sender);
+            // They may have been all that failed.
+            glance.error.take_if(|_| glance.failed.is_empty());
         }
         callback.mask(|text| filter.mask(text));
         self.apply(call, &callback, glance)
