@@ -4,6 +4,7 @@ mod backlog;
 mod chunks;
 mod end_to_end;
 mod faults;
+mod filter;
 mod isolation;
 mod population;
 mod stats;
@@ -58,6 +59,9 @@ enum What {
     /// Runs the fault campaign: deliveries through the real binaries while everything fails now and then. Fails when something is lost,
     /// goes to the wrong client, or is counted, shown or summed up wrong.
     Faults(faults::Arguments),
+    /// Drives `before-push` in mode `filter`: time of a call by recipients and connections, CPU time, memory, read units, and what the
+    /// rules cost without the table.
+    Filter(filter::Arguments),
 }
 
 /// The exit code of a campaign that has found something. One that could not be run has 1.
@@ -78,6 +82,7 @@ async fn main() -> Result<ExitCode, Error> {
             Ok(ExitCode::SUCCESS)
         }
         What::Faults(arguments) => Ok(if faults::run(&arguments).await? { ExitCode::SUCCESS } else { FOUND.into() }),
+        What::Filter(arguments) => filter::run(&arguments).await.map(|()| ExitCode::SUCCESS),
         What::Isolation { seconds } => isolation::run(Duration::from_secs(seconds)).await.map(|()| ExitCode::SUCCESS),
     }
 }
