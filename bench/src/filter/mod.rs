@@ -28,6 +28,9 @@ pub(crate) struct Arguments {
     /// Seed of the population.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Shows the functions' logs.
+    #[arg(long)]
+    output: bool,
 }
 
 /// Unread rooms of each recipient.
@@ -46,8 +49,8 @@ const PAGE: usize = 100;
 const REMOVED: std::ops::Range<usize> = 40..52;
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<(), Error> {
-    let Arguments { recipients, calls, deadline, seed } = *arguments;
-    let processes = Processes::beside_this_binary()?;
+    let Arguments { recipients, calls, deadline, seed, output } = *arguments;
+    let processes = Processes { output, ..Processes::beside_this_binary()? };
     if !processes.binaries.join("before-push").is_file() {
         println!("the function binaries are not built: `cargo build --release --workspace` builds them");
         return Ok(());
@@ -68,11 +71,10 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<(), Error> {
         "\nthe function's binaries on the emulated Runtime API, calls over HTTP; the answer is due after {deadline} ms"
     );
     over_http::head();
-    for group in [1, 100, 1_000, recipients] {
-        if let Some(to) = clients.get(..group) {
-            for connections in [1, 4] {
-                over_http::load(&stack, to, connections, calls).await?.print();
-            }
+    let smaller = [1, 100, 1_000].into_iter().filter(|group| *group < recipients);
+    for group in smaller.chain([recipients]) {
+        for connections in [1, 4] {
+            over_http::load(&stack, &clients[..group], connections, calls).await?.print();
         }
     }
     println!("  (tables, gateway and functions share this machine's cores)");
