@@ -83,6 +83,19 @@ async fn no_recipient_s_rule_holds_before_live_delivery() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_read_goes_on_before_live_delivery_and_else_as_the_app_wants_it() {
+    let aws = Aws::start(json!({"openim": {"on_error": "deny"}})).await;
+    let state = aws.state();
+    for command in Command::ALL {
+        let reply = ask(&state, saying(json!({"callbackCommand": command.name(), "contentType": "101"}))).await;
+        let offline = !command.stage(pushbell::app::BeforePushStage::Offline).is_online();
+        let denied = (i32::from(!command.has_before()), 5902, 1);
+        assert_eq!(reply.codes(), if offline { denied } else { (0, 0, 0) }, "{}", command.name());
+        assert!(reply.errDlt.contains("contentType"), "{reply:?}");
+    }
+}
+
+#[tokio::test]
 async fn words_are_masked_for_openim_and_in_our_own_task() {
     let mask = json!({"words": {"mask": ["gate", "sss"]}});
     let aws = Aws::start(json!({"filter": mask})).await;
