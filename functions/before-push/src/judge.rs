@@ -20,6 +20,8 @@ use crate::{Call, State};
 
 /// How long the app's documents may take where they are not known yet: the app's own deadline stands in them.
 const DOCUMENTS: Duration = Duration::from_millis(900);
+/// How long they may take where they are known and only asked for anew: preferences are to be read after them.
+const DOCUMENTS_ANEW: Duration = Duration::from_millis(250);
 /// What of an app's deadline is left for the answer itself.
 const SPARE: u32 = 10;
 
@@ -182,8 +184,8 @@ pub(crate) async fn judge(state: &State, call: &Call<'_>, body: Result<Received<
 
 /// Whether the caller shows the app's secret; the app's settings if they do.
 async fn admit(state: &State, call: &Call<'_>, app: &AppId) -> Result<Arc<Settings>, Trouble> {
-    let until = call.begun + DOCUMENTS;
-    let callers = match timeout_at(until, state.callers.get(app)).await {
+    let until = |is_known| call.begun + if is_known { DOCUMENTS_ANEW } else { DOCUMENTS };
+    let callers = match timeout_at(until(state.callers.is_known(app)), state.callers.get(app)).await {
         Ok(callers) => callers.map_err(Trouble::App)?,
         // What was known before is better than nothing.
         Err(_) => state.callers.known(app).ok_or(Trouble::AppLate)?,
@@ -191,7 +193,7 @@ async fn admit(state: &State, call: &Call<'_>, app: &AppId) -> Result<Arc<Settin
     let callers = callers.ok_or(Trouble::UnknownApp)?;
     let secret = call::path_parameter(call.request, "secret");
     hook::check(&callers, &secret, call::source(call.request), call.now).map_err(Trouble::Hook)?;
-    match timeout_at(until, state.settings.get(app)).await {
+    match timeout_at(until(state.settings.is_known(app)), state.settings.get(app)).await {
         Ok(settings) => settings.map_err(Trouble::App),
         Err(_) => state.settings.known(app).ok_or(Trouble::AppLate),
     }

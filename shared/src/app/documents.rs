@@ -70,9 +70,8 @@ impl<T> Cache<T> {
         map.insert(app.clone(), Cached { until, document });
     }
 
-    /// What was known (outer), however long ago, the lack of a document too (inner).
-    fn known(&self, app: &AppId) -> Option<Option<Arc<T>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(app).map(|cached| cached.document.clone())
+    fn is_known(&self, app: &AppId) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(app)
     }
 
     /// What was known (outer), the lack of a document too (inner), after a failed refresh: kept for a while more.
@@ -138,10 +137,17 @@ impl<T: DeserializeOwned> SecretDocuments<T> {
         }
     }
 
-    /// The document as it was when it was read last (outer: if ever), for a caller who can not wait for it.
+    /// Whether the document was read, however long ago.
+    #[must_use]
+    pub fn is_known(&self, app: &AppId) -> bool {
+        self.cache.is_known(app)
+    }
+
+    /// The document as it was when it was read last (outer: if ever), for a caller who has not waited for [`Self::get`] to end. It serves for
+    /// a while more, so that not every call waits.
     #[must_use]
     pub fn known(&self, app: &AppId) -> Option<Option<Arc<T>>> {
-        self.cache.known(app)
+        self.cache.keep_stale(app)
     }
 
     async fn read(&self, app: &AppId) -> Result<Option<T>, AppError> {
@@ -196,10 +202,17 @@ impl SettingsDocuments {
         }
     }
 
-    /// The settings as they were when they were read last, for a caller who can not wait for them.
+    /// Whether the settings were read, however long ago.
+    #[must_use]
+    pub fn is_known(&self, app: &AppId) -> bool {
+        self.cache.is_known(app)
+    }
+
+    /// The settings as they were when they were read last, for a caller who has not waited for [`Self::get`] to end. They serve for a while
+    /// more, so that not every call waits.
     #[must_use]
     pub fn known(&self, app: &AppId) -> Option<Arc<Settings>> {
-        self.cache.known(app).map(Option::unwrap_or_default)
+        self.cache.keep_stale(app).map(Option::unwrap_or_default)
     }
 
     async fn read(&self, app: &AppId) -> Result<Option<Settings>, AppError> {

@@ -40,6 +40,23 @@ async fn documents_that_hang_serve_as_they_were() {
 }
 
 #[tokio::test]
+async fn documents_that_hang_leave_time_for_preferences_and_are_waited_for_once_in_a_while() {
+    for hangs in DOCUMENT_CALLS {
+        let aws = Aws::start(json!({})).await;
+        aws.put("aaa", json!({"po": {"BOOL": true}}));
+        let state = aws.state();
+        ask(&state, event("v3.8-null-lists")).await;
+        tokio::time::advance(STALE).await;
+        aws.fail(hangs, Fault::Hang);
+        aws.calls();
+        for asked in [1, 0] {
+            assert_eq!(ask(&state, event("v2.3-offline")).await.errCode, 5201, "{hangs}");
+            assert_eq!(aws.calls().iter().filter(|call| *call == hangs).count(), asked, "{hangs}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn documents_that_are_refused_serve_as_they_were_and_anew_when_they_can_be_read() {
     let aws = Aws::start(json!({"filter": {"denied_types": [101]}})).await;
     let state = aws.state();
