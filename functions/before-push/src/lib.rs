@@ -151,7 +151,7 @@ fn log(call: &Call<'_>, verdict: &Verdict) {
         }
         return;
     };
-    let (code, cause) = (trouble.code().as_str(), trouble.cause());
+    let (code, cause) = (trouble.code().as_str(), telemetry::cause(trouble));
     match trouble.whose() {
         Whose::Stranger => {
             tracing::warn!(route, app, command, denied, code, cause, ms, "hook answered to a stranger");

@@ -69,13 +69,4 @@ impl Trouble {
             | Self::SubmitLate => Whose::Ours,
         }
     }
-
-    /// The innermost reason. Errors of the AWS SDK name the service's own code there.
-    pub(crate) fn cause(&self) -> String {
-        let mut error: &dyn std::error::Error = self;
-        while let Some(source) = error.source() {
-            error = source;
-        }
-        error.to_string()
-    }
 }

@@ -126,7 +126,7 @@ fn trouble(app: &AppId, error: &dyn Error) -> Failure {
 }
 
 fn log_trouble(app: &AppId, error: &dyn Error) {
-    tracing::error!(app = %app, error = %error, cause = %cause(error), "a call could not be served");
+    tracing::error!(app = %app, error = %error, cause = telemetry::cause(error), "a call could not be served");
 }
 
 fn of_store(app: &AppId, error: &StoreError) -> Failure {
@@ -154,15 +154,6 @@ fn method_not_allowed(allowed: &'static str) -> Response<Body> {
 
 fn answer(result: Result<Response<Body>, Failure>) -> Response<Body> {
     result.unwrap_or_else(|failure| failure.response())
-}
-
-/// The innermost reason. Errors of the AWS SDK name the service's own code there.
-fn cause(error: &dyn Error) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    innermost.to_string()
 }
 
 #[cfg(test)]

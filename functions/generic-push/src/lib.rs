@@ -191,22 +191,13 @@ fn log(route: &str, app: Option<&AppId>, done: &Result<Done, Refusal>, status: S
             let code = refusal.failure();
             let code = code.code();
             if status >= 500 {
-                let cause = cause(refusal);
+                let cause = telemetry::cause(refusal);
                 tracing::error!(route, app, status, code, cause, ms, "callback refused");
             } else {
                 tracing::warn!(route, app, status, code, ms, "callback refused");
             }
         }
     }
-}
-
-/// The innermost reason. Errors of the AWS SDK name the service's own code there.
-fn cause(refusal: &Refusal) -> String {
-    let mut error: &dyn std::error::Error = refusal;
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    error.to_string()
 }
 
 #[cfg(test)]

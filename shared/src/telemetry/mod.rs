@@ -28,3 +28,13 @@ fn level() -> LevelFilter {
     let level = std::env::var("AWS_LAMBDA_LOG_LEVEL").ok().and_then(|level| level.parse().ok());
     level.unwrap_or(LevelFilter::INFO)
 }
+
+/// The innermost reason of an error. Errors of the AWS SDK name the service's own code there.
+#[must_use]
+pub fn cause(error: &dyn std::error::Error) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}
