@@ -36,6 +36,14 @@ pub enum AppsError {
         /// Where it is wrong.
         source: serde_json::Error,
     },
+    /// A document is not of its shape.
+    #[error("{path} cannot be used")]
+    Document {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        source: pushbell::app::AppError,
+    },
     /// The table cannot be reached.
     #[error("the registry table cannot be reached")]
     Table(#[from] hyper_util::client::legacy::Error),
@@ -69,7 +77,7 @@ pub fn read(folder: &Path) -> Result<Vec<App>, AppsError> {
         let path = entry.path();
         let (true, Ok(name)) = (path.is_dir(), entry.file_name().into_string()) else { continue };
         let mut app = App { name, settings: None, applications: Vec::new(), service_accounts: Vec::new() };
-        for document in ["settings", "vendors"] {
+        for document in ["settings", "vendors", "callers"] {
             let path = path.join(document).with_extension("json");
             if !path.is_file() {
                 continue;
@@ -77,6 +85,11 @@ pub fn read(folder: &Path) -> Result<Vec<App>, AppsError> {
             let text = std::fs::read_to_string(&path).map_err(|source| failed(&path, source))?;
             let value: Value =
                 serde_json::from_str(&text).map_err(|source| AppsError::Json { path: path.clone(), source })?;
+            pushbell::app::check(document, &text)
+                .map_err(|source| AppsError::Document { path: path.clone(), source })?;
+            if document == "callers" {
+                continue;
+            }
             applications(&value, &mut app.applications);
             service_accounts(&value, &mut app.service_accounts);
             if document == "settings" {

@@ -83,11 +83,10 @@ impl fmt::Display for End {
             Self::Unjudged | Self::Ignored | Self::Allowed => Ok(()),
             Self::Refused(rule) => write!(f, "{rule}"),
             Self::Filtered(Filtered { asked, kept, removed, unread, lost, rewritten }) => {
-                write!(
-                    f,
-                    "asked: {asked}, kept: {kept}, unread: {unread}, lost: {lost}, rewritten: {rewritten}, {removed}"
-                )
+                write!(f, "asked: {asked}, kept: {kept}, unread: {unread}, lost: {lost}, rewritten: {rewritten}")?;
+                if removed.is_empty() { Ok(()) } else { write!(f, ", {removed}") }
             }
+            Self::TakenOver(tasks) if tasks.is_empty() => f.write_str("nothing of it is for phones"),
             Self::TakenOver(tasks) => {
                 let tasks: Vec<String> = tasks.iter().map(|task| task.get().to_string()).collect();
                 write!(f, "tasks: {}", tasks.join(" "))
@@ -149,7 +148,8 @@ pub(crate) async fn judge(state: &State, call: &Call<'_>, body: Result<Received<
         Err(trouble) => return Verdict::unadmitted(trouble),
     };
     let Some(command) = call.command else {
-        return Verdict::of(Answer::allow().detail("this is not a push hook"), End::Ignored);
+        let answer = Answer::allow().detail("the command is none of OpenIM's push hooks");
+        return Verdict::of(answer, End::Ignored);
     };
     let deadline = settings.openim.deadline;
     let case = Case {
@@ -170,7 +170,7 @@ pub(crate) async fn judge(state: &State, call: &Call<'_>, body: Result<Received<
         Err(error) => return case.on_error(Some(&callback), Trouble::Words(error)),
     };
     if let Some(rule) = content(&case, &filter, &callback) {
-        metrics::count(Metric::FilterRemoved, Of::Rule(app, rule), callback.clients.len() as u64);
+        metrics::count(Metric::FilterRemoved, Of::Rule(app, rule), callback.clients.len().max(1) as u64);
         return case.refuse(rule);
     }
     if case.stage.is_online() || callback.clients.is_empty() {

@@ -21,6 +21,7 @@ use pushbell::env::{EnvError, Environment};
 use pushbell::id::AppId;
 use pushbell::recipient::Recipients;
 use pushbell::task::Intake;
+use pushbell::telemetry;
 use pushbell::time::Timestamp;
 use tokio::time::Instant;
 use tracing::Instrument as _;

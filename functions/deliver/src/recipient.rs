@@ -4,10 +4,10 @@ use std::time::Instant;
 
 use futures_util::future::join_all;
 use pushbell::delivery::{Channel, Patch};
-use pushbell::filter::{self, Approach};
-use pushbell::id::{ClientId, DeviceKey};
+use pushbell::filter::{self, Approach, Rule};
+use pushbell::id::{ClientId, DeviceKey, Mark};
 use pushbell::message::{Badge, Kind, Wording};
-use pushbell::recipient::{Device, NotCounted, Reading, Recipient, StoreError};
+use pushbell::recipient::{Device, NotCounted, Recipient, StoreError};
 use pushbell::shutdown;
 use pushbell::task::{Outcome, Tally, Target, TargetResult};
 
@@ -114,7 +114,7 @@ impl Job<'_> {
         if let Some(counting) = &self.counting {
             if message.behaviour.kind == Kind::Withdraw {
                 let recipient = recipients.withdraw(app, client, counting).await?;
-                return Ok(Found::Send(Box::new(recipient), Tally::default()));
+                return Ok(self.unless_unwanted(client, recipient, false));
             }
             let counted = recipients.count(app, client, counting, mentioned).await?;
             let recipient = Box::new(counted.recipient);
@@ -132,7 +132,7 @@ impl Job<'_> {
         let recipient = match &message.badge {
             Badge::Set { n, source } => recipients.set_source(app, client, source, *n).await?,
             Badge::Clear if let Some(room) = self.room() => {
-                recipients.read_room(app, client, &room, Reading::Accepted(self.chunk.claimed_at)).await?
+                recipients.leave_room(app, client, &room, self.chunk.claimed_at).await?
             }
             Badge::None | Badge::Keep | Badge::Show(_) | Badge::Add { .. } | Badge::Clear => {
                 recipients.get(app, client, false).await?.unwrap_or_default()
@@ -169,18 +169,24 @@ impl Job<'_> {
     /// message any more was read.
     fn unless_unwanted(&self, client: &ClientId, recipient: Recipient, counted: bool) -> Found {
         let not = |outcome| Found::Not(outcome, Tally::default());
-        if self.chunk.message.behaviour.kind == Kind::Withdraw {
-            return Found::Send(Box::new(recipient), Tally::default());
-        }
         let origin = &self.chunk.message.origin;
-        let withdrawn = pushbell::id::Mark::withdrawn(&origin.app, &origin.message);
-        if recipient.has_mark(&withdrawn) {
-            return not(Outcome::Withdrawn);
-        }
         let room = self.room();
         let approach =
             Approach { room: room.as_ref(), sender: origin.sender.as_deref(), mentioned: self.gets_through(client) };
-        if let Some(outcome) = filter::refused(&recipient, &approach).and_then(Outcome::of_rule) {
+        let refused = filter::refused(&recipient, &approach);
+        let mark = Mark::counted(&origin.app, &origin.message);
+        if self.chunk.message.behaviour.kind == Kind::Withdraw {
+            // Who blocked or muted it since it was counted still has it on the phone; who had before has nothing to be taken back.
+            let has_it = recipient.has_mark(&mark) && refused != Some(Rule::PushOff);
+            return match refused.filter(|_| !has_it).and_then(Outcome::of_rule) {
+                Some(outcome) => not(outcome),
+                None => Found::Send(Box::new(recipient), Tally::default()),
+            };
+        }
+        if recipient.has_mark(&Mark::withdrawn(&origin.app, &origin.message)) {
+            return not(Outcome::Withdrawn);
+        }
+        if let Some(outcome) = refused.and_then(Outcome::of_rule) {
             return not(outcome);
         }
         if let Some(room) = room {
@@ -188,7 +194,6 @@ impl Job<'_> {
             let in_room =
                 matches!(self.chunk.message.badge, Badge::Add { source: pushbell::message::Source::Room, .. });
             // Only of a message that is known to have been counted: one that was sent uncounted is in no room's number.
-            let mark = pushbell::id::Mark::counted(&origin.app, &origin.message);
             let empty = counted
                 && in_room
                 && recipient.has_mark(&mark)

@@ -8,8 +8,9 @@ use pushbell::delivery::sns::Endpoints;
 use pushbell::id::{AppId, ClientId};
 use pushbell::recipient::Device;
 use pushbell::registry::RegistryError;
+use pushbell::telemetry;
 
-use crate::{State, cause};
+use crate::State;
 
 /// How long SNS may take on the way of a registration. Afterwards `deliver` makes the endpoint when it first needs it.
 const LIMIT: Duration = Duration::from_secs(3);
@@ -40,7 +41,7 @@ async fn provide(state: &State, app: &AppId, client: &ClientId, device: &Device,
     let endpoint = match tokio::time::timeout(LIMIT, state.endpoints.create(application, &device.token)).await {
         Ok(Ok(endpoint)) => endpoint,
         Ok(Err(error)) => {
-            tracing::warn!(app = %app, error = %error, cause = %cause(&error), metric = "endpoint_not_created", "an SNS endpoint was not created");
+            tracing::warn!(app = %app, error = %error, cause = telemetry::cause(&error), metric = "endpoint_not_created", "an SNS endpoint was not created");
             return;
         }
         Err(_) => {
@@ -53,7 +54,7 @@ async fn provide(state: &State, app: &AppId, client: &ClientId, device: &Device,
     }
     let kept = state.recipients.set_endpoint(app, client, &device.key, &device.token, &endpoint).await;
     if let Err(error) = kept {
-        tracing::warn!(app = %app, error = %error, cause = %cause(&error), "an SNS endpoint was not kept");
+        tracing::warn!(app = %app, error = %error, cause = telemetry::cause(&error), "an SNS endpoint was not kept");
     }
 }
 
@@ -74,7 +75,7 @@ pub(crate) async fn delete(state: &State, app: &AppId, sns: &SnsSettings, device
         Some(async move {
             let deleted = state.endpoints.delete(application, endpoint).await;
             if let Err(error) = &deleted {
-                tracing::warn!(app = %app, error = %error, cause = %cause(error), "an SNS endpoint was not deleted");
+                tracing::warn!(app = %app, error = %error, cause = telemetry::cause(error), "an SNS endpoint was not deleted");
             }
             deleted.is_ok()
         })

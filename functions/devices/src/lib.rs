@@ -26,6 +26,7 @@ use pushbell::env::{EnvError, Environment};
 use pushbell::id::AppId;
 use pushbell::recipient::{Recipients, StoreError};
 use pushbell::registry::{Registry, RegistryError};
+use pushbell::telemetry;
 use pushbell::time::Timestamp;
 
 use badges::Door;

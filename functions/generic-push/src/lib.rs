@@ -18,6 +18,7 @@ use pushbell::dialect::recipients::LeftOut;
 use pushbell::env::{EnvError, Environment};
 use pushbell::id::AppId;
 use pushbell::task::{Accepted, Intake, SubmitError};
+use pushbell::telemetry;
 use pushbell::time::Timestamp;
 
 /// When a caller may try again after 503, in seconds.

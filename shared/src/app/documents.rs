@@ -31,8 +31,8 @@ pub enum AppError {
     /// DynamoDB did not answer.
     #[error("the app's settings could not be read")]
     Settings(#[source] Box<aws_sdk_dynamodb::Error>),
-    /// The document is not of its shape. The source names the place and never a value.
-    #[error("the app's {document} document is malformed at line {line}, column {column}")]
+    /// The document is not of its shape. The place is named and never a value.
+    #[error("the app's {document} document is malformed at line {line}, column {column}{}", reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default())]
     Malformed {
         /// `callers`, `vendors` or `settings`.
         document: &'static str,
@@ -40,6 +40,8 @@ pub enum AppError {
         line: usize,
         /// Counted from 1.
         column: usize,
+        /// Why, of `settings` only: names of fields and rules.
+        reason: Option<String>,
     },
 }
 
@@ -228,7 +230,7 @@ impl SettingsDocuments {
         let Some(AttributeValue::S(text)) = answer.item.as_ref().and_then(|item| item.get("doc")) else {
             return Ok(None);
         };
-        parse("settings", text).map(Some)
+        parse(SETTINGS, text).map(Some)
     }
 }
 
@@ -237,11 +239,38 @@ fn is_gone(error: &GetSecretValueError) -> bool {
     error.is_resource_not_found_exception() || error.is_invalid_request_exception()
 }
 
+/// The name of the document that holds nothing secret.
+const SETTINGS: &str = "settings";
+
+/// Whether `text` is a document of this name (`callers`, `vendors`, `settings`), for who writes one.
+///
+/// # Errors
+/// When it is not of its shape, or there is no document of the name.
+pub fn check(document: &str, text: &str) -> Result<(), AppError> {
+    match document {
+        "callers" => parse::<Callers>("callers", text).map(|_| ()),
+        "vendors" => parse::<Vendors>("vendors", text).map(|_| ()),
+        _ => parse::<Settings>(SETTINGS, text).map(|_| ()),
+    }
+}
+
 pub(super) fn parse<T: DeserializeOwned>(document: &'static str, text: &str) -> Result<T, AppError> {
-    // serde's message may quote the value it stumbled over, and that may be a secret: only the place is told.
     serde_json::from_str(text).map_err(|error| AppError::Malformed {
         document,
         line: error.line(),
         column: error.column(),
+        // serde's message may quote the value it stumbled over, and in the other documents that may be a secret.
+        reason: (document == SETTINGS).then(|| without_values(&error)),
     })
+}
+
+/// What is wrong, without the place, which is told beside it, and without values: they stand in double quotes.
+fn without_values(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    let message = message.strip_suffix(&place).unwrap_or(&message);
+    match (message.find('"'), message.rfind('"')) {
+        (Some(first), Some(last)) if first < last => format!("{}…{}", &message[..=first], &message[last..]),
+        _ => message.to_owned(),
+    }
 }

@@ -13,11 +13,11 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::message::Copy;
+use crate::message::{Copy, language};
 use crate::recipient::Zone;
 use crate::time::Timestamp;
 
-pub use documents::{AppError, SecretDocuments, SettingsDocuments};
+pub use documents::{AppError, SecretDocuments, SettingsDocuments, check};
 pub use filter::FilterSettings;
 pub use openim::{BeforePushStage, OnError, OpenimMode, OpenimSettings, OpenimText, TextKey};
 pub use reading::{HiddenTexts, MuteYieldsTo};
@@ -197,7 +197,8 @@ pub struct Settings {
     pub filter: FilterSettings,
     /// What a notification is titled with when nothing better is known.
     pub title: Option<String>,
-    /// The language of texts for people whose own is not known, as a BCP 47 tag. English without it.
+    /// The language of texts for people whose own is not known. English without it.
+    #[serde(deserialize_with = "language::optional")]
     pub language: Option<String>,
     /// Nobody's notifications show what was written.
     pub hide_content: bool,
@@ -390,7 +391,22 @@ mod tests {
         let error = parse::<Callers>("callers", "{\"hook_secrets\": \"s3cret\"}").unwrap_err();
         assert_eq!(error.to_string(), "the app's callers document is malformed at line 1, column 25");
         assert!(!format!("{error:?}").contains("s3cret"));
-        assert!(parse::<Settings>("settings", r#"{"badge_form": "rooms"}"#).is_err(), "a misspelt setting is an error");
+    }
+
+    #[test]
+    fn a_malformed_setting_is_told_with_its_rule_and_without_its_value() {
+        let told = |text: &str| check("settings", text).unwrap_err().to_string();
+        let at = "the app's settings document is malformed at line 1, column";
+        let misspelt = told(r#"{"badge_form": "rooms"}"#);
+        assert!(misspelt.starts_with(&format!("{at} 13: unknown field `badge_form`, expected one of")), "{misspelt}");
+        assert_eq!(told(r#"{"retry": {"attempts": 0}}"#), format!("{at} 26: attempts is from 1 to 200"));
+        assert_eq!(
+            told(r#"{"title": ["Jo \"x\" Doe"]}"#),
+            format!("{at} 10: invalid type: sequence, expected a string")
+        );
+        assert!(!told(r#"{"hide_content": "a \"private\" id"}"#).contains("private"));
+        assert!(!check("vendors", r#"{"fcm": "s3cret"}"#).unwrap_err().to_string().contains("s3cret"));
+        check("callers", "{}").unwrap();
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::message::Copy;
+use crate::message::{Copy, language};
 
 /// How OpenIM's before-push callbacks are taken.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -151,7 +151,7 @@ impl TryFrom<OpenimForm> for OpenimSettings {
         if form.texts.len() > MOST_LANGUAGES {
             return Err("texts are in at most 24 languages");
         }
-        if form.texts.keys().any(|language| !is_language(language)) {
+        if form.texts.keys().any(|language| !language::is_tag(language)) {
             return Err("texts are by language, named like \"en\" or \"zh-Hant\"");
         }
         let mut texts = form.texts.values().flat_map(BTreeMap::values);
@@ -187,13 +187,6 @@ impl Default for OpenimSettings {
             experiment: form.experiment,
         }
     }
-}
-
-/// As far as a look-up needs it to be a BCP 47 tag.
-fn is_language(tag: &str) -> bool {
-    tag.len() <= 35
-        && tag.split('-').all(|part| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric()))
-        && tag.split('-').next().is_some_and(|first| first.len() >= 2 && first.bytes().all(|b| b.is_ascii_alphabetic()))
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ impl TryFrom<BTreeMap<String, String>> for HiddenTexts {
         if own.len() > MOST_LANGUAGES {
             return Err("hidden_texts has at most 50 languages");
         }
-        if own.iter().any(|(language, text)| language.is_empty() || text.is_empty() || text.len() > MOST_BYTES) {
+        if own.iter().any(|(tag, text)| !language::is_tag(tag) || text.is_empty() || text.len() > MOST_BYTES) {
             return Err("hidden_texts holds texts of 1 to 256 bytes, each under a language tag");
         }
         let mut texts: Vec<(String, String)> = own.into_iter().collect();

@@ -121,7 +121,15 @@ pub(super) fn render(message: &Message, content: &Content, settings: &Settings, 
         let quiet = (kind == Kind::Silent).then_some(Interruption::Passive);
         template.member_if("thread-id", ios.thread_id.as_ref().or(behaviour.thread.as_ref()));
         template.member_if("category", ios.category.as_ref().or(behaviour.category.as_ref()));
-        template.member_if("interruption-level", behaviour.interruption.or(quiet));
+        match behaviour.interruption.or(quiet) {
+            // What breaks through a focus does not while it is to be quiet.
+            Some(level @ (Interruption::TimeSensitive | Interruption::Critical)) => {
+                let mut part = Template::new(",");
+                part.string("interruption-level").raw(":").json(level);
+                template.when_template(When::Loud, &part);
+            }
+            level => _ = template.member_if("interruption-level", level),
+        }
     }
     template.raw("}");
     // A background push with priority 10 is refused.
@@ -134,10 +142,19 @@ pub(super) fn is_carried(key: &str) -> bool {
     !key.starts_with("im_loc_") || IMKIT_KEYS.contains(&key)
 }
 
-/// A caller's own dictionary goes as it is.
+/// A caller's own dictionary goes as it is, but without its sound to whom it is to be quiet.
 fn as_given(aps: &serde_json::Map<String, serde_json::Value>) -> Aps {
     let mut template = Template::default();
-    template.json(aps);
+    let mut rest = aps.clone();
+    match rest.remove("sound") {
+        Some(sound) if !rest.is_empty() => {
+            let mut part = Template::new(",");
+            part.string("sound").raw(":").json(sound);
+            let object = serde_json::Value::Object(rest).to_string();
+            template.raw(object.strip_suffix('}').unwrap_or(&object)).when_template(When::Loud, &part).raw("}");
+        }
+        Some(_) | None => _ = template.json(aps),
+    }
     let shows = ["alert", "badge", "sound"].iter().any(|name| aps.contains_key(*name));
     let (push_type, priority) = if shows { (PushType::Alert, "10") } else { (PushType::Background, "5") };
     Aps { template, has_alert: aps.contains_key("alert"), push_type, priority }

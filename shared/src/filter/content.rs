@@ -71,11 +71,17 @@ impl Filter {
             Some(Rule::DeniedType)
         } else if offline && about.group.is_some_and(|group| self.never_push_groups.contains(group)) {
             Some(Rule::NeverPushGroup)
-        } else if about.texts.iter().any(|text| self.reject.find(text)) {
+        } else if about.texts.iter().any(|text| self.rejects(text)) {
             Some(Rule::DeniedWord)
         } else {
             None
         }
+    }
+
+    /// Whether a word of the list that rejects is in `text`.
+    #[must_use]
+    pub fn rejects(&self, text: &str) -> bool {
+        self.reject.find(text)
     }
 
     /// `text` with the words of the list that masks as stars.

@@ -29,6 +29,9 @@ pub struct Text {
     /// The experiment's name: a client stays in one cohort of it, and falls anew in another experiment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub experiment: Option<String>,
+    /// The language of `title` and `body`, where there are others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
     /// The same in other languages, for people who read those. Empty: everybody reads the same.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub languages: Vec<Translation>,
@@ -146,8 +149,15 @@ impl Text {
         {
             return Wording::Cohort(index);
         }
-        let languages = self.languages.iter().map(|translation| translation.language.as_str());
-        language.and_then(|wanted| language::pick(languages, wanted)).map_or(Wording::Own, Wording::Translation)
+        // The own language is one of them: where it is the nearest, nobody reads another region's.
+        let own = self.language.as_deref();
+        let others = self.languages.iter().map(|translation| translation.language.as_str());
+        let nearest = language.and_then(|wanted| language::pick(own.into_iter().chain(others), wanted));
+        match nearest {
+            Some(index) if own.is_none() => Wording::Translation(index),
+            Some(index @ 1..) => Wording::Translation(index - 1),
+            Some(0) | None => Wording::Own,
+        }
     }
 
     /// Title and body of a wording, each the message's own where it has none; of hidden content there are none here.

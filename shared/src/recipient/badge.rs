@@ -23,10 +23,37 @@ impl Recipients {
         room: &RoomKey,
         reading: Reading,
     ) -> Result<Recipient, StoreError> {
+        self.read_room_if(app, client, room, reading, "(attribute_not_exists(#r) OR #r <= :until)").await
+    }
+
+    /// `client` has left `room`: what was accepted before `at` is read. Somebody who is not known stays so.
+    ///
+    /// # Errors
+    /// As [`Recipients::read_room`].
+    pub async fn leave_room(
+        &self,
+        app: &AppId,
+        client: &ClientId,
+        room: &RoomKey,
+        at: Timestamp,
+    ) -> Result<Recipient, StoreError> {
+        // Who it is about is written by the chat server's users: it must not make items.
+        let known = "attribute_exists(pk) AND (attribute_not_exists(#r) OR #r <= :until)";
+        self.read_room_if(app, client, room, Reading::Accepted(at), known).await
+    }
+
+    async fn read_room_if(
+        &self,
+        app: &AppId,
+        client: &ClientId,
+        room: &RoomKey,
+        reading: Reading,
+        condition: &str,
+    ) -> Result<Recipient, StoreError> {
         let update = self
             .update(app, client)
             .update_expression("SET #r = :until REMOVE #u")
-            .condition_expression("attribute_not_exists(#r) OR #r <= :until")
+            .condition_expression(condition)
             .expression_attribute_names("#r", names::read(reading.kind(), room.as_str()))
             .expression_attribute_names("#u", names::unread(room))
             .expression_attribute_values(":until", number(reading.until().as_millis()));

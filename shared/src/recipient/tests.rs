@@ -374,6 +374,18 @@ async fn a_muted_sender_is_as_a_muted_room_and_a_blocked_one_comes_through_for_n
 }
 
 #[tokio::test]
+async fn who_leaves_a_room_loses_its_count_and_who_is_not_known_stays_so() {
+    let store = store().await;
+    store.counts(&message("m1", T)).await;
+    let left = store.leave_room(&app(), &client(), &room(), T.plus(Duration::from_secs(1))).await.unwrap();
+    assert_eq!(left.badge(BadgeFrom::Rooms), 0);
+    assert_eq!(store.counts(&message("m2", T)).await, Some(NotCounted::Read), "what was on its way is not counted");
+    let stranger = ClientId::parse("stranger").unwrap();
+    assert_eq!(store.leave_room(&app(), &stranger, &room(), T).await.unwrap(), Recipient::default());
+    assert_eq!(store.get(&app(), &stranger, true).await.unwrap(), None);
+}
+
+#[tokio::test]
 async fn many_clients_are_read_at_once() {
     let store = store().await;
     let clients: Vec<ClientId> = (0..130).map(|n| ClientId::parse(format!("c{n}")).unwrap()).collect();

@@ -225,7 +225,55 @@ async fn a_revoked_message_is_taken_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_taken_back_from_who_was_never_told() {
+    let bell = deliver(json!({})).await;
+    bell.caller.register("ddd", "android", "fcm-ddd").await;
+    prefer(&bell, "aaa", json!({"push": false})).await;
+    prefer(&bell, "bbb", json!({"blocked_senders": ["u8800"]})).await;
+    mute(&bell, "ccc", "sg_g-77").await;
+    ask(&bell, &group("m1", &["aaa", "bbb", "ccc", "ddd"])).await;
+    bell.settled().await;
+    // Whoever mutes the room now has the message on the phone.
+    mute(&bell, "ddd", "sg_g-77").await;
+    let revoked = json!({"contentType": 2101, "clientMsgID": "r1", "title": null, "desc": null,
+        "content": "{\"revokerUserID\":\"u8800\",\"clientMsgID\":\"m1\"}"});
+    let reply = ask(&bell, &with(group("r1", &["aaa", "bbb", "ccc", "ddd"]), revoked)).await;
+    assert!(handled(&reply), "{reply:?}");
+    bell.drained().await;
+    assert_eq!((bell.badge("aaa").await, bell.badge("ddd").await), (0, 0));
+    for (client, pushes) in [("aaa", 0), ("bbb", 0), ("ccc", 0), ("ddd", 2)] {
+        assert_eq!(bell.android(&format!("fcm-{client}")).len(), pushes, "{client}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_reads_the_app_s_own_language_reads_no_other_region_s() {
+    let texts = json!({"zh-CN": {"102": {"body": "图片"}}, "zh-TW": {"102": {"body": "圖片"}}});
+    let settings = json!({"language": "zh-CN", "openim": {"mode": "deliver", "texts": texts}});
+    let bell = app(settings).await;
+    let picture = json!({"sourcePicture": {"url": "https://m.example.net/1.jpg"}});
+    for (client, locale, body) in [
+        ("cn", Some("zh-CN"), "图片"),
+        ("tw", Some("zh-TW"), "圖片"),
+        ("zh", Some("zh"), "图片"),
+        ("none", None, "图片"),
+    ] {
+        bell.caller.register(client, "android", &format!("fcm-{client}")).await;
+        prefer(&bell, client, json!({"locale": locale})).await;
+        ask(&bell, &single(&format!("m-{client}"), client, 102, &picture)).await;
+        bell.settled().await;
+        assert_eq!(bell.android(&format!("fcm-{client}"))[0].body.as_deref(), Some(body), "{client}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_call_rings_for_a_minute_and_never_after_it() {
+    let bell = deliver(json!({})).await;
+    assert!(handled(&send(&bell, "v3.8-call").await));
+    bell.settled().await;
+    let rings = bell.android("fcm-aaa").remove(0);
+    assert_eq!((rings.sound.as_deref(), rings.title.is_some()), (Some("ring.caf"), true));
+
     let bell = deliver(json!({})).await;
     bell.fault(Rule::new(Target::Fcm, Effect::Error503));
     assert!(handled(&send(&bell, "v3.8-call").await));

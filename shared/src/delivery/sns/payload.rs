@@ -252,6 +252,17 @@ mod tests {
     }
 
     #[test]
+    fn nothing_sounds_or_breaks_through_while_it_is_quiet() {
+        let quiet = Patch { silent: true, ..Patch::default() };
+        let own = prepared(json!({"vendors": {"ios": {"aps": {"alert": "hi", "sound": "a\"b.caf"}}}}));
+        assert_eq!(json_of(&own, &badge(None))["aps"], json!({"alert": "hi", "sound": "a\"b.caf"}));
+        assert_eq!(json_of(&own, &quiet)["aps"], json!({"alert": "hi"}));
+        let call = prepared(json!({"text": {"body": "b"}, "behaviour": {"interruption": "time-sensitive"}}));
+        assert_eq!(json_of(&call, &badge(None))["aps"]["interruption-level"], "time-sensitive");
+        assert_eq!(json_of(&call, &quiet)["aps"], json!({"mutable-content": 0, "alert": {"body": "b"}}));
+    }
+
+    #[test]
     fn apple_s_own_settings_reach_aps() {
         let parts = json!({
             "text": {"body": "b", "subtitle": "s0"},

@@ -103,7 +103,7 @@ fn text(settings: &Settings, callback: &Callback, texts: &Texts<'_>) -> Text {
         ..other
     };
     let languages = if title.is_some() && body.is_some() { Vec::new() } else { texts.others() };
-    let languages = languages.into_iter().map(translated).collect();
+    let languages: Vec<Translation> = languages.into_iter().map(translated).collect();
 
     let openim = &settings.openim;
     let places = texts.places();
@@ -112,6 +112,7 @@ fn text(settings: &Settings, callback: &Callback, texts: &Texts<'_>) -> Text {
     Text {
         title: Some(title.unwrap_or(own_title)),
         body: Some(body.unwrap_or(own_body)),
+        language: (!languages.is_empty()).then(|| settings.language().to_owned()),
         languages,
         experiment: openim.experiment.clone().filter(|_| !cohorts.is_empty()),
         cohorts,

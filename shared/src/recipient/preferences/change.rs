@@ -8,6 +8,7 @@ use super::super::store::number;
 use super::super::{MOST_SENDERS, QuietHours, Zone, names};
 use super::{Preferences, senders_value};
 use crate::id::{ClientId, IdError};
+use crate::message::language;
 
 /// Why a value is no preference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -93,7 +94,7 @@ impl PreferencesChange {
     /// # Errors
     /// When it is not a language tag.
     pub fn locale(&mut self, locale: Option<&str>) -> Result<(), PreferenceError> {
-        if locale.is_some_and(|tag| tag.len() > Self::LONGEST_LOCALE || !is_language_tag(tag)) {
+        if locale.is_some_and(|tag| tag.len() > Self::LONGEST_LOCALE || !language::is_tag(tag)) {
             return Err(PreferenceError::Locale);
         }
         self.changed.locale = locale.map(str::to_owned);
@@ -166,43 +167,6 @@ fn checked<'a>(senders: impl IntoIterator<Item = &'a str>) -> Result<BTreeSet<St
     Ok(set)
 }
 
-/// Whether a text is a well-formed language tag (RFC 5646, 2.1) that names a language. Grandfathered tags are not.
-fn is_language_tag(tag: &str) -> bool {
-    fn skip(rest: &mut &[&str], most: usize, rule: impl Fn(&str) -> bool) -> usize {
-        let n = rest.iter().take(most).take_while(|part| rule(part)).count();
-        *rest = &rest[n..];
-        n
-    }
-    let alpha = |part: &str| part.bytes().all(|byte| byte.is_ascii_alphabetic());
-    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    let alphanumeric = |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    let parts: Vec<&str> = tag.split('-').collect();
-    let Some((language, mut rest)) = parts.split_first().map(|(first, rest)| (*first, rest)) else { return false };
-    if !alpha(language) || !(2..=8).contains(&language.len()) {
-        return false;
-    }
-    if language.len() <= 3 {
-        skip(&mut rest, 3, |part| part.len() == 3 && alpha(part));
-    }
-    skip(&mut rest, 1, |part| part.len() == 4 && alpha(part));
-    skip(&mut rest, 1, |part| part.len() == 2 && alpha(part) || part.len() == 3 && digits(part));
-    skip(&mut rest, usize::MAX, |part| {
-        alphanumeric(part) && ((5..=8).contains(&part.len()) || part.len() == 4 && digits(&part[..1]))
-    });
-    let singleton = |part: &str| part.len() == 1 && alphanumeric(part) && !part.eq_ignore_ascii_case("x");
-    while skip(&mut rest, 1, singleton) == 1 {
-        if skip(&mut rest, usize::MAX, |part| (2..=8).contains(&part.len()) && alphanumeric(part)) == 0 {
-            return false;
-        }
-    }
-    if skip(&mut rest, 1, |part| part.eq_ignore_ascii_case("x")) == 1
-        && skip(&mut rest, usize::MAX, |part| (1..=8).contains(&part.len()) && alphanumeric(part)) == 0
-    {
-        return false;
-    }
-    rest.is_empty()
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -238,7 +202,7 @@ mod tests {
             "en-a-bb",
             "fil-x-q",
         ] {
-            assert!(is_language_tag(tag), "{tag}");
+            assert!(language::is_tag(tag), "{tag}");
         }
         for wrong in [
             "",
@@ -256,17 +220,17 @@ mod tests {
             "dé",
             "de-AT-AT",
         ] {
-            assert!(!is_language_tag(wrong), "{wrong}");
+            assert!(!language::is_tag(wrong), "{wrong}");
         }
         let long = "de-x-12345678-12345678-12345678-1234567";
-        assert!(is_language_tag(long) && PreferencesChange::default().locale(Some(long)).is_err());
+        assert!(language::is_tag(long) && PreferencesChange::default().locale(Some(long)).is_err());
     }
 
     proptest! {
         #[test]
         fn no_text_breaks_a_tag(text in ".{0,12}", parts in proptest::collection::vec("[a-zA-Z0-9é]{0,9}", 0..6)) {
-            let _ = is_language_tag(&text);
-            let _ = is_language_tag(&parts.join("-"));
+            let _ = language::is_tag(&text);
+            let _ = language::is_tag(&parts.join("-"));
         }
     }
 }
