@@ -8,6 +8,9 @@ use super::subscription::{invalid, object, text};
 use crate::call::BodyError;
 use crate::recipient::{PreferenceError, PreferencesChange, QuietHours, Recipient, Zone};
 
+/// How many rooms are muted: shown with the preferences, and set one by one.
+const MUTED_ROOMS: &str = "muted_rooms";
+
 /// The longest name of an unknown field that is repeated to who sent it.
 const MOST_FIELD: usize = 64;
 
@@ -67,6 +70,9 @@ fn refused(name: &str, rule: PreferenceError) -> Failure {
 fn unknown(within: &str, name: &str) -> Failure {
     if name.len() > MOST_FIELD || name.chars().any(char::is_control) {
         return invalid("a field of the body is no preference");
+    }
+    if within.is_empty() && name == MUTED_ROOMS {
+        return invalid("muted_rooms cannot be set here: use /me/mute/{room}");
     }
     invalid(format!("{within}{name} is no preference"))
 }
@@ -136,7 +142,7 @@ pub fn object_of(recipient: &Recipient) -> Value {
         ("blocked_senders", json!(preferences.blocked_senders)),
         ("locale", json!(preferences.locale)),
         ("nickname", json!(preferences.nickname)),
-        ("muted_rooms", json!(recipient.muted.len())),
+        (MUTED_ROOMS, json!(recipient.muted.len())),
     ] {
         object.insert(name.to_owned(), value);
     }
@@ -205,7 +211,7 @@ mod tests {
             (json!({"blocked_senders": [""]}), "blocked_senders entry 0 is empty"),
             (json!({"locale": "de_AT"}), "locale is not a language tag like \"de-AT\""),
             (json!({"nickname": ""}), "nickname is empty"),
-            (json!({"muted_rooms": 0}), "muted_rooms is no preference"),
+            (json!({"muted_rooms": 0}), "muted_rooms cannot be set here: use /me/mute/{room}"),
             (json!({"pusch": true}), "pusch is no preference"),
             (json!({"a\u{7}": true}), "a field of the body is no preference"),
             (json!({"clientId": 1}), "clientId is not a string"),
