@@ -112,6 +112,14 @@ text_id! {
     ClientId, 256, |c| !c.is_control()
 }
 text_id! {
+    /// A word that an app puts on a client, to notify everybody who has it.
+    Tag, 64, |c| !c.is_control()
+}
+text_id! {
+    /// Another name of a client, which no other client of the app has.
+    Alias, 128, |c| !c.is_control()
+}
+text_id! {
     /// A message as its chat server names it.
     MessageId, 256, |c| !c.is_control()
 }
@@ -153,6 +161,24 @@ impl DeviceKey {
         Self(short(&[kind.as_bytes(), device.as_bytes()]))
     }
 
+    /// The key of the installation that the app calls by a number.
+    #[must_use]
+    pub fn numbered(number: DeviceNumber) -> Self {
+        let [a, b, c, d] = number.get().to_be_bytes();
+        Self(URL_SAFE_NO_PAD.encode([0, 0, a, b, c, d]))
+    }
+
+    /// The number by which its app calls the installation, or one from 2^30 up for an installation that has another name: made from
+    /// the key, so that two of a client's twenty share one about once in five million clients.
+    #[must_use]
+    pub fn number(&self) -> DeviceNumber {
+        let bytes = URL_SAFE_NO_PAD.decode(&self.0).ok().and_then(|bytes| <[u8; 6]>::try_from(bytes).ok());
+        DeviceNumber(match bytes {
+            Some([0, 0, a, b, c, d]) if a < 128 => u32::from_be_bytes([a, b, c, d]),
+            _ => DeviceNumber::hashed(self.0.as_bytes()),
+        })
+    }
+
     /// The key as it stands in an attribute name, without its prefix.
     #[must_use]
     pub fn from_attribute(text: &str) -> Self {
@@ -163,6 +189,34 @@ impl DeviceKey {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// The number that some apps call an installation by: 0 to 2^31 - 1, as theirs are signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DeviceNumber(u32);
+
+impl DeviceNumber {
+    /// The number that a caller gave.
+    #[must_use]
+    pub fn from_number(number: u64) -> Option<Self> {
+        i32::try_from(number).ok().map(|number| Self(number.unsigned_abs()))
+    }
+
+    /// A number for an installation that has a name instead; from 2^30 up, where few apps count to.
+    #[must_use]
+    pub fn of(name: &str) -> Self {
+        Self(Self::hashed(name.as_bytes()))
+    }
+
+    fn hashed(name: &[u8]) -> u32 {
+        u32::from_be_bytes(digest(&[name])) >> 2 | 1 << 30
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn get(self) -> u32 {
+        self.0
     }
 }
 
@@ -286,6 +340,22 @@ mod tests {
         assert_eq!(AppId::parse("a#b").unwrap_err().to_string(), "holds a character that is not allowed");
         assert_eq!(ClientId::parse("line\nbreak").unwrap_err(), IdError::Character);
         assert_eq!(ClientId::parse("名前 #1").unwrap().as_str(), "名前 #1");
+    }
+
+    #[test]
+    fn a_number_is_a_device_s_key_and_every_device_has_a_number() {
+        for number in [0, 1, 4711, u64::from(i32::MAX.unsigned_abs())] {
+            let number = DeviceNumber::from_number(number).unwrap();
+            let key = DeviceKey::numbered(number);
+            assert_eq!((key.as_str().len(), key.number()), (8, number));
+        }
+        assert_eq!(DeviceNumber::from_number(1 << 31), None);
+        for key in [DeviceKey::of("ios", "d1"), DeviceKey::from_attribute("AAD_____"), DeviceKey::from_attribute("?")] {
+            let number = key.number().get();
+            assert!((1 << 30..1 << 31).contains(&number), "{number}");
+        }
+        assert_ne!(DeviceKey::of("ios", "d1").number(), DeviceKey::of("ios", "d2").number());
+        assert_eq!(DeviceNumber::of("guid"), DeviceNumber::of("guid"));
     }
 
     #[test]

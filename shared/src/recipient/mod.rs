@@ -35,6 +35,10 @@ pub const MOST_MUTED: usize = 100;
 pub const MOST_SENDERS: usize = 50;
 /// Bytes of the ids of muted and blocked senders together: they are paid for in every count.
 pub const MOST_SENDER_BYTES: usize = 2048;
+/// Tags. A device that comes or goes with all of them fits one transaction.
+pub const MOST_TAGS: usize = 50;
+/// Bytes of a client's tags together: they are paid for in every count.
+pub const MOST_TAG_BYTES: usize = 1024;
 /// Named counters.
 pub const MOST_SOURCES: usize = 16;
 /// Read watermarks kept. They matter only while messages of the room are still on their way.

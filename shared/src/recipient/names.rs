@@ -30,6 +30,10 @@ pub const BLOCKED_SENDERS: &str = "bs";
 pub const LOCALE: &str = "lo";
 /// What others' notifications call the client.
 pub const NICKNAME: &str = "ni";
+/// The client's tags.
+pub const TAGS: &str = "tg";
+/// The client's alias.
+pub const ALIAS: &str = "al";
 /// Everything that a client prefers: what a read that only judges has to ask for.
 pub const PREFERENCES: [&str; 9] =
     [PUSH_OFF, QUIET, ZONE, HIDE, MUTED_SENDERS, BLOCKED_SENDERS, LOCALE, NICKNAME, MUTED];

@@ -400,8 +400,8 @@ async fn many_clients_are_read_at_once() {
 }
 
 /// The population of the design's bars: real token lengths, two devices, five rooms with unread messages, marks in steady state.
-/// What 400 counts of it cost: how often how many units, the units of everything per count, the units read.
-async fn units_of_the_population(preferences: &PreferencesChange) -> (BTreeMap<u32, u64>, f64, f64) {
+/// The first tag is the alias too. What 400 counts of it cost: how often how many units, the units of everything per count, the units read.
+async fn units_of_the_population(preferences: &PreferencesChange, tags: &[&str]) -> (BTreeMap<u32, u64>, f64, f64) {
     let (env, dynamodb) = test_tables::start().await;
     let store = Recipients::new(&env).unwrap().measured();
     let person = ClientId::parse("65a1f0c2e4b0a1d2c3f40001").unwrap();
@@ -419,7 +419,13 @@ async fn units_of_the_population(preferences: &PreferencesChange) -> (BTreeMap<u
     let android = device("2", Channel::Fcm, "f".repeat(163), None);
     let put = dynamodb.put_item().table_name("recipients").item("pk", super::store::text(format!("demo#{person}")));
     let put = put.item(names::device(&ios.key), ios.to_attribute());
-    put.item(names::device(&android.key), android.to_attribute()).send().await.unwrap();
+    let mut put = put.item(names::device(&android.key), android.to_attribute());
+    if let Some(alias) = tags.first() {
+        let tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
+        put = put.item(names::ALIAS, super::store::text(*alias));
+        put = put.item(names::TAGS, aws_sdk_dynamodb::types::AttributeValue::Ss(tags));
+    }
+    put.send().await.unwrap();
     store.change_preferences(&app(), &person, preferences).await.unwrap();
     let (_, before, read_before) = store.units().unwrap().snapshot();
     // A message every 36 s: a set of marks closes with 25 of them, 15 minutes old. Rooms are read now and then.
@@ -443,7 +449,7 @@ async fn units_of_the_population(preferences: &PreferencesChange) -> (BTreeMap<u
 
 #[tokio::test]
 async fn a_count_costs_one_write_unit_at_the_population_of_the_bars() {
-    let (counts, mean, reads) = units_of_the_population(&PreferencesChange::default()).await;
+    let (counts, mean, reads) = units_of_the_population(&PreferencesChange::default(), &[]).await;
     assert_eq!(counts.keys().copied().collect::<Vec<_>>(), [1], "an item outgrew its unit: {counts:?}");
     assert!(mean <= 1.05, "{mean} units a count, rotations included");
     assert!(reads == 0.0, "{reads} units read");
@@ -457,6 +463,24 @@ async fn a_count_costs_one_write_unit_with_quiet_hours_and_ten_muted_senders() {
     preferences.zone(Zone::parse("Europe/Berlin").ok());
     preferences.locale(Some("de-AT")).unwrap();
     preferences.muted_senders(senders.iter().map(String::as_str)).unwrap();
-    let (counts, ..) = units_of_the_population(&preferences).await;
+    let (counts, ..) = units_of_the_population(&preferences, &[]).await;
+    assert_eq!(counts.keys().copied().collect::<Vec<_>>(), [1], "an item outgrew its unit: {counts:?}");
+}
+
+#[tokio::test]
+async fn a_count_costs_one_write_unit_with_an_alias_and_ten_tags() {
+    let tags = [
+        "android-beta",
+        "berlin",
+        "lang:de-AT",
+        "orders",
+        "premium",
+        "riders",
+        "shift-early",
+        "team-0042",
+        "v7",
+        "vip",
+    ];
+    let (counts, ..) = units_of_the_population(&PreferencesChange::default(), &tags).await;
     assert_eq!(counts.keys().copied().collect::<Vec<_>>(), [1], "an item outgrew its unit: {counts:?}");
 }

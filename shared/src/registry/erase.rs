@@ -5,15 +5,16 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::types::{Delete, TransactWriteItem};
 
-use super::rows::{self, text};
-use super::transact::{TRIES, Written, after_refusal};
+use super::rows::{self, Seen, text};
+use super::transact::{MOST_ACTIONS, TRIES, Written, after_refusal};
 use super::{Registry, RegistryError};
 use crate::id::{AppId, ClientId};
 use crate::recipient::{Device, names};
 
 impl Registry {
-    /// Erases a client: devices and their token rows, badge, preferences and the spill item, in one transaction, so that a crash
-    /// leaves all or nothing. Erasing again changes nothing. Answers the devices that were there.
+    /// Erases a client: devices with their rows, badge, preferences, tags, alias and the spill item, in one transaction, so that a crash
+    /// leaves all or nothing. Of a client with so many devices and tags that one transaction cannot take them (two with 48, twenty with
+    /// three), tags go first, as many at once as it can take. Erasing again changes nothing. Answers the devices that were there.
     ///
     /// SNS endpoints are the caller's to delete, before this call: afterwards nothing tells where they are. One that was made in
     /// between is among the answer's devices.
@@ -21,31 +22,52 @@ impl Registry {
     /// # Errors
     /// When the tables do not answer, or others change the same client all the time.
     pub async fn erase(&self, app: &AppId, client: &ClientId) -> Result<Vec<Device>, RegistryError> {
-        for attempt in 0..TRIES {
-            if attempt > 0 {
-                after_refusal(attempt).await;
-            }
+        let mut attempt = 0;
+        while attempt < TRIES {
             let seen = self.seen(app, client).await?;
-            let mut actions = vec![self.delete_item(names::spill(app, client), Delete::builder())?];
-            if seen.exists {
-                let delete = Delete::builder().expression_attribute_names("#g", rows::GENERATION);
-                let delete = match &seen.generation {
-                    None => delete.condition_expression("attribute_not_exists(#g)"),
-                    Some(generation) => delete
-                        .condition_expression("#g = :seen")
-                        .expression_attribute_values(":seen", generation.clone()),
-                };
-                actions.push(self.delete_item(names::client(app, client), delete)?);
-            }
-            for (row, key) in self.own_rows(app, client, &seen.devices).await? {
-                actions.push(self.delete_row(&row, client, &key, false)?);
-            }
-            match self.transact(actions).await? {
-                Written::Done => return Ok(seen.devices),
-                Written::Refused(_) | Written::Busy => {}
+            let actions = self.erasure(app, client, &seen).await?;
+            let whole = actions.len() <= MOST_ACTIONS;
+            let written =
+                if whole { self.transact(actions).await? } else { self.remove_some_tags(app, client, &seen).await? };
+            match written {
+                Written::Done if whole => return Ok(seen.devices),
+                Written::Done => {}
+                Written::Refused(_) | Written::Busy => {
+                    attempt += 1;
+                    after_refusal(attempt).await;
+                }
             }
         }
         Err(RegistryError::Contended)
+    }
+
+    async fn erasure(
+        &self,
+        app: &AppId,
+        client: &ClientId,
+        seen: &Seen,
+    ) -> Result<Vec<TransactWriteItem>, RegistryError> {
+        let mut actions = vec![self.delete_item(names::spill(app, client), Delete::builder())?];
+        if seen.exists {
+            let delete = Delete::builder().expression_attribute_names("#g", rows::GENERATION);
+            let delete = match &seen.generation {
+                None => delete.condition_expression("attribute_not_exists(#g)"),
+                Some(generation) => {
+                    delete.condition_expression("#g = :seen").expression_attribute_values(":seen", generation.clone())
+                }
+            };
+            actions.push(self.delete_item(names::client(app, client), delete)?);
+        }
+        for (row, key) in self.own_rows(app, client, &seen.devices).await? {
+            actions.push(self.delete_row(&row, client, &key)?);
+        }
+        for device in &seen.devices {
+            actions.extend(self.leave_all(app, client, seen, &device.key)?);
+        }
+        if let Some(alias) = &seen.labels.alias {
+            actions.push(self.disown_alias(app, client, alias)?);
+        }
+        Ok(actions)
     }
 
     fn delete_item(

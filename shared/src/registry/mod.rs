@@ -1,11 +1,14 @@
-//! Registry: which client and device a token belongs to.
+//! Registry: which client and device a token belongs to, and which devices belong to an audience.
 //!
 //! In one app a token has exactly one client and one device. The table's token row says whose it is; the client's item holds the
 //! device. Both are only ever changed in one transaction, on condition of what was read, so a phone that changes hands leaves its
-//! old owner in the same moment in which it gets its new one.
+//! old owner in the same moment in which it gets its new one. The rows that make a device a member of audiences change with them.
 
 mod erase;
+mod labels;
+mod members;
 mod plan;
+mod push_token;
 mod register;
 mod rows;
 #[cfg(test)]
@@ -18,6 +21,9 @@ use aws_sdk_dynamodb::Client;
 use crate::env::{EnvError, Environment, Table};
 use crate::recipient::Device;
 
+pub use labels::{LabelError, Labels};
+pub use members::{Audience, Member, Page, Place};
+pub use push_token::PushToken;
 pub use unregister::Which;
 
 /// Why the registry did not do what it was asked. Either way the same call may be made again.
@@ -41,7 +47,7 @@ pub struct Registered {
     pub released: Vec<Device>,
 }
 
-/// Token rows, and the devices in the clients' items.
+/// Token rows, members' rows, and the devices, tags and aliases in the clients' items.
 pub struct Registry {
     client: Client,
     recipients: String,

@@ -66,8 +66,9 @@ pub(super) fn plan(
     dropped.extend(others.into_iter().take(beyond).cloned());
     released.extend(dropped.iter().cloned());
 
+    // A member's row has the channel, so one that changes is more than a refresh.
     let refresh = owner.is_some_and(|owner| owner.is(client, &device.key))
-        && own.is_some_and(has_token)
+        && own.is_some_and(|own| has_token(own) && own.channel == device.channel)
         && twins.is_empty()
         && dropped.is_empty();
     let change = Change {
@@ -114,7 +115,7 @@ mod tests {
     }
 
     fn seen(devices: &[Device]) -> Seen {
-        Seen { exists: true, devices: devices.to_vec(), generation: None }
+        Seen { exists: true, devices: devices.to_vec(), ..Seen::default() }
     }
 
     fn owner(name: &str, id: &str) -> Owner {

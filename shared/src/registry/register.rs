@@ -1,8 +1,10 @@
 //! Registering a device.
 
+use aws_sdk_dynamodb::types::TransactWriteItem;
+
 use super::plan::{Change, Plan, plan};
 use super::rows::{Owner, Seen, token_row};
-use super::transact::{TRIES, Written, after_refusal};
+use super::transact::{MOST_ACTIONS, TRIES, Written, after_refusal};
 use super::{Registered, Registry, RegistryError};
 use crate::id::{AppId, ClientId};
 use crate::recipient::Device;
@@ -12,11 +14,15 @@ impl Registry {
     /// the oldest devices beyond 20 go; all of it at once or not at all. An endpoint that `device` brings is not looked at: the
     /// token's own is kept. Repeating the call changes nothing but the time.
     ///
+    /// Only where that is more than one transaction takes (devices leave that have dozens of tags, and so has the one that comes) those
+    /// that leave go first, each whole.
+    ///
     /// # Errors
     /// When the tables do not answer, or others change the same token or client all the time.
     pub async fn register(&self, app: &AppId, client: &ClientId, device: Device) -> Result<Registered, RegistryError> {
         let device = Device { endpoint: None, ..device };
         let row = token_row(app, device.channel, &device.token);
+        let mut gone_before = Vec::new();
         for attempt in 0..TRIES {
             if attempt > 0 {
                 after_refusal(attempt).await;
@@ -35,18 +41,49 @@ impl Registry {
                     (change, written)
                 }
                 Plan::Move(change) => {
-                    let written = self.move_token(app, client, &row, owner.as_ref(), &mine, &change).await?;
+                    let actions =
+                        self.move_token(app, client, &row, owner.as_ref(), &mine, theirs.as_ref(), &change).await?;
+                    if actions.len() > MOST_ACTIONS {
+                        let left = self.take_one_out(app, client, &mine, theirs.as_ref(), &change).await?;
+                        gone_before.extend(left);
+                        continue;
+                    }
+                    let written = self.transact(actions).await?;
                     (change, written)
                 }
             };
             match written {
-                Written::Done => return Ok(Registered { device: change.device, released: change.released }),
+                Written::Done => {
+                    let released = change.released.into_iter().chain(gone_before).collect();
+                    return Ok(Registered { device: change.device, released });
+                }
                 Written::Refused(_) | Written::Busy => {}
             }
         }
         Err(RegistryError::Contended)
     }
 
+    /// One of the devices that are to leave goes on its own. It is answered once it is gone.
+    async fn take_one_out(
+        &self,
+        app: &AppId,
+        client: &ClientId,
+        mine: &Seen,
+        theirs: Option<&Seen>,
+        change: &Change,
+    ) -> Result<Option<Device>, RegistryError> {
+        let (leaver, seen, device) = match (&change.taken, theirs) {
+            (Some((other, held)), Some(theirs)) => (other, theirs, held),
+            (Some(_) | None, _) => match leaving(change).next() {
+                Some(device) => (client, mine, device),
+                None => return Ok(None),
+            },
+        };
+        let written = self.take_out(app, leaver, seen, device).await?;
+        Ok((written == Written::Done).then(|| device.clone()))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "all that was read, and what follows from it")]
     async fn move_token(
         &self,
         app: &AppId,
@@ -54,22 +91,34 @@ impl Registry {
         row: &str,
         owner: Option<&Owner>,
         mine: &Seen,
+        theirs: Option<&Seen>,
         change: &Change,
-    ) -> Result<Written, RegistryError> {
-        // A device under the same key is overwritten, not removed: an expression may name an attribute once.
-        let leaving: Vec<&Device> =
-            change.dropped.iter().chain(&change.twins).filter(|left| left.key != change.device.key).collect();
+    ) -> Result<Vec<TransactWriteItem>, RegistryError> {
+        let device = &change.device;
         let mut actions = vec![
-            self.put_row(row, owner, client, &change.device)?,
-            self.update_devices(app, client, mine, &change.device, &leaving)?,
+            self.put_row(row, owner, client, device)?,
+            self.update_devices(app, client, mine, device, &leaving(change).collect::<Vec<_>>())?,
         ];
-        if let Some((other, held)) = &change.taken {
-            let update = self.remove_device(app, other, held, None)?;
-            actions.push(aws_sdk_dynamodb::types::TransactWriteItem::builder().update(update).build());
+        // A device that has another token now is a member already, since then.
+        for audience in mine.labels.audiences() {
+            actions.push(self.join(app, &audience, client, device, device.registered_at)?);
+        }
+        for left in leaving(change) {
+            actions.extend(self.leave_all(app, client, mine, &left.key)?);
+        }
+        if let (Some((other, held)), Some(theirs)) = (&change.taken, theirs) {
+            let update = self.remove_device(app, other, theirs, &held.key)?;
+            actions.push(TransactWriteItem::builder().update(update).build());
+            actions.extend(self.leave_all(app, other, theirs, &held.key)?);
         }
         for (row, key) in self.own_rows(app, client, &change.dropped).await? {
-            actions.push(self.delete_row(&row, client, &key, false)?);
+            actions.push(self.delete_row(&row, client, &key)?);
         }
-        self.transact(actions).await
+        Ok(actions)
     }
+}
+
+/// Devices of the client's own that go. One under the same key is overwritten, and a member still: an expression may name an attribute once.
+fn leaving(change: &Change) -> impl Iterator<Item = &Device> {
+    change.dropped.iter().chain(&change.twins).filter(|left| left.key != change.device.key)
 }

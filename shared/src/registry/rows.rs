@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use super::labels::Labels;
 use super::{Registry, RegistryError};
 pub(super) use crate::aws::{number, text};
 use crate::delivery::Channel;
@@ -17,21 +18,21 @@ pub(super) const PK: &str = "pk";
 pub(super) const SK: &str = "sk";
 /// The sort key of a row that stands alone.
 pub(super) const ALONE: &str = "-";
-/// In a token row: whose it is.
+/// In a token row and an alias row: whose it is.
 pub(super) const CLIENT: &str = "c";
 /// In a token row: the device's key.
 pub(super) const DEVICE: &str = "d";
-/// In a token row: since when, in milliseconds.
+/// In a token row and a member's: since when, in milliseconds.
 pub(super) const SINCE: &str = "at";
 
-/// In a client's item: six random bytes that change with every change of its devices. A condition on it stands for all that was read
-/// of them; without it two registrations at once could leave 21. Random and not counted: an item that was erased and began anew
+/// In a client's item: six random bytes that change with every change of its devices, tags or alias. A condition on it stands for all
+/// that was read of them; without it two registrations at once could leave 21, and a device could go without its row of a tag that is just
+/// being put on. Random and not counted: an item that was erased and began anew
 /// must not look like the one before.
 pub(super) const GENERATION: &str = "dv";
 
 // Inside a device's map, as `Device::to_attribute` writes it. A test holds the two together.
 pub(super) const DEVICE_TOKEN: &str = "t";
-pub(super) const DEVICE_REGISTERED_AT: &str = "a";
 pub(super) const DEVICE_ENDPOINT: &str = "e";
 
 pub(super) fn new_generation() -> AttributeValue {
@@ -73,11 +74,12 @@ impl Owner {
     }
 }
 
-/// What a client's item says of its devices.
+/// What a client's item says of its devices, and of the audiences that they are members of.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Seen {
     pub(super) exists: bool,
     pub(super) devices: Vec<Device>,
+    pub(super) labels: Labels,
     pub(super) generation: Option<AttributeValue>,
 }
 
@@ -112,7 +114,8 @@ impl Registry {
             .await?;
         let Some(mut item) = answer.item else { return Ok(Seen::default()) };
         let generation = item.remove(GENERATION);
-        Ok(Seen { exists: true, devices: Recipient::from_item(item).devices, generation })
+        let labels = Labels::take_from(&mut item);
+        Ok(Seen { exists: true, devices: Recipient::from_item(item).devices, labels, generation })
     }
 
     /// Of `devices`, the keys of the token rows that say that they are this client's. A row that says otherwise is somebody else's and
@@ -153,7 +156,6 @@ mod tests {
         };
         let AttributeValue::M(map) = device.to_attribute() else { unreachable!("a device is a map") };
         assert_eq!(map.get(DEVICE_TOKEN), Some(&text("ab12")));
-        assert_eq!(map.get(DEVICE_REGISTERED_AT), Some(&number(7)));
         assert_eq!(map.get(DEVICE_ENDPOINT), Some(&text("e-1")));
     }
 

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod members;
+
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +12,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::rows::{self, token_row};
 use super::transact::Written;
-use super::{Registry, Which};
+use super::{Labels, Registry, Which};
 use crate::delivery::Channel;
 use crate::id::{AppId, ClientId, DeviceKey, RoomKey, Token};
 use crate::recipient::{Device, Recipients, names};
@@ -51,21 +53,37 @@ impl Tables {
         self.dynamodb.scan().table_name(table).consistent_read(true).send().await.unwrap().items.unwrap_or_default()
     }
 
-    /// Every device in the items has its row, and every row its device.
+    /// The registry's rows, but for when they were written, are exactly those that the items' devices, tags and aliases call for.
     async fn is_consistent(&self) {
-        let (mut held, mut said) = (BTreeSet::new(), BTreeSet::new());
-        for item in self.everything("recipients").await {
-            let Some(AttributeValue::S(pk)) = item.get("pk") else { unreachable!("a key is a text") };
+        let (mut called_for, mut there) = (BTreeSet::new(), BTreeSet::new());
+        for mut item in self.everything("recipients").await {
+            let Some(AttributeValue::S(pk)) = item.remove("pk") else { unreachable!("a key is a text") };
             let name = pk.strip_prefix("demo#").unwrap().to_owned();
+            let labels = Labels::take_from(&mut item);
             for device in crate::recipient::Recipient::from_item(item).devices {
-                held.insert((token_row(&app(), device.channel, &device.token), name.clone(), device.key));
+                let row = token_row(&app(), device.channel, &device.token);
+                called_for.insert((
+                    row,
+                    "-".to_owned(),
+                    Some(name.clone()),
+                    Some(device.key.as_str().to_owned()),
+                    None,
+                ));
+                for audience in labels.audiences() {
+                    let (partition, place) = members::row(&audience, &client(&name), &device.key);
+                    called_for.insert((partition, place, None, None, Some(device.channel.letter().to_owned())));
+                }
+            }
+            if let Some(alias) = &labels.alias {
+                called_for.insert((format!("demo#owner#{alias}"), "-".to_owned(), Some(name), None, None));
             }
         }
         for row in self.everything("registry").await {
-            let text = |name: &str| row[name].as_s().unwrap().clone();
-            said.insert((text("pk"), text(rows::CLIENT), DeviceKey::from_attribute(&text(rows::DEVICE))));
+            let text = |name: &str| row.get(name).map(|value| value.as_s().unwrap().clone());
+            let (owner, device) = (text(rows::CLIENT), text(rows::DEVICE));
+            there.insert((text("pk").unwrap(), text("sk").unwrap(), owner, device, text("ch")));
         }
-        assert_eq!(held, said);
+        assert_eq!(called_for, there);
     }
 }
 
@@ -303,7 +321,7 @@ async fn erasing_a_client_leaves_nothing_and_touches_nobody_else() {
     let erased = tables.registry.erase(&app(), &client("u1")).await.unwrap();
     assert_eq!(erased.len(), 2);
     assert_eq!(tables.everything("recipients").await.len(), 1);
-    assert_eq!(tables.everything("registry").await.len(), 1);
+    assert_eq!(tables.everything("registry").await.len(), 2, "u2's token and membership");
     assert!(tables.registry.erase(&app(), &client("u1")).await.unwrap().is_empty(), "again: nothing to do");
     assert_eq!(tables.devices("u2").await, [device("d1", "cc", 1)]);
     tables.is_consistent().await;

@@ -5,16 +5,19 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::error::{BuildError, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
 
 use super::rows::{self, ALONE, Owner, PK, SK, Seen, number, text};
 use super::{Registry, RegistryError};
 use crate::id::{AppId, ClientId, DeviceKey};
 use crate::recipient::{Device, names};
-use crate::time::Timestamp;
 
 /// Tries of one call, each on what it has read anew.
 pub(super) const TRIES: u32 = 10;
+
+/// Actions that DynamoDB takes in one transaction.
+pub(super) const MOST_ACTIONS: usize = 100;
 
 impl<E, R> From<SdkError<E, R>> for RegistryError
 where
@@ -82,6 +85,15 @@ impl Registry {
         written.ok_or_else(|| error.into())
     }
 
+    /// An update of a client's item, with what changes beside it.
+    pub(super) async fn write(&self, update: Update, beside: Vec<TransactWriteItem>) -> Result<Written, RegistryError> {
+        if beside.is_empty() {
+            return self.update_alone(&update).await;
+        }
+        let actions = [TransactWriteItem::builder().update(update).build()].into_iter().chain(beside).collect();
+        self.transact(actions).await
+    }
+
     /// One update on its own: half of what it costs in a transaction.
     pub(super) async fn update_alone(&self, action: &Update) -> Result<Written, RegistryError> {
         let answer = self
@@ -140,28 +152,21 @@ impl Registry {
         Ok(TransactWriteItem::builder().put(put.build()?).build())
     }
 
-    /// Deletes a token's row, if it still says `client` and `device`. With `or_absent` a row that is gone already will do.
+    /// Deletes a token's row, if it still says `client` and `device`.
     pub(super) fn delete_row(
         &self,
         row: &str,
         client: &ClientId,
         device: &DeviceKey,
-        or_absent: bool,
     ) -> Result<TransactWriteItem, BuildError> {
         let delete = Delete::builder()
             .table_name(&self.registry)
             .set_key(Some(Self::row_key(row)))
+            .condition_expression("#c = :c AND #d = :d")
             .expression_attribute_names("#c", rows::CLIENT)
             .expression_attribute_names("#d", rows::DEVICE)
             .expression_attribute_values(":c", text(client.as_str()))
             .expression_attribute_values(":d", text(device.as_str()));
-        let delete = if or_absent {
-            delete
-                .condition_expression("attribute_not_exists(#pk) OR #c = :c AND #d = :d")
-                .expression_attribute_names("#pk", PK)
-        } else {
-            delete.condition_expression("#c = :c AND #d = :d")
-        };
         Ok(TransactWriteItem::builder().delete(delete.build()?).build())
     }
 
@@ -176,7 +181,7 @@ impl Registry {
     ) -> Result<TransactWriteItem, BuildError> {
         let mut expression = "SET #new = :new, #g = :g".to_owned();
         let mut update = self
-            .item_update(app, client)
+            .item_update_as_seen(app, client, seen)
             .expression_attribute_names("#new", names::device(&device.key))
             .expression_attribute_values(":new", device.to_attribute());
         for (index, left) in leaving.iter().enumerate() {
@@ -184,12 +189,6 @@ impl Registry {
             expression.push_str(&format!("#x{index}"));
             update = update.expression_attribute_names(format!("#x{index}"), names::device(&left.key));
         }
-        update = match &seen.generation {
-            None => update.condition_expression("attribute_not_exists(#g)"),
-            Some(generation) => {
-                update.condition_expression("#g = :seen").expression_attribute_values(":seen", generation.clone())
-            }
-        };
         Ok(TransactWriteItem::builder().update(update.update_expression(expression).build()?).build())
     }
 
@@ -218,31 +217,58 @@ impl Registry {
         update.build()
     }
 
-    /// Takes a device out of a client's item, if it still has that token and, given `before`, was not registered since.
+    /// Takes a device out of a client's item, if nobody changed the item since.
     pub(super) fn remove_device(
         &self,
         app: &AppId,
         client: &ClientId,
-        device: &Device,
-        before: Option<Timestamp>,
+        seen: &Seen,
+        device: &DeviceKey,
     ) -> Result<Update, BuildError> {
-        let mut condition = "#d.#t = :t".to_owned();
-        let mut update = self
-            .item_update(app, client)
+        self.item_update_as_seen(app, client, seen)
             .update_expression("SET #g = :g REMOVE #d")
-            .expression_attribute_names("#d", names::device(&device.key))
-            .expression_attribute_names("#t", rows::DEVICE_TOKEN)
-            .expression_attribute_values(":t", text(device.token.expose()));
-        if let Some(before) = before {
-            condition.push_str(" AND #d.#a < :before");
-            update = update
-                .expression_attribute_names("#a", rows::DEVICE_REGISTERED_AT)
-                .expression_attribute_values(":before", number(before.as_millis()));
-        }
-        update.condition_expression(condition).build()
+            .expression_attribute_names("#d", names::device(device))
+            .build()
     }
 
-    fn item_update(&self, app: &AppId, client: &ClientId) -> aws_sdk_dynamodb::types::builders::UpdateBuilder {
+    /// Takes a device out of its audiences.
+    pub(super) fn leave_all(
+        &self,
+        app: &AppId,
+        client: &ClientId,
+        seen: &Seen,
+        device: &DeviceKey,
+    ) -> Result<Vec<TransactWriteItem>, BuildError> {
+        seen.labels.audiences().iter().map(|audience| self.leave(app, audience, client, device)).collect()
+    }
+
+    /// Takes one device out, with everything that says that it is there: in one transaction, which always has room for it.
+    pub(super) async fn take_out(
+        &self,
+        app: &AppId,
+        client: &ClientId,
+        seen: &Seen,
+        device: &Device,
+    ) -> Result<Written, RegistryError> {
+        let mut beside = self.leave_all(app, client, seen, &device.key)?;
+        for (row, key) in self.own_rows(app, client, std::slice::from_ref(device)).await? {
+            beside.push(self.delete_row(&row, client, &key)?);
+        }
+        self.write(self.remove_device(app, client, seen, &device.key)?, beside).await
+    }
+
+    /// An update on condition that nobody has changed the client's devices, tags and alias since.
+    pub(super) fn item_update_as_seen(&self, app: &AppId, client: &ClientId, seen: &Seen) -> UpdateBuilder {
+        let update = self.item_update(app, client);
+        match &seen.generation {
+            None => update.condition_expression("attribute_not_exists(#g)"),
+            Some(generation) => {
+                update.condition_expression("#g = :seen").expression_attribute_values(":seen", generation.clone())
+            }
+        }
+    }
+
+    fn item_update(&self, app: &AppId, client: &ClientId) -> UpdateBuilder {
         Update::builder()
             .table_name(&self.recipients)
             .key(names::PK, text(names::client(app, client)))

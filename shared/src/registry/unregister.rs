@@ -1,7 +1,5 @@
 //! Taking a device out: because its app asked, or because its vendor says that the token is dead.
 
-use aws_sdk_dynamodb::types::TransactWriteItem;
-
 use super::rows::token_row;
 use super::transact::{TRIES, Written, after_refusal};
 use super::{Registry, RegistryError};
@@ -20,7 +18,7 @@ pub enum Which<'a> {
 }
 
 impl Registry {
-    /// Takes one of the client's devices out, with its token's row; `None` when the client has no such device. Another client's
+    /// Takes one of the client's devices out, with its token's row and its members' rows; `None` when the client has no such device. Another client's
     /// device with that token stays. The SNS endpoint is the caller's to delete.
     ///
     /// # Errors
@@ -44,12 +42,7 @@ impl Registry {
                 }
             };
             let Some(device) = found else { return Ok(None) };
-            let update = self.remove_device(app, client, device, None)?;
-            let mut actions = vec![TransactWriteItem::builder().update(update).build()];
-            for (row, key) in self.own_rows(app, client, std::slice::from_ref(device)).await? {
-                actions.push(self.delete_row(&row, client, &key, false)?);
-            }
-            match self.transact(actions).await? {
+            match self.take_out(app, client, &seen, device).await? {
                 Written::Done => return Ok(Some(device.clone())),
                 Written::Refused(_) | Written::Busy => {}
             }
@@ -58,7 +51,8 @@ impl Registry {
     }
 
     /// Takes out a device that a vendor called dead, unless it has another token now or was registered at `before` or since: then
-    /// the vendor's answer was about something that is no more. Whether it was taken out.
+    /// the vendor's answer was about something that is no more. Whether it was taken out. Two reads besides the transaction: tags are nowhere but
+    /// in the item, and dead tokens are rare.
     ///
     /// `before` is when the request to the vendor was started, less the slack between clocks.
     ///
@@ -76,20 +70,12 @@ impl Registry {
             if attempt > 0 {
                 after_refusal(attempt).await;
             }
-            let update = self.remove_device(app, client, device, Some(before))?;
-            let actions = vec![
-                TransactWriteItem::builder().update(update.clone()).build(),
-                self.delete_row(&row, client, &device.key, true)?,
-            ];
-            let mut written = self.transact(actions).await?;
-            if written == Written::Refused(vec![1]) {
-                // The row is another's: it stays, and this device goes.
-                written = self.update_alone(&update).await?;
-            }
-            match written {
+            let seen = self.seen(app, client).await?;
+            let same = |held: &&Device| token_row(app, held.channel, &held.token) == row && held.registered_at < before;
+            let Some(held) = seen.device(&device.key).filter(same) else { return Ok(false) };
+            match self.take_out(app, client, &seen, held).await? {
                 Written::Done => return Ok(true),
-                Written::Refused(_) => return Ok(false),
-                Written::Busy => {}
+                Written::Refused(_) | Written::Busy => {}
             }
         }
         Err(RegistryError::Contended)
