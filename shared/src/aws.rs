@@ -29,6 +29,8 @@ const ATTEMPTS: u32 = 3;
 /// How long a call to SQS may take with all its tries: what it does not take by then the deferred table has to take, before the
 /// function's own time is over.
 const QUEUE_CALL: Duration = Duration::from_secs(3);
+/// Before the second try of a hasty call; twice as long before each one after it.
+const HASTY_WAIT: Duration = Duration::from_millis(25);
 
 fn http_client() -> SharedHttpClient {
     Builder::new().tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring)).build_https()
@@ -58,6 +60,23 @@ fn config(env: &Environment, service: Service) -> SdkConfig {
 #[must_use]
 pub fn dynamodb(env: &Environment) -> aws_sdk_dynamodb::Client {
     aws_sdk_dynamodb::Client::new(&config(env, Service::DynamoDb))
+}
+
+/// A client of DynamoDB for somebody who is waited for: calls are tried anew within fractions of a second, where the others' own waits are
+/// of a second and more. `attempt`: how long one try may take; `call`: how long all of them may.
+pub(crate) fn hasty_dynamodb(env: &Environment, attempt: Duration, call: Duration) -> aws_sdk_dynamodb::Client {
+    aws_sdk_dynamodb::Client::new(&hasty(&config(env, Service::DynamoDb), attempt, call))
+}
+
+/// As [`hasty_dynamodb`], of SQS.
+pub(crate) fn hasty_sqs(env: &Environment, attempt: Duration, call: Duration) -> aws_sdk_sqs::Client {
+    aws_sdk_sqs::Client::new(&hasty(&config(env, Service::Sqs), attempt, call))
+}
+
+fn hasty(config: &SdkConfig, attempt: Duration, call: Duration) -> SdkConfig {
+    let timeouts = TimeoutConfig::builder().connect_timeout(attempt).operation_attempt_timeout(attempt);
+    let retries = RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(HASTY_WAIT);
+    config.to_builder().timeout_config(timeouts.operation_timeout(call).build()).retry_config(retries).build()
 }
 
 /// A client of SQS.

@@ -19,6 +19,10 @@ pub const MOST_BYTES: usize = 1024 * 1024;
 const MOST_ENTRIES: usize = 10;
 /// The longest delay SQS knows; what is due later rests in the deferred table.
 pub const LONGEST_DELAY: Duration = Duration::from_secs(900);
+/// How long one try may take for a caller who is waited for.
+const HASTY_ATTEMPT: Duration = Duration::from_millis(600);
+/// And all tries of a call.
+const HASTY_CALL: Duration = Duration::from_millis(1_200);
 
 /// Neither the queue nor the deferred table took a record.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +57,15 @@ impl Work {
     pub fn new(env: &Environment) -> Result<Self, EnvError> {
         let urls = [Queue::FanOut, Queue::Deliver, Queue::DeadLetters].map(|queue| env.queue(queue).ok());
         Ok(Self { client: crate::aws::sqs(env), urls, deferred: Deferred::new(env)? })
+    }
+
+    /// As [`Self::new`], for a caller who is waited for: a queue that hangs leaves the deferred table the time to take a record.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub(crate) fn hasty(env: &Environment) -> Result<Self, EnvError> {
+        let client = crate::aws::hasty_sqs(env, HASTY_ATTEMPT, HASTY_CALL);
+        Ok(Self { client, deferred: Deferred::hasty(env)?, ..Self::new(env)? })
     }
 
     /// The deferred table.

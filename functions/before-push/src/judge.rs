@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join;
 use pushbell::app::{OnError, OpenimMode, Settings};
 use pushbell::auth::hook;
 use pushbell::call;
@@ -11,17 +12,15 @@ use pushbell::dialect::openim::answer::{Answer, Code};
 use pushbell::dialect::openim::callback::{Callback, Received};
 use pushbell::dialect::openim::command::{Command, Stage};
 use pushbell::filter::{self, About, Filter, Rule, Tally};
-use pushbell::id::{AppId, TaskId};
+use pushbell::id::{AppId, ClientId, TaskId};
 use pushbell::telemetry::metrics::{self, Metric, Of};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::trouble::Trouble;
 use crate::{Call, State};
 
 /// How long the app's documents may take where they are not known yet: the app's own deadline stands in them.
 const DOCUMENTS: Duration = Duration::from_millis(900);
-/// How long they may take where they are known and only asked for anew: preferences are to be read after them.
-const DOCUMENTS_ANEW: Duration = Duration::from_millis(250);
 /// What of an app's deadline is left for the answer itself.
 const SPARE: u32 = 10;
 
@@ -134,6 +133,15 @@ impl Case<'_> {
         Verdict { answer, end: End::Unjudged, trouble: Some(trouble) }
     }
 
+    /// Whose nickname is to be read: the sender's, where a text may say it that is not the server's own.
+    pub(crate) fn sender(&self, callback: &Callback) -> Option<ClientId> {
+        let is_worded = callback.is_worded() && self.settings.openim.copies.is_empty();
+        if is_worded || callback.content.sender.is_some() {
+            return None;
+        }
+        ClientId::parse(callback.sender.as_deref()?).ok()
+    }
+
     /// A rule keeps the push from everybody.
     fn refuse(&self, rule: Rule) -> Verdict {
         Verdict::of(Answer::deny(self.command, Code::of(rule), rule.as_str()), End::Refused(rule))
@@ -184,19 +192,18 @@ pub(crate) async fn judge(state: &State, call: &Call<'_>, body: Result<Received<
 
 /// Whether the caller shows the app's secret; the app's settings if they do.
 async fn admit(state: &State, call: &Call<'_>, app: &AppId) -> Result<Arc<Settings>, Trouble> {
-    let until = |is_known| call.begun + if is_known { DOCUMENTS_ANEW } else { DOCUMENTS };
-    let callers = match timeout_at(until(state.callers.is_known(app)), state.callers.get(app)).await {
-        Ok(callers) => callers.map_err(Trouble::App)?,
-        // What was known before is better than nothing.
-        Err(_) => state.callers.known(app).ok_or(Trouble::AppLate)?,
+    let left = || DOCUMENTS.saturating_sub(call.begun.elapsed());
+    let callers = state.callers.get_within(app, left());
+    let callers = if state.callers.is_stale(app) {
+        // Both grow old together: what this brings, or keeps as it was, is found below. Else nothing is read for a stranger.
+        join(callers, state.settings.get_within(app, left())).await.0
+    } else {
+        callers.await
     };
-    let callers = callers.ok_or(Trouble::UnknownApp)?;
+    let callers = callers.map_err(Trouble::App)?.ok_or(Trouble::UnknownApp)?;
     let secret = call::path_parameter(call.request, "secret");
     hook::check(&callers, &secret, call::source(call.request), call.now).map_err(Trouble::Hook)?;
-    match timeout_at(until(state.settings.is_known(app)), state.settings.get(app)).await {
-        Ok(settings) => settings.map_err(Trouble::App),
-        Err(_) => state.settings.known(app).ok_or(Trouble::AppLate),
-    }
+    state.settings.get_within(app, left()).await.map_err(Trouble::App)
 }
 
 /// The app's rules on what a message says.

@@ -52,7 +52,7 @@ impl State {
             callers: SecretDocuments::callers(env),
             settings: SettingsDocuments::new(env)?,
             recipients: Recipients::hasty(env)?,
-            intake: Intake::new(env)?,
+            intake: Intake::hasty(env)?,
             filters: Filters::default(),
         })
     }

@@ -25,8 +25,7 @@ impl Case<'_> {
         mut callback: Callback,
     ) -> Verdict {
         let asked = std::mem::take(&mut callback.clients);
-        let sender = callback.sender.as_deref().and_then(|sender| ClientId::parse(sender).ok());
-        let sender = sender.filter(|sender| callback.content.sender.is_none() && !asked.contains(sender));
+        let sender = self.sender(&callback).filter(|sender| !asked.contains(sender));
         let read: Vec<ClientId> = asked.iter().cloned().chain(sender.clone()).collect();
         let mut glance = state.recipients.glance(self.app, &read, self.until.into_std()).await;
         callback.clients = asked;

@@ -3,20 +3,25 @@
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
+use pushbell::call;
 use pushbell::dialect::openim::answer::{Answer, Code};
 use pushbell::dialect::openim::callback::Callback;
 use pushbell::dialect::openim::compose;
 use pushbell::filter::Filter;
 use pushbell::id::ClientId;
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 
 use crate::judge::{Case, End, Verdict};
 use crate::trouble::Trouble;
-use crate::{Call, State};
+use crate::{Call, OPERATION, State};
 
-/// How long the queue may take, whatever the app's deadline is: a task that is given up may be in the queue after all, and then both
-/// notify. OpenIM waits for 5 s.
+/// How long a call may take until its task is queued, whatever the app's deadline is: a task that is given up may be in the queue after
+/// all, and then both notify. OpenIM waits for 5 s.
 const QUEUE: Duration = Duration::from_secs(4);
+/// The same for 2.3, which waits for 2 s.
+const QUEUE_OF_2_3: Duration = Duration::from_millis(1_700);
+/// How long a sender's nickname may take of that.
+const NICKNAME: Duration = Duration::from_millis(400);
 
 impl Case<'_> {
     /// Queues what the push is to show.
@@ -27,8 +32,9 @@ impl Case<'_> {
         filter: &Filter,
         mut callback: Callback,
     ) -> Verdict {
-        if callback.content.sender.is_none() && !callback.is_worded() {
-            callback.content.sender = self.nickname(state, &callback).await;
+        // A withdrawal says nothing.
+        if let Some(sender) = self.sender(&callback).filter(|_| callback.content.revoked.is_none()) {
+            callback.content.sender = self.nickname(state, sender).await;
         }
         callback.mask(|text| filter.mask(text));
         let tasks = match compose::tasks(self.app, self.settings, &callback, call.now) {
@@ -36,7 +42,7 @@ impl Case<'_> {
             Err(error) => return self.on_error(Some(&callback), Trouble::Callback(error)),
         };
         let submit = tasks.into_iter().map(|(message, clients)| state.intake.submit(message, clients, call.now));
-        let accepted = match timeout_at(call.begun + QUEUE, try_join_all(submit)).await {
+        let accepted = match timeout_at(call.begun + self.patience(call), try_join_all(submit)).await {
             Ok(Ok(accepted)) => accepted,
             Ok(Err(error)) => return self.on_error(Some(&callback), Trouble::Submit(error)),
             Err(_) => return self.on_error(Some(&callback), Trouble::SubmitLate),
@@ -45,10 +51,16 @@ impl Case<'_> {
         Verdict::of(Answer::deny(self.command, Code::Handled, end.to_string()), end)
     }
 
+    /// How long OpenIM is surely there to hear the answer. 2.3 names a request in its body alone.
+    fn patience(&self, call: &Call<'_>) -> Duration {
+        let is_2_3 = !self.command.has_before() && call::header(call.request.headers(), OPERATION).is_none();
+        if is_2_3 { QUEUE_OF_2_3 } else { QUEUE }
+    }
+
     /// What the sender calls themself. Their message is delivered without it rather than late.
-    async fn nickname(&self, state: &State, callback: &Callback) -> Option<String> {
-        let sender = ClientId::parse(callback.sender.as_deref()?).ok()?;
-        let mut glance = state.recipients.glance(self.app, std::slice::from_ref(&sender), self.until.into_std()).await;
+    async fn nickname(&self, state: &State, sender: ClientId) -> Option<String> {
+        let until = self.until.min(Instant::now() + NICKNAME);
+        let mut glance = state.recipients.glance(self.app, std::slice::from_ref(&sender), until.into_std()).await;
         glance.found.remove(&sender)?.preferences.nickname
     }
 }

@@ -22,8 +22,6 @@ pub(crate) enum Trouble {
     Callback(CallbackError),
     #[error("the app's documents could not be read")]
     App(#[source] AppError),
-    #[error("the app's documents could not be read in time")]
-    AppLate,
     #[error("the app's list of words cannot be used")]
     Words(#[source] WordsError),
     #[error("preferences could not be read")]
@@ -62,7 +60,6 @@ impl Trouble {
                 Whose::Caller
             }
             Self::App(_)
-            | Self::AppLate
             | Self::Words(_)
             | Self::Preferences(_)
             | Self::Submit(SubmitError::Queue(_))

@@ -133,7 +133,7 @@ fn log_trouble(app: &AppId, error: &dyn Error) {
 fn of_store(app: &AppId, error: &StoreError) -> Failure {
     match error {
         StoreError::TooMany(_) => Failure::new(StatusCode::BAD_REQUEST, "TOO_MANY", error.to_string()),
-        StoreError::Unavailable(_) | StoreError::Conflict => trouble(app, error),
+        StoreError::Unavailable(_) | StoreError::Late | StoreError::Conflict => trouble(app, error),
     }
 }
 

@@ -131,9 +131,8 @@ impl Refusal {
                 "APP_MISCONFIGURED",
                 "the app's documents cannot be read; its operator finds the place in the log",
             ),
-            Self::App(AppError::Secret(_) | AppError::Settings(_)) | Self::Submit(SubmitError::Queue(_)) => {
-                unavailable()
-            }
+            Self::App(AppError::Secret(_) | AppError::Settings(_) | AppError::Late { .. })
+            | Self::Submit(SubmitError::Queue(_)) => unavailable(),
         }
     }
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
 use serde::de::DeserializeOwned;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
+use tracing::Instrument as _;
 
 use super::{Callers, Settings, Vendors};
 use crate::env::{EnvError, Environment, Table};
@@ -19,6 +20,8 @@ const FRESH: Duration = Duration::from_secs(5 * 60);
 const UNKNOWN: Duration = Duration::from_secs(60);
 /// How long a stale document serves after a failed refresh before the refresh is tried again.
 const AFTER_FAILURE: Duration = Duration::from_secs(10);
+/// How long a caller who is in a hurry waits for a document that they have from before.
+const ANEW: Duration = Duration::from_millis(100);
 /// More apps than this in one cache is a scan: the cache starts over.
 const MOST_CACHED: usize = 10_000;
 
@@ -31,6 +34,12 @@ pub enum AppError {
     /// DynamoDB did not answer.
     #[error("the app's settings could not be read")]
     Settings(#[source] Box<aws_sdk_dynamodb::Error>),
+    /// Not within the time that the caller had.
+    #[error("the app's {document} document did not come in time")]
+    Late {
+        /// `callers`, `vendors` or `settings`.
+        document: &'static str,
+    },
     /// The document is not of its shape. The place is named and never a value.
     #[error("the app's {document} document is malformed at line {line}, column {column}{}", reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default())]
     Malformed {
@@ -50,11 +59,17 @@ struct Cached<T> {
     document: Option<Arc<T>>,
 }
 
-struct Cache<T>(Mutex<HashMap<AppId, Cached<T>>>);
+struct Cache<T>(Arc<Mutex<HashMap<AppId, Cached<T>>>>);
+
+impl<T> Clone for Cache<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
 
 impl<T> Cache<T> {
     fn new() -> Self {
-        Self(Mutex::new(HashMap::new()))
+        Self(Arc::default())
     }
 
     /// The document if it is fresh (outer), and whether the app has one (inner).
@@ -83,14 +98,43 @@ impl<T> Cache<T> {
         cached.until = Instant::now() + AFTER_FAILURE;
         Some(cached.document.clone())
     }
+
+    /// What `refresh` gives, if it does so within `limit`, or much sooner where the document is known; else the document as it was. The
+    /// refresh goes on all the same: one that never has the time to end would leave the document as it was for good.
+    async fn within<D>(
+        &self,
+        app: &AppId,
+        document: &'static str,
+        limit: Duration,
+        refresh: impl Future<Output = Result<D, AppError>> + Send + 'static,
+        as_it_was: impl FnOnce(Option<Arc<T>>) -> D,
+    ) -> Result<D, AppError>
+    where
+        D: Send + 'static,
+    {
+        let limit = if self.is_known(app) { limit.min(ANEW) } else { limit };
+        if let Ok(Ok(ended)) = timeout(limit, tokio::spawn(refresh.in_current_span())).await {
+            return ended;
+        }
+        let stale = self.keep_stale(app).ok_or(AppError::Late { document })?;
+        tracing::warn!(app = %app, document, "serving the document as it was, which is late");
+        Ok(as_it_was(stale))
+    }
 }
 
-/// One of the two documents in Secrets Manager, of every app.
+/// One of the two documents in Secrets Manager, of every app. A clone has the same cache.
 pub struct SecretDocuments<T> {
     client: aws_sdk_secretsmanager::Client,
     prefix: String,
     document: &'static str,
     cache: Cache<T>,
+}
+
+impl<T> Clone for SecretDocuments<T> {
+    fn clone(&self) -> Self {
+        let (client, prefix, cache) = (self.client.clone(), self.prefix.clone(), self.cache.clone());
+        Self { client, prefix, document: self.document, cache }
+    }
 }
 
 impl SecretDocuments<Callers> {
@@ -139,17 +183,26 @@ impl<T: DeserializeOwned> SecretDocuments<T> {
         }
     }
 
-    /// Whether the document was read, however long ago.
-    #[must_use]
-    pub fn is_known(&self, app: &AppId) -> bool {
-        self.cache.is_known(app)
+    /// As [`Self::get`], for a caller who is waited for: a document that is there from before is served as it was when it does not come
+    /// anew at once, and then for a while more, so that not every call waits. Another is waited for until `limit` is over.
+    ///
+    /// # Errors
+    /// As [`Self::get`], and when it does not come within `limit` and was not read before.
+    pub async fn get_within(&self, app: &AppId, limit: Duration) -> Result<Option<Arc<T>>, AppError>
+    where
+        T: Send + Sync + 'static,
+    {
+        if let Some(known) = self.cache.fresh(app) {
+            return Ok(known);
+        }
+        let (own, of) = (self.clone(), app.clone());
+        self.cache.within(app, self.document, limit, async move { own.get(&of).await }, |stale| stale).await
     }
 
-    /// The document as it was when it was read last (outer: if ever), for a caller who has not waited for [`Self::get`] to end. It serves for
-    /// a while more, so that not every call waits.
+    /// Whether the document is there from before, and would be asked for anew.
     #[must_use]
-    pub fn known(&self, app: &AppId) -> Option<Option<Arc<T>>> {
-        self.cache.keep_stale(app)
+    pub fn is_stale(&self, app: &AppId) -> bool {
+        self.cache.is_known(app) && self.cache.fresh(app).is_none()
     }
 
     async fn read(&self, app: &AppId) -> Result<Option<T>, AppError> {
@@ -163,7 +216,8 @@ impl<T: DeserializeOwned> SecretDocuments<T> {
     }
 }
 
-/// The `settings` documents of every app.
+/// The `settings` documents of every app. A clone has the same cache.
+#[derive(Clone)]
 pub struct SettingsDocuments {
     client: aws_sdk_dynamodb::Client,
     table: String,
@@ -204,17 +258,17 @@ impl SettingsDocuments {
         }
     }
 
-    /// Whether the settings were read, however long ago.
-    #[must_use]
-    pub fn is_known(&self, app: &AppId) -> bool {
-        self.cache.is_known(app)
-    }
-
-    /// The settings as they were when they were read last, for a caller who has not waited for [`Self::get`] to end. They serve for a while
-    /// more, so that not every call waits.
-    #[must_use]
-    pub fn known(&self, app: &AppId) -> Option<Arc<Settings>> {
-        self.cache.keep_stale(app).map(Option::unwrap_or_default)
+    /// As [`Self::get`], for a caller who is waited for: settings that are there from before are served as they were when they do not come
+    /// anew at once, and then for a while more, so that not every call waits. Others are waited for until `limit` is over.
+    ///
+    /// # Errors
+    /// As [`Self::get`], and when they do not come within `limit` and were not read before.
+    pub async fn get_within(&self, app: &AppId, limit: Duration) -> Result<Arc<Settings>, AppError> {
+        if let Some(known) = self.cache.fresh(app) {
+            return Ok(known.unwrap_or_default());
+        }
+        let (own, of) = (self.clone(), app.clone());
+        self.cache.within(app, "settings", limit, async move { own.get(&of).await }, Option::unwrap_or_default).await
     }
 
     async fn read(&self, app: &AppId) -> Result<Option<Settings>, AppError> {

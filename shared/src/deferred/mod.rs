@@ -36,6 +36,10 @@ const DELETES_IN_FLIGHT: usize = 4;
 const DELETE_ATTEMPTS: u32 = 6;
 /// Before the first time that it is; twice as long before each further one.
 const DELETE_PAUSE: Duration = Duration::from_millis(25);
+/// How long one try may take for a caller who is waited for.
+const HASTY_ATTEMPT: Duration = Duration::from_millis(600);
+/// And all tries of a call.
+const HASTY_CALL: Duration = Duration::from_secs(2);
 
 /// Why a record is not in the table, or is still there.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +86,15 @@ impl Deferred {
     pub fn new(env: &Environment) -> Result<Self, EnvError> {
         let table = env.table(Table::Deferred)?;
         Ok(Self { client: crate::aws::dynamodb(env), table })
+    }
+
+    /// As [`Self::new`], for a caller who is waited for.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub(crate) fn hasty(env: &Environment) -> Result<Self, EnvError> {
+        let client = crate::aws::hasty_dynamodb(env, HASTY_ATTEMPT, HASTY_CALL);
+        Ok(Self { client, ..Self::new(env)? })
     }
 
     /// Keeps a record until `due`.

@@ -23,17 +23,19 @@ const PAGES_AT_ONCE: usize = 16;
 const TRIES: u32 = 4;
 /// Before the second try; twice as long before each one after it.
 const WAIT: Duration = Duration::from_millis(25);
-/// How long one call may take where somebody waits. A page takes a few milliseconds.
-const HASTY_CALL: Duration = Duration::from_millis(500);
+/// Tries of one call where somebody waits: one for each part of the time, so that a connection which is dead does not take all of it.
+const HASTY_TRIES: u32 = 4;
+/// The least that one of them may take. A page takes a few milliseconds, a connection some more.
+const LEAST_CALL: Duration = Duration::from_millis(50);
 
 /// What could be read of many clients' preferences.
 #[derive(Debug, Default)]
 pub struct Glance {
     /// Clients with an item: their preferences and muted rooms, and nothing else. Who is in none of these lists has no item.
     pub found: HashMap<ClientId, Recipient>,
-    /// Who was not read before the time was over.
+    /// Who was not read before the time was over, while others were.
     pub late: Vec<ClientId>,
-    /// Whom the table did not tell of.
+    /// Whom the table did not tell of. When it told of nobody at all, that is everybody.
     pub failed: Vec<ClientId>,
     /// Why not: the last reason.
     pub error: Option<StoreError>,
@@ -42,22 +44,23 @@ pub struct Glance {
 /// What one page gave.
 struct Page {
     found: HashMap<ClientId, Recipient>,
+    /// Whether the table told of somebody, be it that there is no such item.
+    told: bool,
     failed: Option<(Vec<ClientId>, StoreError)>,
 }
 
 type Item = HashMap<String, AttributeValue>;
 
 impl Recipients {
-    /// The table that `env` names, for a caller who waits: calls end and are tried again within fractions of a second, where the SDK's own
-    /// waits are of a second and more.
+    /// The table that `env` names, for a caller who is waited for: what is refused is tried again within fractions of a second, where the
+    /// SDK's own waits are of a second and more.
     ///
     /// # Errors
     /// When it names none.
     pub fn hasty(env: &Environment) -> Result<Self, EnvError> {
         let mut recipients = Self::new(env)?;
-        let timeouts = TimeoutConfig::builder().connect_timeout(HASTY_CALL).operation_attempt_timeout(HASTY_CALL);
-        let retries = RetryConfig::standard().with_max_attempts(3).with_initial_backoff(WAIT);
-        let config = recipients.client.config().to_builder().timeout_config(timeouts.build()).retry_config(retries);
+        let retries = RetryConfig::standard().with_max_attempts(HASTY_TRIES).with_initial_backoff(WAIT);
+        let config = recipients.client.config().to_builder().retry_config(retries);
         recipients.client = Client::from_conf(config.build());
         Ok(recipients)
     }
@@ -69,7 +72,7 @@ impl Recipients {
     pub async fn get_all(&self, app: &AppId, clients: &[ClientId]) -> Result<HashMap<ClientId, Recipient>, StoreError> {
         let mut found = HashMap::with_capacity(clients.len());
         for page in clients.chunks(PAGE) {
-            let page = self.page(app, page, &[]).await;
+            let page = self.page(app, page, &[], None).await;
             if let Some((_, error)) = page.failed {
                 return Err(error);
             }
@@ -81,10 +84,16 @@ impl Recipients {
     /// What `clients`, who are distinct, prefer: eventually consistent, half a unit each. It is over at `until`, whatever is read by then.
     pub async fn glance(&self, app: &AppId, clients: &[ClientId], until: Instant) -> Glance {
         let mut glance = Glance::default();
+        let left = until.saturating_duration_since(tokio::time::Instant::now().into_std());
+        let each = (left / HASTY_TRIES).max(LEAST_CALL);
+        let mut told = false;
         let mut read = vec![false; clients.len().div_ceil(PAGE)];
         let places = Semaphore::new(PAGES_AT_ONCE);
-        let mut pages: FuturesUnordered<_> =
-            clients.chunks(PAGE).enumerate().map(|(number, page)| self.numbered(app, number, page, &places)).collect();
+        let mut pages: FuturesUnordered<_> = clients
+            .chunks(PAGE)
+            .enumerate()
+            .map(|(number, page)| self.numbered(app, number, page, each, &places))
+            .collect();
         let mut over = std::pin::pin!(tokio::time::sleep_until(until.into()));
         loop {
             let answer = tokio::select! {
@@ -95,6 +104,7 @@ impl Recipients {
             let Some((number, page)) = answer else { break };
             read[number] = true;
             glance.found.extend(page.found);
+            told |= page.told;
             if let Some((clients, error)) = page.failed {
                 glance.failed.extend(clients);
                 glance.error = Some(error);
@@ -102,24 +112,35 @@ impl Recipients {
         }
         let late = clients.chunks(PAGE).zip(&read).filter(|(_, read)| !**read);
         glance.late = late.flat_map(|(page, _)| page).cloned().collect();
+        if !told && !glance.late.is_empty() {
+            glance.failed.append(&mut glance.late);
+            glance.error.get_or_insert(StoreError::Late);
+        }
         glance
     }
 
-    async fn numbered(&self, app: &AppId, number: usize, page: &[ClientId], places: &Semaphore) -> (usize, Page) {
+    async fn numbered(
+        &self,
+        app: &AppId,
+        number: usize,
+        page: &[ClientId],
+        each: Duration,
+        places: &Semaphore,
+    ) -> (usize, Page) {
         // Never closed: it lives as long as whoever waits here.
         let _place = places.acquire().await;
-        (number, self.page(app, page, &names::PREFERENCES).await)
+        (number, self.page(app, page, &names::PREFERENCES, Some(each)).await)
     }
 
-    /// The items of up to [`PAGE`] clients: the attributes `only`, or all if it names none.
-    async fn page(&self, app: &AppId, page: &[ClientId], only: &[&str]) -> Page {
+    /// The items of up to [`PAGE`] clients: the attributes `only`, or all if it names none. `each`: how long one try of a call may take.
+    async fn page(&self, app: &AppId, page: &[ClientId], only: &[&str], each: Option<Duration>) -> Page {
         let by_key: HashMap<String, &ClientId> =
             page.iter().map(|client| (names::client(app, client), client)).collect();
         let mut found = HashMap::with_capacity(page.len());
         let mut keys: Vec<String> = by_key.keys().cloned().collect();
         let mut attempt = 0;
         let error = loop {
-            let (items, rest) = match self.ask(&keys, only).await {
+            let (items, rest) = match self.ask(&keys, only, each).await {
                 Ok(answer) => answer,
                 Err(error) => break error,
             };
@@ -129,7 +150,7 @@ impl Recipients {
                 }
             }
             if rest.is_empty() {
-                return Page { found, failed: None };
+                return Page { found, told: true, failed: None };
             }
             keys = rest;
             attempt += 1;
@@ -138,12 +159,18 @@ impl Recipients {
             }
             tokio::time::sleep(WAIT * 2_u32.pow(attempt - 1)).await;
         };
+        let told = keys.len() < page.len();
         let failed = keys.iter().filter_map(|key| by_key.get(key)).map(|client| (*client).clone()).collect();
-        Page { found, failed: Some((failed, error)) }
+        Page { found, told, failed: Some((failed, error)) }
     }
 
     /// One call: items, and keys that were left unprocessed.
-    async fn ask(&self, keys: &[String], only: &[&str]) -> Result<(Vec<Item>, Vec<String>), StoreError> {
+    async fn ask(
+        &self,
+        keys: &[String],
+        only: &[&str],
+        each: Option<Duration>,
+    ) -> Result<(Vec<Item>, Vec<String>), StoreError> {
         let keys = keys.iter().map(|key| HashMap::from([(names::PK.to_owned(), text(key))])).collect();
         let mut wanted = KeysAndAttributes::builder().set_keys(Some(keys));
         if !only.is_empty() {
@@ -156,7 +183,12 @@ impl Recipients {
         }
         let wanted = wanted.build().map_err(|error| StoreError::Unavailable(Box::new(error.into())))?;
         let call = self.client.batch_get_item().request_items(&self.table, wanted);
-        let answer = call.set_return_consumed_capacity(self.capacity()).send().await?;
+        let mut call = call.set_return_consumed_capacity(self.capacity()).customize();
+        if let Some(each) = each {
+            let timeouts = TimeoutConfig::builder().connect_timeout(each).operation_attempt_timeout(each).build();
+            call = call.config_override(aws_sdk_dynamodb::config::Builder::new().timeout_config(timeouts));
+        }
+        let answer = call.send().await?;
         if let Some(units) = self.units() {
             units.read(answer.consumed_capacity().iter().filter_map(|used| used.capacity_units()).sum());
         }
@@ -215,11 +247,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_is_not_read_in_time_is_named() {
+    async fn a_table_that_tells_of_nobody_in_time_has_failed() {
         let (env, _) = test_tables::start().await;
         let store = Recipients::hasty(&env).unwrap();
         let glance = store.glance(&app(), &clients(150), Instant::now()).await;
-        assert_eq!((glance.late.len(), glance.failed.len(), glance.error.is_none()), (150, 0, true));
+        assert_eq!((glance.late.len(), glance.failed.len()), (0, 150));
+        assert!(matches!(glance.error, Some(StoreError::Late)));
     }
 
     #[tokio::test]

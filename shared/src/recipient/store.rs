@@ -26,6 +26,9 @@ pub enum StoreError {
     /// Throttled, timed out, not reached: the same call may work later.
     #[error("the recipients table did not answer")]
     Unavailable(#[source] Box<aws_sdk_dynamodb::Error>),
+    /// Not within the time that the caller had.
+    #[error("the recipients table did not answer in time")]
+    Late,
     /// Another write to the same client stood in the way of every try.
     #[error("the client's item was being changed by others")]
     Conflict,

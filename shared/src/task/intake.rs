@@ -15,6 +15,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailur
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::value::RawValue;
+use tokio::time::timeout;
 
 use super::results::KEPT;
 use super::{Attempt, Chunk, MOST_RECIPIENTS, Part, Results, Target, TaskKey};
@@ -27,6 +28,12 @@ use crate::time::Timestamp;
 
 /// How long a repeat waits in the queue: the first record should be done by then.
 const REPEAT_DELAY: Duration = Duration::from_secs(30);
+/// How long a look-up that can be done without may take.
+const LOOK_UP: Duration = Duration::from_secs(12);
+/// The same for a caller who is waited for; and how long one try of a claim may take then.
+const HASTY_LOOK_UP: Duration = Duration::from_millis(400);
+/// And all tries of a claim.
+const HASTY_CLAIM: Duration = Duration::from_millis(800);
 
 /// A task that is in the queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +64,7 @@ pub struct Intake {
     table: String,
     results: Results,
     work: Work,
+    look_up: Duration,
 }
 
 struct Claim {
@@ -76,7 +84,18 @@ impl Intake {
             table: env.table(Table::Tasks)?,
             results: Results::new(env)?,
             work: Work::new(env)?,
+            look_up: LOOK_UP,
         })
+    }
+
+    /// As [`Self::new`], for a caller who is waited for: claims that hang are given up for the queue's sake, and a queue that hangs for the
+    /// deferred table's.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn hasty(env: &Environment) -> Result<Self, EnvError> {
+        let client = crate::aws::hasty_dynamodb(env, HASTY_LOOK_UP, HASTY_CLAIM);
+        Ok(Self { client, work: Work::hasty(env)?, look_up: HASTY_LOOK_UP, ..Self::new(env)? })
     }
 
     /// Claims the task and puts it into the queue. `recipients` are distinct; with none of them there is nothing to submit.
@@ -89,11 +108,14 @@ impl Intake {
         recipients: Vec<ClientId>,
         now: Timestamp,
     ) -> Result<Accepted, SubmitError> {
-        if message.behaviour.kind == message::Kind::Withdraw
-            && let Err(error) = self.take_times_of_the_original(&mut message).await
-        {
+        if message.behaviour.kind == message::Kind::Withdraw {
             // Withdrawn all the same; whether it was read since is then told by the recall's own times.
-            tracing::warn!(app = %message.origin.app, error = %error, "a recall's message was not looked up");
+            let missed = "a recall's message was not looked up";
+            match timeout(self.look_up, self.take_times_of_the_original(&mut message)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(app = %message.origin.app, error = %error, "{missed}"),
+                Err(late) => tracing::warn!(app = %message.origin.app, error = %late, "{missed}"),
+            }
         }
         let raw = serde_json::value::to_raw_value(&message).map_err(|_| SubmitError::TooLarge)?;
         if raw.get().len() > message::MOST_BYTES {
@@ -193,10 +215,13 @@ impl Intake {
 
     /// Whether the task was surely queued. Not knowing it, it is queued again: as a repeat that does no harm.
     async fn has_begun(&self, key: &TaskKey) -> bool {
-        self.results.has_begun(key).await.unwrap_or_else(|error| {
-            tracing::warn!(error = %error, "a repeat's first task was not looked up");
-            false
-        })
+        let missed = "a repeat's first task was not looked up";
+        match timeout(self.look_up, self.results.has_begun(key)).await {
+            Ok(Ok(has_begun)) => return has_begun,
+            Ok(Err(error)) => tracing::warn!(error = %error, "{missed}"),
+            Err(late) => tracing::warn!(error = %late, "{missed}"),
+        }
+        false
     }
 
     async fn queue(

@@ -24,6 +24,8 @@ pub(super) enum Fault {
     Throttle,
     /// No answer, ever.
     Hang,
+    /// The answer, later.
+    Slow(Duration),
     /// `BatchGetItem` does the first key alone and leaves the others unprocessed.
     LeaveUnprocessed,
 }
@@ -32,11 +34,13 @@ pub(super) enum Fault {
 struct Seen {
     calls: Vec<String>,
     queued: Vec<String>,
+    read: Vec<String>,
     deferred: usize,
     settings: Value,
     items: HashMap<String, Value>,
     faults: HashMap<String, Fault>,
     unreadable: Option<String>,
+    hanging: Option<String>,
 }
 
 pub(super) struct Aws {
@@ -89,6 +93,11 @@ impl Aws {
         self.seen().unreadable = Some(format!("demo#{client}"));
     }
 
+    /// From now on a read that asks for `client` is not answered.
+    pub(super) fn hang_reading(&self, client: &str) {
+        self.seen().hanging = Some(format!("demo#{client}"));
+    }
+
     /// All tables and queues that are not the app's documents fail.
     pub(super) fn fail_storage(&self, fault: Fault) {
         for call in ["BatchGetItem recipients", "PutItem tasks", "PutItem deferred", "Query tasks", "SendMessage"] {
@@ -112,6 +121,11 @@ impl Aws {
 
     pub(super) fn queued(&self) -> Vec<String> {
         self.seen().queued.clone()
+    }
+
+    /// The keys of all clients who were asked for.
+    pub(super) fn read(&self) -> Vec<String> {
+        self.seen().read.clone()
     }
 
     pub(super) fn deferred(&self) -> usize {
@@ -148,12 +162,18 @@ async fn answer(Shared(seen): Shared<Arc<Mutex<Seen>>>, headers: HeaderMap, body
     let fault = {
         let mut seen = seen.lock().unwrap();
         seen.calls.push(call.clone());
-        seen.faults.get(&call).copied()
+        let asked = body["RequestItems"]["recipients"]["Keys"].as_array();
+        let hangs = asked.is_some_and(|keys| keys.iter().any(|key| key["pk"]["S"].as_str() == seen.hanging.as_deref()));
+        if hangs { Some(Fault::Hang) } else { seen.faults.get(&call).copied() }
     };
     match fault {
         Some(Fault::Refuse) => failure("AccessDeniedException"),
         Some(Fault::Throttle) => failure("ThrottlingException"),
         Some(Fault::Hang) => std::future::pending().await,
+        Some(Fault::Slow(by)) => {
+            tokio::time::sleep(by).await;
+            seen.lock().unwrap().answer(&call, &body, false)
+        }
         Some(Fault::LeaveUnprocessed) | None => seen.lock().unwrap().answer(&call, &body, fault.is_some()),
     }
 }
@@ -183,8 +203,9 @@ impl Seen {
     }
 
     /// The items of the keys that are asked for, with the attributes that are.
-    fn items(&self, asked: &Value, leave: bool) -> Response {
+    fn items(&mut self, asked: &Value, leave: bool) -> Response {
         let keys = asked["Keys"].as_array().unwrap();
+        self.read.extend(keys.iter().filter_map(|key| key["pk"]["S"].as_str().map(str::to_owned)));
         let names = asked["ExpressionAttributeNames"].as_object().unwrap();
         if keys.iter().any(|key| key["pk"]["S"].as_str() == self.unreadable.as_deref()) {
             return failure("AccessDeniedException");

@@ -89,10 +89,25 @@ async fn who_is_lost_to_on_error_is_not_counted_as_unfiltered() {
     let aws = Aws::start(json!({"openim": {"on_error": "deny"}})).await;
     let state = aws.state();
     ask(&state, event("v3.8-null-lists")).await;
-    aws.fail("BatchGetItem recipients", Fault::Refuse);
-    assert!(counted(&state, event(GROUP), "unfiltered").await.is_empty());
-    aws.fail("BatchGetItem recipients", Fault::Hang);
-    assert_eq!(counted(&state, event(GROUP), "unfiltered").await, of_app(2));
+    for fault in [Fault::Refuse, Fault::Hang] {
+        aws.fail("BatchGetItem recipients", fault);
+        assert!(counted(&state, event(GROUP), "unfiltered").await.is_empty(), "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn who_is_merely_late_is_notified_and_counted_as_unfiltered() {
+    let aws = Aws::start(json!({"openim": {"on_error": "deny"}})).await;
+    aws.put("c0", json!({"po": {"BOOL": true}}));
+    let state = aws.state();
+    ask(&state, event("v3.8-null-lists")).await;
+    // A page that hangs, and one that does not.
+    aws.hang_reading("c150");
+    let clients: Vec<String> = (0..200).map(|n| format!("c{n}")).collect();
+    let request = || saying(json!({"userIDList": clients}));
+    assert_eq!(counted(&state, request(), "unfiltered").await, of_app(100));
+    let reply = ask(&state, request()).await;
+    assert_eq!((reply.allows(), reply.userIDList.map(|list| list.len())), (true, Some(199)));
 }
 
 #[tokio::test]

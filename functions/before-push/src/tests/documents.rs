@@ -41,19 +41,37 @@ async fn documents_that_hang_serve_as_they_were() {
 
 #[tokio::test]
 async fn documents_that_hang_leave_time_for_preferences_and_are_waited_for_once_in_a_while() {
-    for hangs in DOCUMENT_CALLS {
+    for hang in [&DOCUMENT_CALLS[..1], &DOCUMENT_CALLS[1..], &DOCUMENT_CALLS] {
         let aws = Aws::start(json!({})).await;
         aws.put("aaa", json!({"po": {"BOOL": true}}));
         let state = aws.state();
         ask(&state, event("v3.8-null-lists")).await;
         tokio::time::advance(STALE).await;
-        aws.fail(hangs, Fault::Hang);
+        for call in hang {
+            aws.fail(call, Fault::Hang);
+        }
         aws.calls();
-        for asked in [1, 0] {
-            assert_eq!(ask(&state, event("v2.3-offline")).await.errCode, 5201, "{hangs}");
-            assert_eq!(aws.calls().iter().filter(|call| *call == hangs).count(), asked, "{hangs}");
+        for (asked, limit) in [(hang.len(), 180), (0, 80)] {
+            let (reply, took) = timed(&state, event("v2.3-offline")).await;
+            assert_eq!(reply.errCode, 5201, "{hang:?}");
+            assert!(took < Duration::from_millis(limit), "{hang:?}: {took:?}");
+            assert_eq!(aws.calls().iter().filter(|call| hang.contains(&call.as_str())).count(), asked, "{hang:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn documents_that_are_late_serve_the_next_call() {
+    let aws = Aws::start(json!({})).await;
+    let state = aws.state();
+    assert!(ask(&state, event(GROUP)).await.allows());
+    tokio::time::advance(STALE).await;
+    aws.set(json!({"filter": {"denied_types": [101]}}));
+    aws.fail("GetItem registry", Fault::Slow(Duration::from_millis(200)));
+    // Long enough for the documents to come meanwhile.
+    aws.fail("BatchGetItem recipients", Fault::Hang);
+    assert!(ask(&state, event(GROUP)).await.allows());
+    assert_eq!(ask(&state, event(GROUP)).await.errCode, 5101);
 }
 
 #[tokio::test]

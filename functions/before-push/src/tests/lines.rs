@@ -135,8 +135,7 @@ async fn a_line_about_an_error_holds_no_more() {
         aws.fail_storage(fault);
         for name in [GROUP, "v2.3-offline", "v3.8-kicked"] {
             let line = line(&state, event(name), Some(&operation_of(name))).await;
-            let expected = if (mode, fault) == ("filter", Fault::Hang) { "INFO" } else { "ERROR" };
-            assert_eq!(line["level"], expected, "{line}");
+            assert_eq!(line["level"], "ERROR", "{line}");
         }
         for call in ["GetSecretValue", "GetItem registry"] {
             let state = aws.state();
