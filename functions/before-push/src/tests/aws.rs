@@ -24,6 +24,8 @@ pub(super) enum Fault {
     Throttle,
     /// No answer, ever.
     Hang,
+    /// No answer to the first of them, as on a connection that is dead.
+    HangOnce,
     /// The answer, later.
     Slow(Duration),
     /// `BatchGetItem` does the first key alone and leaves the others unprocessed.
@@ -164,12 +166,16 @@ async fn answer(Shared(seen): Shared<Arc<Mutex<Seen>>>, headers: HeaderMap, body
         seen.calls.push(call.clone());
         let asked = body["RequestItems"]["recipients"]["Keys"].as_array();
         let hangs = asked.is_some_and(|keys| keys.iter().any(|key| key["pk"]["S"].as_str() == seen.hanging.as_deref()));
-        if hangs { Some(Fault::Hang) } else { seen.faults.get(&call).copied() }
+        let fault = if hangs { Some(Fault::Hang) } else { seen.faults.get(&call).copied() };
+        if fault == Some(Fault::HangOnce) {
+            seen.faults.remove(&call);
+        }
+        fault
     };
     match fault {
         Some(Fault::Refuse) => failure("AccessDeniedException"),
         Some(Fault::Throttle) => failure("ThrottlingException"),
-        Some(Fault::Hang) => std::future::pending().await,
+        Some(Fault::Hang | Fault::HangOnce) => std::future::pending().await,
         Some(Fault::Slow(by)) => {
             tokio::time::sleep(by).await;
             seen.lock().unwrap().answer(&call, &body, false)

@@ -174,6 +174,20 @@ async fn a_deadline_is_the_app_s_own() {
 }
 
 #[tokio::test]
+async fn a_connection_that_is_dead_takes_a_part_of_the_deadline_only() {
+    for deadline in [200, 400, 1_000, 4_000] {
+        let aws = Aws::start(json!({"openim": {"deadline_ms": deadline}})).await;
+        aws.put("aaa", json!({"po": {"BOOL": true}}));
+        let state = aws.state();
+        ask(&state, event("v3.8-null-lists")).await;
+        aws.fail("BatchGetItem recipients", Fault::HangOnce);
+        let (reply, took) = timed(&state, event("v2.3-offline")).await;
+        assert_eq!(reply.errCode, 5201, "{deadline}");
+        assert!(took <= Duration::from_millis(deadline / 2), "{took:?} of {deadline} ms");
+    }
+}
+
+#[tokio::test]
 async fn a_queue_that_hangs_leaves_the_task_to_the_deferred_table() {
     let aws = Aws::start(settings("deliver", "deny")).await;
     let state = aws.state();
