@@ -118,7 +118,11 @@ impl Recipients {
 }
 
 fn check_bytes(bytes: usize) -> Result<(), StoreError> {
-    if bytes > MOST_SENDER_BYTES { Err(StoreError::TooMany("muted and blocked senders: their ids have more than 2048 bytes")) } else { Ok(()) }
+    if bytes > MOST_SENDER_BYTES {
+        Err(StoreError::TooMany("muted and blocked senders: their ids have more than 2048 bytes"))
+    } else {
+        Ok(())
+    }
 }
 
 fn senders_value(senders: &BTreeSet<String>) -> AttributeValue {

@@ -88,7 +88,10 @@ async fn muted_and_blocked_senders_have_one_cap_of_bytes_whichever_is_written() 
     store.change_preferences(&app, &client, &block(5)).await.unwrap();
     for too_much in [mute(6), block(6), mute(11)] {
         let refused = store.change_preferences(&app, &client, &too_much).await.unwrap_err();
-        assert!(matches!(refused, StoreError::TooMany("muted and blocked senders: their ids have more than 2048 bytes")), "{refused}");
+        assert!(
+            matches!(refused, StoreError::TooMany("muted and blocked senders: their ids have more than 2048 bytes")),
+            "{refused}"
+        );
     }
     store.change_preferences(&app, &client, &mute(0)).await.unwrap();
     store.change_preferences(&app, &client, &block(10)).await.unwrap();
