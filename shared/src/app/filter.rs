@@ -12,8 +12,10 @@ use crate::filter::words::{self, MOST_ENTRIES};
 const MOST_TYPES: usize = 1_000;
 /// Blocked senders; groups that never push.
 const MOST_IDS: usize = 10_000;
-/// Bytes of a type or an id.
-const LONGEST: usize = 128;
+/// Bytes of a type.
+const LONGEST_TYPE: usize = 128;
+/// Bytes of an id, as of every other.
+const LONGEST_ID: usize = 256;
 
 /// What an app keeps from phones: member `filter` of the settings.
 ///
@@ -35,10 +37,10 @@ pub struct FilterSettings {
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct FilterForm {
-    denied_types: Vec<Name>,
-    blocked_senders: Vec<Name>,
+    denied_types: Vec<Name<LONGEST_TYPE>>,
+    blocked_senders: Vec<Name<LONGEST_ID>>,
     block_senders_online: bool,
-    never_push_groups: Vec<Name>,
+    never_push_groups: Vec<Name<LONGEST_ID>>,
     words: WordsForm,
 }
 
@@ -49,8 +51,8 @@ struct WordsForm {
     mask: Vec<Entry>,
 }
 
-/// A type or an id: text, or a number, as OpenIM's types are, which is kept as text.
-struct Name(String);
+/// A type or an id, of up to `LONGEST` bytes: text, or a number, as OpenIM's types are, which is kept as text.
+struct Name<const LONGEST: usize>(String);
 
 /// An entry of a list of words.
 struct Entry(String);
@@ -70,7 +72,11 @@ impl TryFrom<FilterForm> for FilterSettings {
     }
 }
 
-fn names(field: &str, names: Vec<Name>, most: usize) -> Result<BTreeSet<String>, String> {
+fn names<const LONGEST: usize>(
+    field: &str,
+    names: Vec<Name<LONGEST>>,
+    most: usize,
+) -> Result<BTreeSet<String>, String> {
     capped(field, names.len(), most)?;
     Ok(names.into_iter().map(|name| name.0).collect())
 }
@@ -86,22 +92,22 @@ fn capped(field: &str, entries: usize, most: usize) -> Result<(), String> {
 
 // Visitors, and no `try_from`: what they refuse, serde_json names by its line and column, and not by the next one's.
 
-impl<'de> Deserialize<'de> for Name {
+impl<'de, const LONGEST: usize> Deserialize<'de> for Name<LONGEST> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Read;
+        struct Read<const LONGEST: usize>;
 
-        impl Visitor<'_> for Read {
-            type Value = Name;
+        impl<const LONGEST: usize> Visitor<'_> for Read<LONGEST> {
+            type Value = Name<LONGEST>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 write!(f, "a text or a number")
             }
 
-            fn visit_u64<E: Error>(self, number: u64) -> Result<Name, E> {
+            fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
                 Ok(Name(number.to_string()))
             }
 
-            fn visit_str<E: Error>(self, text: &str) -> Result<Name, E> {
+            fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
                 if text.is_empty() || text.len() > LONGEST {
                     return Err(E::custom(format_args!("not of 1 to {LONGEST} bytes")));
                 }
@@ -109,7 +115,7 @@ impl<'de> Deserialize<'de> for Name {
             }
         }
 
-        deserializer.deserialize_any(Read)
+        deserializer.deserialize_any(Read::<LONGEST>)
     }
 }
 
@@ -150,11 +156,23 @@ mod tests {
     }
 
     #[test]
+    fn ids_are_as_long_as_everywhere() {
+        let longest = "x".repeat(256);
+        assert!(crate::id::ClientId::parse(longest.as_str()).is_ok());
+        let lists = json!({"blocked_senders": [longest], "never_push_groups": [longest]});
+        assert!(serde_json::from_value::<FilterSettings>(lists).is_ok());
+    }
+
+    #[test]
     fn what_breaks_a_rule_is_named_by_its_line_and_column_and_not_shown() {
-        let long = "secret".repeat(22);
+        let (long, longer) = ("secret".repeat(22), "secret".repeat(43));
         for (list, said) in [
             ("{\"denied_types\": [\n1,\n\"\",\n3]}".to_owned(), "not of 1 to 128 bytes at line 3 column 2"),
-            (format!("{{\"blocked_senders\": [\n\"a\",\n\"{long}\"]}}"), "not of 1 to 128 bytes at line 3 column 134"),
+            (format!("{{\"denied_types\": [\n\"a\",\n\"{long}\"]}}"), "not of 1 to 128 bytes at line 3 column 134"),
+            (
+                format!("{{\"blocked_senders\": [\n\"a\",\n\"{longer}\"]}}"),
+                "not of 1 to 256 bytes at line 3 column 260",
+            ),
             (
                 format!("{{\"words\": {{\"reject\": [\"a\",\n\"{long}\",\n\"b\"]}}}}"),
                 "is longer than 128 bytes at line 2 column 134",
