@@ -145,7 +145,8 @@ fn judge(
     }
     let hides = kept.iter().any(|client| of(client).preferences.hide);
     let info = compose::rewrite(settings, &callback, &Readers { hides, language: None, cohort: None });
-    let answer = Answer::allow().detail(removed.to_string()).rewrite(info).narrow(&callback.clients, kept);
+    let answer =
+        Answer::allow().detail(removed.to_string()).rewrite(info).narrow(callback.session, &callback.clients, kept);
     Ok(text(answer.response().body())?.to_owned())
 }
 

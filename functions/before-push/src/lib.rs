@@ -93,14 +93,18 @@ impl<'a> Call<'a> {
         let named = known.and_then(Received::command);
         let path = call::path_parameter(request, "command");
         let query = request.query_string_parameters();
-        let query = query.first("command").or_else(|| query.first("callbackCommand"));
         let call = Self {
             request,
             begun,
             now: call::received_at(request),
             app: AppId::parse(call::path_parameter(request, "app")).ok(),
             operation: known.map_or_else(|| operation(header), |body| body.operation(header)),
-            command: Command::find(named.as_deref(), Some(&path), query),
+            command: Command::find([
+                named.as_deref(),
+                Some(&path),
+                query.first("command"),
+                query.first("callbackCommand"),
+            ]),
         };
         (call, body)
     }

@@ -100,7 +100,7 @@ impl Case<'_> {
         let answer = if settings.always_list {
             answer.list(callback.session, kept)
         } else {
-            answer.narrow(&callback.clients, kept)
+            answer.narrow(callback.session, &callback.clients, kept)
         };
         Verdict { answer, end: End::Filtered(filtered), trouble }
     }

@@ -125,23 +125,6 @@ impl Code {
     }
 }
 
-impl From<Rule> for Code {
-    fn from(rule: Rule) -> Self {
-        match rule {
-            Rule::BlockedSender => Self::BlockedSender,
-            Rule::DeniedType => Self::DeniedType,
-            Rule::NeverPushGroup => Self::NeverPushGroup,
-            Rule::DeniedWord => Self::DeniedWord,
-            Rule::SenderBlocked => Self::SenderBlocked,
-            Rule::PushOff => Self::PushOff,
-            Rule::RoomMuted => Self::RoomMuted,
-            Rule::SenderMuted => Self::SenderMuted,
-            Rule::QuietHours => Self::QuietHours,
-            Rule::HeldOut => Self::HeldOut,
-        }
-    }
-}
-
 /// What a hook is answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -196,15 +179,14 @@ impl Answer {
     }
 
     /// Only `kept` of those who were `asked` for are notified. With all of them, or with none, nothing is said: who keeps nobody has to
-    /// deny. `kept` must be a part of `asked`. A single chat asks for one, so that there is never a list.
+    /// deny. `kept` must be a part of `asked`. In groups only, as [`Answer::list`].
     #[must_use]
-    pub fn narrow(mut self, asked: &[ClientId], kept: Vec<ClientId>) -> Self {
-        self.users = Some(kept).filter(|kept| !kept.is_empty() && kept.len() < asked.len());
-        self
+    pub fn narrow(self, session: Session, asked: &[ClientId], kept: Vec<ClientId>) -> Self {
+        if kept.len() < asked.len() { self.list(session, kept) } else { self }
     }
 
-    /// `kept` are notified, named even where nobody else was asked for ([`OpenimSettings::always_list`]); in groups only. In a single
-    /// chat the push server of 3.7.0 to 3.8.1 crashes on a list (`webhookBeforeOfflinePush` is given no place for it).
+    /// `kept` are notified, named even where nobody else was asked for ([`OpenimSettings::always_list`]); in groups only. Elsewhere the
+    /// push server of 3.7.0 to 3.8.1 crashes on a list (`webhookBeforeOfflinePush` is given no place for it).
     ///
     /// [`OpenimSettings::always_list`]: crate::app::OpenimSettings::always_list
     #[must_use]
@@ -302,7 +284,7 @@ mod tests {
     #[test]
     fn a_rule_has_one_word_everywhere() {
         for rule in Rule::ALL {
-            assert_eq!(Code::from(rule).as_str(), rule.as_str());
+            assert_eq!(Code::of(rule).as_str(), rule.as_str());
         }
     }
 
@@ -354,12 +336,18 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_sent_only_when_it_narrows() {
+    fn a_list_is_sent_only_when_it_narrows_and_in_groups_only() {
         let asked = clients(&["a", "b", "c"]);
-        let narrowed = Answer::allow().narrow(&asked, clients(&["a", "c"]));
-        assert_eq!(sent(&narrowed).userIDList, Some(vec!["a".to_owned(), "c".to_owned()]));
-        assert_eq!(Answer::allow().narrow(&asked, asked.clone()), Answer::allow());
-        assert_eq!(Answer::allow().narrow(&asked, Vec::new()), Answer::allow(), "an empty list would be everybody");
+        let narrowed = |session, kept| sent(&Answer::allow().narrow(session, &asked, kept)).userIDList;
+        let part = clients(&["a", "c"]);
+        for session in [Session::Group, Session::WriteGroup] {
+            assert_eq!(narrowed(session, part.clone()), Some(vec!["a".to_owned(), "c".to_owned()]));
+            assert_eq!(narrowed(session, asked.clone()), None);
+            assert_eq!(narrowed(session, Vec::new()), None, "an empty list would be everybody");
+        }
+        for session in [Session::Single, Session::Notification, Session::Other(7)] {
+            assert_eq!(narrowed(session, part.clone()), None, "{session:?}");
+        }
     }
 
     #[test]

@@ -85,12 +85,12 @@ impl Command {
         }
     }
 
-    /// The hook that a call is for: the first name that is given decides, that of the body before that of the path before that of the
-    /// query (`command` or `callbackCommand`). `None` for any other of OpenIM's webhooks, which all share one address since 3.7, and for
-    /// a call without a name.
+    /// The hook that a call is for: the first of `names` that says something decides. They are that of the body, of the path, and of the
+    /// query's `command` and `callbackCommand`, in this order. `None` for any other of OpenIM's webhooks, which all share one address
+    /// since 3.7, and for a call without a name.
     #[must_use]
-    pub fn find(body: Option<&str>, path: Option<&str>, query: Option<&str>) -> Option<Self> {
-        let name = [body, path, query].into_iter().flatten().find(|name| !name.trim().is_empty())?;
+    pub fn find(names: [Option<&str>; 4]) -> Option<Self> {
+        let name = names.into_iter().flatten().find(|name| !name.trim().is_empty())?;
         Self::parse(name)
     }
 
@@ -167,17 +167,19 @@ mod tests {
     fn the_bodys_name_wins_then_the_paths_then_the_querys() {
         let (body, path, query) =
             ("callbackOnlinePushCommand", "callbackOfflinePushCommand", "callbackBeforePushCommand");
-        assert_eq!(Command::find(Some(body), Some(path), Some(query)), Some(Command::Online));
-        assert_eq!(Command::find(None, Some(path), Some(query)), Some(Command::Offline));
-        assert_eq!(Command::find(Some(""), Some(""), Some(query)), Some(Command::BeforePush));
-        assert_eq!(Command::find(None, None, None), None);
+        assert_eq!(Command::find([Some(body), Some(path), Some(query), None]), Some(Command::Online));
+        assert_eq!(Command::find([None, Some(path), Some(query), None]), Some(Command::Offline));
+        assert_eq!(Command::find([Some(""), Some(""), Some(query), None]), Some(Command::BeforePush));
+        assert_eq!(Command::find([Some(""), Some(""), Some(" "), Some(query)]), Some(Command::BeforePush));
+        assert_eq!(Command::find([None; 4]), None);
     }
 
     #[test]
     fn another_webhook_of_the_server_is_no_push_hook() {
         let other = "callbackBeforeSendSingleMsgCommand";
         assert_eq!(Command::parse(other), None);
-        assert_eq!(Command::find(Some(other), Some("callbackOfflinePushCommand"), None), None, "the body's name wins");
+        let names = [Some(other), Some("callbackOfflinePushCommand"), None, None];
+        assert_eq!(Command::find(names), None, "the body's name wins");
     }
 
     #[test]

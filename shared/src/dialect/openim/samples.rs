@@ -36,9 +36,9 @@ impl Sample {
     fn command(&self) -> Option<Command> {
         let path = self.event["pathParameters"]["command"].as_str();
         let query = &self.event["queryStringParameters"];
-        let query = query["command"].as_str().or_else(|| query["callbackCommand"].as_str());
-        let (body, received) = (self.received().command(), Command::find(None, path, query));
-        assert_eq!(received, Command::find(body.as_deref(), None, None), "address and body agree");
+        let (command, callback_command) = (query["command"].as_str(), query["callbackCommand"].as_str());
+        let (body, received) = (self.received().command(), Command::find([None, path, command, callback_command]));
+        assert_eq!(received, Command::find([body.as_deref(), None, None, None]), "address and body agree");
         received
     }
 
