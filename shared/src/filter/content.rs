@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use super::Rule;
 use super::words::{Words, WordsError};
+use super::{Reach, Rule};
 use crate::app::FilterSettings;
 
 /// When the question is asked.
@@ -27,7 +27,7 @@ pub struct About<'a> {
     pub sender: &'a str,
     /// The group that it was sent to.
     pub group: Option<&'a str>,
-    /// Whatever of it would be shown.
+    /// Its texts as they were sent, shown or not. Words are looked for as far as a [`Reach`] goes: what matters most comes first.
     pub texts: &'a [&'a str],
 }
 
@@ -71,20 +71,25 @@ impl Filter {
             Some(Rule::DeniedType)
         } else if offline && about.group.is_some_and(|group| self.never_push_groups.contains(group)) {
             Some(Rule::NeverPushGroup)
-        } else if about.texts.iter().any(|text| self.rejects(text)) {
+        } else if self.rejects_one_of(about.texts) {
             Some(Rule::DeniedWord)
         } else {
             None
         }
     }
 
-    /// Whether a word of the list that rejects is in `text`.
+    fn rejects_one_of(&self, texts: &[&str]) -> bool {
+        let mut reach = Reach::default();
+        texts.iter().any(|text| self.rejects(reach.split(text).0))
+    }
+
+    /// Whether a word of the list that rejects is in `text`. To be given what a [`Reach`] allows.
     #[must_use]
     pub fn rejects(&self, text: &str) -> bool {
         self.reject.find(text)
     }
 
-    /// `text` with the words of the list that masks as stars.
+    /// `text` with the words of the list that masks as stars. To be given what a [`Reach`] allows.
     #[must_use]
     pub fn mask<'t>(&self, text: &'t str) -> Cow<'t, str> {
         self.mask.mask(text)
@@ -145,6 +150,20 @@ mod tests {
         let about = About { stage: Stage::Offline, kind: "101", sender: "bob", group: Some("team"), texts: &texts };
         assert_eq!(filter.content(&about), None);
         assert_eq!(filter.mask("Damnation! We buy now."), "*********! We buy now.");
+    }
+
+    #[test]
+    fn words_are_looked_for_in_the_first_64_kib_of_a_text_and_256_kib_in_all() {
+        let filter = every_rule(false);
+        let refused = |texts: &[&str]| {
+            filter.content(&About { stage: Stage::Offline, kind: "101", sender: "bob", group: None, texts }).is_some()
+        };
+        let words = "so ".repeat(64 * 1024 / 3 - 3);
+        let (within, beyond) = (format!("{words}buy now"), format!("{words}so so so buy now"));
+        assert!(refused(&[&within]));
+        assert!(!refused(&[&beyond]));
+        assert!(refused(&[&beyond, &beyond, &beyond, &within[8..]]));
+        assert!(!refused(&[&beyond, &beyond, &beyond, &beyond, "buy now"]));
     }
 
     #[test]

@@ -4,18 +4,23 @@
 //! Source: OpenIM's `callbackstruct` (`CommonCallbackReq`, `UserStatusBatchCallbackReq`, `CallbackBeforePushReq`).
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::content::Content;
+use super::searched;
 use super::texts::said;
 use crate::dialect::recipients::{LeftOut, Recipients};
+use crate::filter::Reach;
 use crate::id::{ClientId, IdError};
 
 /// The most bytes of `operationID` that are carried on.
 const LONGEST_OPERATION: usize = 128;
+
+/// What `signalInfo` holds where there is no call, without white space: what a client's language writes for nothing.
+const NO_CALL: [&str; 6] = ["", "null", "{}", "[]", "0", "\"\""];
 
 /// Stands for everybody in `atUserIDList`.
 const EVERYBODY: &str = "AtAllTag";
@@ -237,10 +242,10 @@ pub struct Callback {
     pub mentions_all: bool,
     /// What the message says.
     pub content: Content,
-    /// Only before live delivery in a group.
-    pub seq: Option<i64>,
     /// `offline` as it was sent.
     sent: Option<OfflinePush>,
+    /// The texts of `content` as they were sent.
+    searched: Vec<String>,
     /// The list names nobody but the sender.
     to_oneself: bool,
 }
@@ -261,6 +266,7 @@ impl Callback {
             .collect();
         let content_type = received.number("contentType")?;
         let content: Option<Cow<'_, str>> = received.read("content", "a string")?;
+        let content = content.as_deref().unwrap_or_default();
         let offline = received.offline()?;
         Ok(Self {
             operation: received.operation(header),
@@ -274,8 +280,8 @@ impl Callback {
             session: Session::of(received.number("sessionType")?),
             mentions_all: mentions.remove(EVERYBODY),
             mentions,
-            content: Content::read(content_type, content.as_deref().unwrap_or_default()),
-            seq: received.read("seq", "a whole number")?,
+            content: Content::read(content_type, content),
+            searched: searched::texts(content),
             sent: offline.clone(),
             offline,
         })
@@ -321,21 +327,37 @@ impl Callback {
     /// Whether a call is announced.
     #[must_use]
     pub fn is_call(&self) -> bool {
-        self.offline.as_ref().is_some_and(|offline| !offline.signal_info.is_empty())
+        self.offline.as_ref().is_some_and(|offline| {
+            let longest = NO_CALL.map(str::len).into_iter().max().unwrap_or_default();
+            let said: String = offline.signal_info.chars().filter(|c| !c.is_whitespace()).take(longest + 1).collect();
+            !NO_CALL.contains(&said.as_str())
+        })
     }
 
-    /// What people read of it and somebody wrote, for rules on words.
+    /// What of the list is left out because it names nobody, for people: `left out: 3 of userIDList`.
+    #[must_use]
+    pub fn omission(&self) -> Option<String> {
+        let count = self.left_out.skipped_count;
+        (count > 0).then(|| format!("left out: {count} of userIDList"))
+    }
+
+    /// The texts that rules on words look at, each once: what a push would show comes first, then whatever else `content` says, also
+    /// where no push shows it.
     #[must_use]
     pub fn texts(&self) -> Vec<&str> {
         let offline = self.offline.iter().flat_map(|offline| [offline.title.as_str(), offline.desc.as_str()]);
-        offline.chain(self.content.texts()).filter(|text| !text.is_empty()).collect()
+        let sent = self.searched.iter().map(String::as_str);
+        let mut seen = HashSet::new();
+        offline.chain(self.content.texts()).chain(sent).filter(|text| !text.is_empty() && seen.insert(*text)).collect()
     }
 
-    /// Puts what `mask` makes of each of these texts in its place.
+    /// Puts what `mask` makes of each text that is shown in its place, as far as a [`Reach`] goes.
     pub fn mask(&mut self, mask: impl Fn(&str) -> Cow<'_, str>) {
-        let apply = |text: &mut String| {
-            if let Cow::Owned(masked) = mask(text) {
-                *text = masked;
+        let mut reach = Reach::default();
+        let mut apply = |text: &mut String| {
+            let (seen, rest) = reach.split(text);
+            if let Cow::Owned(masked) = mask(seen) {
+                *text = masked + rest;
             }
         };
         if let Some(offline) = &mut self.offline {

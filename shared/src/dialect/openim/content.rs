@@ -1,14 +1,16 @@
 //! `content`: what of it a person reads. JSON text by `contentType`; inside a notification, its detail; plain text on OpenIM's own
-//! page and in 2.3. Whatever it holds, reading it never fails, and nothing that looks like JSON is shown.
+//! page and in 2.3. Whatever it holds, reading it never fails, and nothing that looks like JSON is shown. Rules on words look at more:
+//! at whatever was sent (`searched`).
 //!
 //! Source: OpenIM's `apistruct/msg.go`, `sdkws` (notification tips).
 
-use std::collections::HashSet;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::de::IgnoredAny;
-use serde_json::{Map, Value};
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::value::RawValue;
 
 use crate::id::{ClientId, MessageId};
 
@@ -62,48 +64,58 @@ pub struct Content {
     pub members: Vec<Member>,
     /// The `clientMsgID` of the message that is taken back.
     pub revoked: Option<MessageId>,
+    /// The `conversationID` that it was written in, where that is told (3.x).
+    pub revoked_in: Option<String>,
 }
 
 impl Content {
     /// Reads `content` of a message of that type.
     #[must_use]
     pub fn read(content_type: i32, content: &str) -> Self {
-        match serde_json::from_str::<Map<String, Value>>(content) {
-            Ok(object) => Self::of_object(content_type, &object),
-            Err(_) if matches!(content_type, REVOKED | REVOKED_OLD) => Self {
-                revoked: MessageId::parse(content).ok().filter(|id| !id.as_str().contains(char::is_whitespace)),
-                ..Self::default()
+        let Some(fields) = Fields::read(content) else {
+            return if matches!(content_type, REVOKED | REVOKED_OLD) {
+                let id = MessageId::parse(content).ok().filter(|id| !id.as_str().contains(char::is_whitespace));
+                Self { revoked: id, ..Self::default() }
+            } else {
+                Self { text: readable(content), ..Self::default() }
+            };
+        };
+        let detail = detail(content_type, &fields);
+        match detail.as_deref().and_then(Fields::read) {
+            Some(inner) => Self {
+                text: written(content_type, &inner).or_else(|| fields.text(TIPS)),
+                ..Self::of(content_type, &inner)
             },
-            Err(_) => Self { text: readable(content), ..Self::default() },
+            None => Self::of(content_type, &fields),
         }
     }
 
-    fn of_object(content_type: i32, object: &Map<String, Value>) -> Self {
-        let detail = detail(object);
-        let object = detail.as_ref().unwrap_or(object);
-        let person = |field: &str| object.get(field).and_then(Value::as_object);
-        let nickname = |person: &Map<String, Value>| text(person, "nickname");
-
-        let group = person("group");
-        let list = match content_type {
-            KICKED => "kickedUserList",
-            INVITED => "invitedUserList",
-            _ => "",
+    fn of(content_type: i32, fields: &Fields<'_>) -> Self {
+        let group = fields.object("group");
+        let group = group.as_ref();
+        let listed = match content_type {
+            KICKED => fields.list("kickedUserList"),
+            INVITED => fields.list("invitedUserList"),
+            _ => Vec::new(),
         };
-        let listed = object.get(list).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        let quitter = person("quitUser").filter(|_| content_type == QUIT);
+        let quitter = fields.object("quitUser").filter(|_| content_type == QUIT);
+        let name_of = |field: &str| fields.object(field).and_then(|person| person.text("nickname"));
+        let sender = if quitter.is_some() { name_of("quitUser") } else { name_of("opUser") };
         let mut seen = HashSet::new();
-        let members = listed.iter().filter_map(Value::as_object).chain(quitter).filter_map(|person| {
-            let id = person.get("userID")?.as_str().filter(|id| !id.is_empty())?;
-            seen.insert(id).then(|| Member { id: id.to_owned(), name: nickname(person) })
+        let people = listed.into_iter().filter_map(|person| Fields::read(person.get())).chain(quitter);
+        let members = people.filter_map(|person| {
+            let id = person.string("userID").filter(|id| !id.is_empty())?;
+            seen.insert(id.clone()).then(|| Member { id, name: person.text("nickname") })
         });
+        let revoked = revoked(content_type, fields);
         Self {
-            text: written(content_type, object),
-            sender: quitter.or_else(|| person("opUser")).and_then(nickname),
-            group: group.and_then(|group| text(group, "groupName")),
-            group_id: group.and_then(|group| text(group, "groupID")).filter(|id| ClientId::parse(id.as_str()).is_ok()),
+            text: written(content_type, fields),
+            sender,
+            group: group.and_then(|group| group.text("groupName")),
+            group_id: group.and_then(|group| group.text("groupID")).filter(|id| ClientId::parse(id.as_str()).is_ok()),
             members: members.collect(),
-            revoked: revoked(content_type, object),
+            revoked_in: revoked.as_ref().and_then(|_| fields.string("conversationID")).filter(|id| !id.is_empty()),
+            revoked,
         }
     }
 
@@ -118,41 +130,78 @@ impl Content {
         Some(format!("{}{more}", names[..names.len().min(MOST_NAMES)].join(", ")))
     }
 
+    /// What is shown of it.
     pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
-        let members = self.members.iter().filter_map(|member| member.name.as_deref());
+        let members = self.members.iter().take(MOST_NAMES).filter_map(|member| member.name.as_deref());
         [&self.text, &self.sender, &self.group].into_iter().flatten().map(String::as_str).chain(members)
     }
 
     pub(super) fn texts_mut(&mut self) -> impl Iterator<Item = &mut String> {
-        let members = self.members.iter_mut().filter_map(|member| member.name.as_mut());
+        let members = self.members.iter_mut().take(MOST_NAMES).filter_map(|member| member.name.as_mut());
         [&mut self.text, &mut self.sender, &mut self.group].into_iter().flatten().chain(members)
     }
 }
 
-/// 3.x sends a notification's detail as it is, 2.3 inside an object with a sentence beside it; where the detail is JSON, the sentence
-/// is put into it.
-fn detail(object: &Map<String, Value>) -> Option<Map<String, Value>> {
-    let inner =
-        ["jsonDetail", "detail"].into_iter().filter_map(|field| object.get(field)).find_map(|value| match value {
-            Value::Object(detail) => Some(detail.clone()),
-            Value::String(json) => {
-                serde_json::from_str(json).ok().or_else(|| serde_json::from_slice(&STANDARD.decode(json).ok()?).ok())
-            }
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => None,
-        });
-    let mut inner: Map<String, Value> = inner?;
-    if let Some(tips) = object.get(TIPS) {
-        inner.entry(TIPS).or_insert_with(|| tips.clone());
+/// A JSON object whose values are read when they are asked for: what nobody asks for costs nothing.
+struct Fields<'a>(BTreeMap<Cow<'a, str>, &'a RawValue>);
+
+impl<'a> Fields<'a> {
+    fn read(json: &'a str) -> Option<Self> {
+        serde_json::from_str(json).ok().map(Self)
     }
-    Some(inner)
+
+    fn get<T: DeserializeOwned>(&self, field: &str) -> Option<T> {
+        serde_json::from_str(self.0.get(field)?.get()).ok()
+    }
+
+    fn string(&self, field: &str) -> Option<String> {
+        self.get(field)
+    }
+
+    fn text(&self, field: &str) -> Option<String> {
+        self.string(field).filter(|text| is_readable(text))
+    }
+
+    fn object(&self, field: &str) -> Option<Fields<'a>> {
+        Fields::read(self.0.get(field)?.get())
+    }
+
+    fn list(&self, field: &str) -> Vec<&'a RawValue> {
+        self.0.get(field).and_then(|list| serde_json::from_str(list.get()).ok()).unwrap_or_default()
+    }
+
+    fn has(&self, field: &str) -> bool {
+        self.0.contains_key(field)
+    }
+}
+
+/// 3.x sends a notification's detail as it is, 2.3 inside an object with a sentence beside it. So it sends what takes a message back.
+/// What somebody writes has no detail, whatever its fields are called.
+fn detail<'a>(content_type: i32, fields: &Fields<'a>) -> Option<Cow<'a, str>> {
+    let is_old_revoke = matches!(content_type, REVOKED_OLD | 118) && !fields.has("content") && !fields.has("text");
+    if !is_notification(content_type) && !is_old_revoke {
+        return None;
+    }
+    ["jsonDetail", "detail"].into_iter().find_map(|field| {
+        let raw = fields.0.get(field)?.get();
+        if raw.starts_with('{') {
+            return Some(Cow::Borrowed(raw));
+        }
+        let text = fields.string(field)?;
+        if Fields::read(&text).is_some() {
+            return Some(Cow::Owned(text));
+        }
+        let decoded = String::from_utf8(STANDARD.decode(text).ok()?).ok()?;
+        Fields::read(&decoded).is_some().then_some(Cow::Owned(decoded))
+    })
 }
 
 const TIPS: &str = "defaultTips";
 
-fn written(content_type: i32, object: &Map<String, Value>) -> Option<String> {
+fn written(content_type: i32, object: &Fields<'_>) -> Option<String> {
     let fields: &[&str] = match content_type {
         101 | 118 => &["content", "text"],
-        106 => return text(object, "text").map(|text| with_names(&text, object)),
+        106 => return object.text("text").map(|text| with_names(&text, object)),
         114 | 117 => &["text", "content"],
         105 => &["fileName"],
         107 => &["title"],
@@ -160,15 +209,16 @@ fn written(content_type: i32, object: &Map<String, Value>) -> Option<String> {
         109 | 110 | 119 | 120 => &["description"],
         _ => &[TIPS],
     };
-    fields.iter().find_map(|field| text(object, field))
+    fields.iter().find_map(|field| object.text(field))
 }
 
 /// At-texts hold ids behind their `@`, and `atUsersInfo` the names.
-fn with_names(text: &str, object: &Map<String, Value>) -> String {
-    let users = object.get("atUsersInfo").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let names: Vec<(&str, &str)> = users
-        .iter()
-        .filter_map(|user| Some((user.get("atUserID")?.as_str()?, user.get("groupNickname")?.as_str()?)))
+fn with_names(text: &str, object: &Fields<'_>) -> String {
+    let users = object.list("atUsersInfo");
+    let names: Vec<(String, String)> = users
+        .into_iter()
+        .filter_map(|user| Fields::read(user.get()))
+        .filter_map(|user| Some((user.string("atUserID")?, user.string("groupNickname")?)))
         .filter(|(id, name)| !id.is_empty() && !name.trim().is_empty())
         .collect();
     let mut parts = text.split('@');
@@ -176,7 +226,7 @@ fn with_names(text: &str, object: &Map<String, Value>) -> String {
     for part in parts {
         named.push('@');
         // One id may begin like another.
-        match names.iter().filter(|(id, _)| part.starts_with(id)).max_by_key(|(id, _)| id.len()) {
+        match names.iter().filter(|(id, _)| part.starts_with(id.as_str())).max_by_key(|(id, _)| id.len()) {
             Some((id, name)) => {
                 named.push_str(name);
                 named.push_str(&part[id.len()..]);
@@ -188,24 +238,23 @@ fn with_names(text: &str, object: &Map<String, Value>) -> String {
 }
 
 /// In 2.3 another type (118, a text today) took messages back as well; it is told by who did.
-fn revoked(content_type: i32, object: &Map<String, Value>) -> Option<MessageId> {
+fn revoked(content_type: i32, object: &Fields<'_>) -> Option<MessageId> {
     let takes_back = match content_type {
         REVOKED | REVOKED_OLD => true,
-        118 => object.contains_key("revokerID") && !object.contains_key("content"),
+        118 => object.has("revokerID") && !object.has("content"),
         _ => false,
     };
-    let id = object.get("clientMsgID").filter(|_| takes_back)?.as_str()?;
+    let id = takes_back.then(|| object.string("clientMsgID"))??;
     MessageId::parse(id).ok()
 }
 
-fn text(object: &Map<String, Value>, field: &str) -> Option<String> {
-    readable(object.get(field)?.as_str()?)
+fn readable(text: &str) -> Option<String> {
+    is_readable(text).then(|| text.to_owned())
 }
 
-/// A text that shows something to a person.
-fn readable(text: &str) -> Option<String> {
-    let shown = !text.trim().is_empty() && !looks_like_json(text);
-    shown.then(|| text.to_owned())
+/// Whether a text shows something to a person.
+fn is_readable(text: &str) -> bool {
+    !text.trim().is_empty() && !looks_like_json(text)
 }
 
 /// A list or an object, or the beginning of one. A text that only begins with a bracket (`[smile] hello`) is a text.
@@ -323,6 +372,19 @@ mod tests {
     }
 
     #[test]
+    fn what_somebody_writes_has_no_detail() {
+        for field in ["detail", "jsonDetail"] {
+            for content_type in [101, 118] {
+                let content = format!(r#"{{"content":"hello","{field}":"{{\"content\":\"other\"}}"}}"#);
+                assert_eq!(text_of(content_type, &content).as_deref(), Some("hello"), "{content_type} {field}");
+            }
+        }
+        let wrapped = r#"{"defaultTips":"","jsonDetail":"{\"revokerID\":\"u1\",\"clientMsgID\":\"m1\"}"}"#;
+        assert!(Content::read(118, wrapped).revoked.is_some());
+        assert!(Content::read(101, wrapped).revoked.is_none());
+    }
+
+    #[test]
     fn a_revoke_tells_what_is_taken_back() {
         let revoked = |content_type, content| Content::read(content_type, content).revoked.map(String::from);
         assert_eq!(revoked(REVOKED, r#"{"clientMsgID":"m1","revokerUserID":"u1"}"#).as_deref(), Some("m1"));
@@ -331,5 +393,7 @@ mod tests {
         assert_eq!(revoked(118, r#"{"content":"hello","clientMsgID":"m1"}"#), None);
         assert_eq!(revoked(101, r#"{"content":"hello","clientMsgID":"m1"}"#), None);
         assert_eq!(revoked(REVOKED, r#"{"clientMsgID":""}"#), None);
+        let told = Content::read(REVOKED, r#"{"clientMsgID":"m1","conversationID":"sg_g1"}"#);
+        assert_eq!(told.revoked_in.as_deref(), Some("sg_g1"));
     }
 }

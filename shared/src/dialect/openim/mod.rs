@@ -10,4 +10,5 @@ pub mod content;
 mod properties;
 #[cfg(test)]
 mod samples;
+mod searched;
 mod texts;

@@ -58,11 +58,13 @@ fn a_field_of_a_wrong_type_is_named() {
         (json!({"iOSBadgeCount": 1}), "iOSBadgeCount must be true or false"),
         (json!({"title": 7}), "title must be a string"),
         (json!({"content": {"content": "x"}}), "content must be a string"),
-        (json!({"seq": "1"}), "seq must be a whole number"),
     ] {
         assert_eq!(read(&body).unwrap_err().to_string(), expected);
     }
-    assert!(read(&json!({"platformID": "own", "added in 4.0": [1, {}]})).is_ok(), "what is not read cannot be wrong");
+    assert!(
+        read(&json!({"platformID": "own", "seq": "1", "added in 4.0": [1, {}]})).is_ok(),
+        "what is not read cannot be wrong"
+    );
 }
 
 #[test]
@@ -79,6 +81,8 @@ fn bad_entries_and_repeats_are_left_out_of_the_list_and_counted() {
     let callback = read(&body).unwrap();
     assert_eq!(names(&callback), ["u1"], "no push is for the sender");
     assert_eq!((callback.left_out.skipped_count, callback.left_out.duplicates), (4, 1));
+    assert_eq!(callback.omission().as_deref(), Some("left out: 4 of userIDList"));
+    assert_eq!(read(&json!({"userIDList": ["u1", "u1"]})).unwrap().omission(), None, "a repeat loses nobody");
 }
 
 #[test]
@@ -140,7 +144,59 @@ fn masking_changes_what_is_read_and_not_what_was_sent() {
             .unwrap();
     assert_eq!(callback.texts(), ["a bad day", "fine", "bad"]);
     callback.mask(|text| if text.contains("bad") { text.replace("bad", "***").into() } else { text.into() });
-    assert_eq!(callback.texts(), ["a *** day", "fine", "***"]);
+    let shown = |callback: &Callback| (callback.offline.as_ref().unwrap().title.clone(), callback.content.text.clone());
+    assert_eq!(shown(&callback), ("a *** day".to_owned(), Some("***".to_owned())));
     assert_eq!(callback.offline.as_ref().unwrap().ex, "bad");
     assert_eq!(callback.sent().unwrap().title, "a bad day");
+}
+
+#[test]
+fn masking_goes_as_far_as_words_are_looked_for() {
+    let long = "bad ".repeat(20_000);
+    let mut callback = read(&json!({"title": long, "desc": long})).unwrap();
+    callback.mask(|text| text.replace("bad", "***").into());
+    let title = &callback.offline.as_ref().unwrap().title;
+    assert_eq!((title.len(), title.find("bad")), (long.len(), Some(crate::filter::MOST_OF_TEXT)));
+}
+
+#[test]
+fn rules_on_words_look_at_what_was_sent_whether_a_push_shows_it_or_not() {
+    use crate::filter::{About, Filter, Stage};
+    let filter = Filter::new(&serde_json::from_value(json!({"words": {"reject": ["forbidden"]}})).unwrap()).unwrap();
+    let refused = |content_type: i32, content: &str| {
+        let callback = read(&json!({"contentType": content_type, "content": content})).unwrap();
+        let texts = callback.texts();
+        filter.content(&About { stage: Stage::Online, kind: "", sender: "", group: None, texts: &texts }).is_some()
+    };
+    for (content_type, content) in [
+        (101, r#"{" forbidden"#),
+        (101, r#"["forbidden"#),
+        (101, r#"{"content":"forbidden","detail":"{}"}"#),
+        (101, r#"{"content":"forbidden","jsonDetail":"{}"}"#),
+        (101, r#"{"content":"fine","jsonDetail":"{\"content\":\"forbidden\"}"}"#),
+        (106, r#"{"text":"@forbidden","atUsersInfo":[{"atUserID":"f","groupNickname":"x"}]}"#),
+        (106, r#"{"text":"for@u1","atUsersInfo":[{"atUserID":"u1","groupNickname":"forbidden"}]}"#),
+        (114, r#"{"text":"yes","quoteMessage":{"textElem":{"content":"forbidden"}}}"#),
+        (1508, r#"{"kickedUserList":[{"userID":"u1","nickname":"forbidden"}]}"#),
+    ] {
+        assert!(refused(content_type, content), "{content_type} {content}");
+    }
+    assert!(!refused(101, r#"{"content":"fine"}"#));
+}
+
+#[test]
+fn a_text_is_looked_at_once() {
+    let callback = read(&json!({"title": "hi", "contentType": 101, "content": "{\"content\":\"hi\"}"})).unwrap();
+    assert_eq!(callback.texts(), ["hi"]);
+}
+
+#[test]
+fn a_call_is_announced_by_a_signal_that_says_something() {
+    let is_call = |signal: &str| read(&json!({"signalInfo": signal})).unwrap().is_call();
+    for nothing in ["", "  \n", "null", " null ", "{}", "{ }", "[]", "0", "\"\""] {
+        assert!(!is_call(nothing), "{nothing:?}");
+    }
+    for call in ["Signal data", "{\"invite\":{}}", "[1]", "1", "00", "nullable"] {
+        assert!(is_call(call), "{call:?}");
+    }
 }
