@@ -24,11 +24,15 @@ const MOST_DATA: usize = 3072;
 /// The most bytes of a sound's name.
 const LONGEST_SOUND: usize = 128;
 
+/// The most who are cleared in silence although the hook does not list them: whom a notification is about stands in its content, and a
+/// client may have written that.
+const MOST_CLEARED: usize = 100;
+
 /// Notifications about calls: the set of buttons on iOS.
 const CALL: &str = "call";
 
 /// What a hook has us deliver: each message to its own clients. None when nothing of it is for phones ("is typing", a message taken back
-/// that is not named), or nobody is left to tell.
+/// that is not named or in another conversation), or nobody is left to tell.
 ///
 /// # Errors
 /// When the call lacks `clientMsgID`, or names several recipients of a single chat.
@@ -46,6 +50,7 @@ pub fn tasks(
     }
     let composer = Composer { app, settings, callback, id, room: callback.conversation(), now };
     let mut tasks = match callback.content_type {
+        _ if callback.content.revoked.is_some() && composer.is_elsewhere() => Vec::new(),
         _ if callback.content.revoked.is_some() => vec![(composer.withdrawal(), told)],
         TYPING | REVOKED | REVOKED_OLD => Vec::new(),
         QUIT => composer.quit(told),
@@ -130,9 +135,10 @@ struct Composer<'a> {
 }
 
 impl Composer<'_> {
-    /// Who has left loses the room's unread messages and is not told what they know; the others are told.
+    /// Who has left loses the room's unread messages and is not told what they know; the others are told. Nobody leaves but the sender.
     fn quit(&self, told: Vec<ClientId>) -> Vec<(Message, Vec<ClientId>)> {
-        let left = self.members();
+        let is_sender = |client: &ClientId| self.callback.sender.as_deref() == Some(client.as_str());
+        let left: Vec<ClientId> = self.members().into_iter().filter(is_sender).collect();
         let stayed = told.into_iter().filter(|client| !left.contains(client)).collect();
         self.departure(left, Vec::new(), stayed)
     }
@@ -141,7 +147,8 @@ impl Composer<'_> {
     fn kicked(&self, told: Vec<ClientId>) -> Vec<(Message, Vec<ClientId>)> {
         let gone: HashSet<ClientId> = self.members().into_iter().collect();
         let (removed, stayed): (Vec<ClientId>, Vec<ClientId>) = told.into_iter().partition(|one| gone.contains(one));
-        let watched = self.members().into_iter().filter(|client| !removed.contains(client)).collect();
+        let listed: HashSet<&ClientId> = removed.iter().collect();
+        let watched = self.members().into_iter().filter(|client| !listed.contains(client)).take(MOST_CLEARED).collect();
         self.departure(watched, removed, stayed)
     }
 
@@ -168,6 +175,12 @@ impl Composer<'_> {
     fn members(&self) -> Vec<ClientId> {
         let members = self.callback.content.members.iter();
         members.filter_map(|member| ClientId::parse(member.id.as_str()).ok()).collect()
+    }
+
+    /// A message is taken back where it was written, and nowhere else.
+    fn is_elsewhere(&self) -> bool {
+        let written_in = self.callback.content.revoked_in.as_deref();
+        written_in.is_some_and(|written_in| self.room.as_deref() != Some(written_in))
     }
 
     fn clear(&self) -> Badge {

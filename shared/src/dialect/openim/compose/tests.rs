@@ -142,7 +142,11 @@ fn notification(content_type: i32, list: &[&str], detail: &Value) -> Vec<(Messag
 fn who_leaves_a_group_loses_its_unread_messages_in_silence() {
     let detail =
         json!({"group": {"groupID": "g1", "groupName": "Shift"}, "quitUser": {"userID": "u1", "nickname": "Ana"}});
-    let tasks = notification(QUIT, &["u1", "u2"], &detail);
+    let quit = |list: &[&str]| {
+        let changes = json!({"contentType": QUIT, "sendID": "u1", "userIDList": list, "content": detail.to_string()});
+        deliver(&group(&changes))
+    };
+    let tasks = quit(&["u2"]);
     assert_eq!(tasks.len(), 2);
     let (left, clients) = &tasks[0];
     assert_eq!((&left.badge, left.behaviour.kind, words(left)), (&Badge::Clear, Kind::Badge, [None, None]));
@@ -150,8 +154,37 @@ fn who_leaves_a_group_loses_its_unread_messages_in_silence() {
     let (others, clients) = &tasks[1];
     assert_eq!((&others.badge, words(others)), (&Badge::Keep, [Some("Shift"), Some("Ana left the group")]));
     assert_eq!(clients, &["u2"]);
-    let online = notification(QUIT, &["u2"], &detail);
-    assert_eq!(online[0].1, ["u1"], "who left is cleared whether OpenIM lists them or not");
+    assert_eq!(quit(&["u1", "u2"]), tasks, "who left is cleared whether OpenIM lists them or not");
+}
+
+#[test]
+fn nobody_leaves_a_group_for_another() {
+    let detail = json!({"quitUser": {"userID": "u1", "nickname": "Ana"}});
+    let tasks = notification(QUIT, &["u1", "u2"], &detail);
+    assert_eq!(tasks.len(), 1);
+    assert_eq!(
+        (&tasks[0].0.badge, tasks[0].1.as_slice()),
+        (&Badge::Keep, ["u1".to_owned(), "u2".to_owned()].as_slice())
+    );
+}
+
+#[test]
+fn at_most_a_hundred_are_cleared_who_are_not_listed() {
+    let members: Vec<Value> = (0..1000).map(|n| json!({"userID": format!("u{n}")})).collect();
+    let tasks = notification(KICKED, &["u998", "u999"], &json!({"kickedUserList": members}));
+    let told: Vec<(&Badge, Kind, usize)> =
+        tasks.iter().map(|(message, clients)| (&message.badge, message.behaviour.kind, clients.len())).collect();
+    assert_eq!(told, [(&Badge::Clear, Kind::Badge, 100), (&Badge::Clear, Kind::Alert, 2)]);
+}
+
+#[test]
+fn a_message_is_taken_back_in_its_own_conversation_only() {
+    let revoke = |conversation: &str| {
+        let content = json!({"clientMsgID": "m0", "conversationID": conversation}).to_string();
+        deliver(&group(&json!({"contentType": 2101, "content": content})))
+    };
+    assert_eq!(revoke("sg_g1")[0].0.origin.room.as_deref(), Some("sg_g1"));
+    assert!(revoke("sg_g2").is_empty() && revoke("si_u1_u2").is_empty());
 }
 
 #[test]
