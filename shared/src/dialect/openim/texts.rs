@@ -60,7 +60,10 @@ struct Values {
     member: Option<String>,
 }
 
-const PLACES: [&str; 4] = ["{{sender}}", "{{text}}", "{{group}}", "{{member}}"];
+/// What a message is called where it has no text: a value of its own.
+const TEXT: &str = "text";
+
+const PLACES: [&str; 4] = ["sender", TEXT, "group", "member"];
 
 /// A title and a body that are read together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,22 +89,21 @@ impl Values {
 
     /// The first of `variants` all of whose places are known.
     fn fill(&self, variants: &[&str]) -> String {
-        let all = self.all();
-        let known =
-            |variant: &str| !PLACES.iter().zip(all).any(|(place, value)| value.is_none() && variant.contains(place));
-        let variant = variants.iter().find(|variant| known(variant)).copied().unwrap_or_default();
-        self.render(variant, [""; 4])
+        let variant = variants.iter().find(|variant| self.unknown_in(variant).next().is_none()).copied();
+        self.render(variant.unwrap_or_default(), [""; 4])
+    }
+
+    /// The places of `template` whose values are not known.
+    fn unknown_in(&self, template: &str) -> impl Iterator<Item = &'static str> {
+        let unknown = PLACES.into_iter().zip(self.all()).filter(|(_, value)| value.is_none()).map(|(place, _)| place);
+        unknown.filter(move |place| render(template, &[(*place, "")]) != template)
     }
 
     /// `template` with what is known in its places, and `instead` where nothing is.
     fn render(&self, template: &str, instead: [&str; 4]) -> String {
-        let [sender, text, group, member] = self.all();
-        let values = [
-            ("sender", sender.unwrap_or(instead[0])),
-            ("text", text.unwrap_or(instead[1])),
-            ("group", group.unwrap_or(instead[2])),
-            ("member", member.unwrap_or(instead[3])),
-        ];
+        let all = self.all();
+        let values: [(&str, &str); 4] =
+            std::array::from_fn(|place| (PLACES[place], all[place].unwrap_or(instead[place])));
         render(template, &values)
     }
 }
@@ -129,7 +131,7 @@ impl<'a> Texts<'a> {
     /// What people read whose language is not known.
     pub(super) fn own(&self) -> Wording {
         let language = self.settings.language();
-        self.wording(self.app_text(language), self.built_in(language).unwrap_or(0), MOST_BODY)
+        self.wording(self.app_text(language), self.built_in(language), MOST_BODY)
     }
 
     /// The same in every other language that there is a text in.
@@ -142,7 +144,7 @@ impl<'a> Texts<'a> {
             if text.is_none() && built_in.is_none() {
                 return None;
             }
-            let Wording { title, body } = self.wording(text, built_in.unwrap_or(0), MOST_COPY);
+            let Wording { title, body } = self.wording(text, built_in, MOST_COPY);
             Some(Translation { language: tag.to_owned(), title: Some(title), body: Some(body) })
         };
         let read = self.own();
@@ -194,19 +196,26 @@ impl<'a> Texts<'a> {
         [somebody, words.word, self.settings.title.as_deref().unwrap_or(words.title), somebody]
     }
 
-    fn wording(&self, app: Option<&OpenimText>, index: usize, most: usize) -> Wording {
+    /// `built_in`: the language's place in [`LANGUAGES`], where there are built-in texts in it. They know what to say when a name is not
+    /// known, so that a body of the app's own with a stand-in for one is not read then.
+    fn wording(&self, app: Option<&'a OpenimText>, built_in: Option<usize>, most: usize) -> Wording {
+        let index = built_in.unwrap_or(0);
         let words = self.words(index);
         let instead = self.instead(index);
-        let render = |template: &str| {
-            let template = if self.values.sender.is_none() { without_sender(template) } else { template };
-            self.values.render(template, instead)
+        let said = |text: &'a Option<String>| {
+            let template = text.as_deref()?;
+            Some(if self.values.sender.is_none() { without_sender(template) } else { template })
         };
-        let filled = |text: &Option<String>| text.as_deref().map(render).filter(|text| !text.trim().is_empty());
-        let title = app.and_then(|app| filled(&app.title)).unwrap_or_else(|| {
+        let filled =
+            |template: &str| Some(self.values.render(template, instead)).filter(|text| !text.trim().is_empty());
+        let is_worse =
+            |template: &str| built_in.is_some() && self.values.unknown_in(template).any(|place| place != TEXT);
+        let title = app.and_then(|app| filled(said(&app.title)?)).unwrap_or_else(|| {
             let known = self.values.group.as_deref().or(self.settings.title.as_deref());
             known.unwrap_or(words.title).to_owned()
         });
-        let body = app.and_then(|app| filled(&app.body)).unwrap_or_else(|| self.values.fill(words.bodies));
+        let own = app.and_then(|app| said(&app.body)).filter(|template| !is_worse(template)).and_then(filled);
+        let body = own.unwrap_or_else(|| self.values.fill(words.bodies));
         Wording { title: cut(&title, MOST_TITLE), body: cut(&body, most) }
     }
 }
@@ -221,160 +230,4 @@ fn without_sender(template: &str) -> &str {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use serde_json::{Value, json};
-
-    use super::super::callback::Received;
-    use super::*;
-
-    fn callback(body: &Value) -> Callback {
-        let bytes = body.to_string().into_bytes();
-        Callback::read(&Received::new(&bytes).unwrap(), None).unwrap()
-    }
-
-    fn message(content_type: i32, content: &Value) -> Callback {
-        callback(&json!({"contentType": content_type, "content": content.to_string()}))
-    }
-
-    fn settings(json: &Value) -> Settings {
-        serde_json::from_value(json.clone()).unwrap()
-    }
-
-    fn read(settings: &Settings, callback: &Callback) -> (String, String) {
-        let Wording { title, body } = Texts::new(settings, callback).own();
-        (title, body)
-    }
-
-    fn pair(title: &str, body: &str) -> (String, String) {
-        (title.to_owned(), body.to_owned())
-    }
-
-    #[test]
-    fn openims_fixed_tags_are_no_texts() {
-        for tag in [
-            "[TEXT]",
-            "[picture]",
-            "[VOICE]",
-            "[File]",
-            " [NEWMSG] ",
-            "[GROUPMSG]]",
-            "[@TEXT]",
-            "[SIGNALINVITE]",
-            "[图片]",
-            "",
-            "  ",
-        ] {
-            assert_eq!(said(tag), None, "{tag}");
-        }
-        for text in ["Shift team", "[Ana] hello", "TEXT", "[Ana]"] {
-            assert_eq!(said(text), Some(text));
-        }
-    }
-
-    #[test]
-    fn placeholders_of_the_servers_configuration_are_no_texts() {
-        for placeholder in ["memberQuit title", "groupDismissed desc", "create group title", " desc"] {
-            assert_eq!(said(placeholder), None, "{placeholder}");
-        }
-        for text in ["A new title", "job title", "We have become friends", "title"] {
-            assert_eq!(said(text), Some(text));
-        }
-    }
-
-    #[test]
-    fn a_body_says_as_much_as_is_known() {
-        let plain = Settings::default();
-        assert_eq!(read(&plain, &message(101, &json!({"content": "hi"}))), pair("New message", "hi"));
-        assert_eq!(read(&plain, &message(102, &json!({}))), pair("New message", "You received a picture"));
-        assert_eq!(read(&plain, &message(105, &json!({"fileName": "a.pdf"}))), pair("New message", "File: a.pdf"));
-        assert_eq!(read(&plain, &message(777, &json!({"own": 1}))), pair("New message", "You have a new message"));
-        let mut named = message(101, &json!({"content": "hi"}));
-        named.content.sender = Some("Ana".to_owned());
-        assert_eq!(read(&plain, &named), pair("New message", "Ana: hi"));
-        let kicked = |kicked: Value| {
-            message(
-                1508,
-                &json!({"group": {"groupName": "Shift"}, "opUser": {"nickname": "Boss"}, "kickedUserList": kicked}),
-            )
-        };
-        let member = json!([{"userID": "u1", "nickname": "Ana"}]);
-        assert_eq!(read(&plain, &kicked(member)), pair("Shift", "Boss removed Ana"));
-        let unnamed = json!([{"userID": "u1"}]);
-        assert_eq!(read(&plain, &kicked(unnamed)), pair("Shift", "A member was removed from the group"));
-    }
-
-    #[test]
-    fn the_apps_title_and_language_go_before_the_built_in_ones() {
-        let acme = settings(&json!({"title": "Acme", "language": "zh-CN"}));
-        assert_eq!(read(&acme, &message(102, &json!({}))), pair("Acme", "您收到一张图片"));
-        let unknown = settings(&json!({"language": "fr"}));
-        assert_eq!(read(&unknown, &message(102, &json!({}))), pair("New message", "You received a picture"));
-    }
-
-    #[test]
-    fn the_apps_texts_go_before_the_built_in_ones_part_by_part() {
-        let own = settings(&json!({"language": "de", "openim": {"texts": {
-            "de": {"101": {"body": "{{sender}}: {{text}}"}, "102": {"title": "Bild von {{sender}}", "body": "{{text}} in {{group}}"}},
-            "en": {"101": {"body": " "}},
-        }}}));
-        assert_eq!(read(&own, &message(101, &json!({"content": "hi"}))), pair("New message", "hi"));
-        assert_eq!(read(&own, &message(102, &json!({}))), pair("Bild von Someone", "Picture in New message"));
-        let english = settings(&json!({"openim": {"texts": {"en": {"101": {"body": " "}}}}}));
-        assert_eq!(read(&english, &message(101, &json!({"content": "hi"}))).1, "hi", "a text of nothing is none");
-    }
-
-    #[test]
-    fn values_are_never_templates_and_unknown_places_stay() {
-        let own = settings(&json!({"openim": {"texts": {"en": {"101": {"body": "{{text}} {{who}}"}}}}}));
-        let spoofing = message(101, &json!({"content": "{{group}}"}));
-        assert_eq!(read(&own, &spoofing).1, "{{group}} {{who}}");
-        assert_eq!(read(&Settings::default(), &spoofing).1, "{{group}}");
-    }
-
-    #[test]
-    fn other_languages_are_those_that_have_a_text_for_the_type() {
-        let own = settings(&json!({"openim": {"texts": {
-            "de": {"101": {"body": "Neu: {{text}}"}}, "fr": {"102": {"body": "Une image"}}, "EN": {"101": {"title": "Hello"}},
-        }}}));
-        let others = |content_type, content: Value| -> Vec<(String, Option<String>)> {
-            let callback = message(content_type, &content);
-            let others = Texts::new(&own, &callback).others();
-            others.into_iter().map(|other| (other.language, other.body)).collect()
-        };
-        let text = |language: &str, body: &str| (language.to_owned(), Some(body.to_owned()));
-        assert_eq!(others(101, json!({"content": "hi"})), [text("zh", "hi"), text("de", "Neu: hi")]);
-        assert_eq!(others(102, json!({})), [text("zh", "您收到一张图片"), text("fr", "Une image")]);
-    }
-
-    #[test]
-    fn a_call_has_texts_of_its_own_whatever_its_type() {
-        let call = callback(&json!({"contentType": 110, "signalInfo": "x"}));
-        assert_eq!(read(&Settings::default(), &call), pair("Incoming call", "Someone is calling"));
-        let own = settings(&json!({"openim": {"texts": {"en": {"call": {"body": "Ring"}, "110": {"body": "Poll"}}}}}));
-        assert_eq!(read(&own, &call).1, "Ring");
-    }
-
-    #[test]
-    fn a_message_that_is_taken_back_says_so_whatever_its_type() {
-        let revoke = message(118, &json!({"revokerID": "u1", "clientMsgID": "m1"}));
-        assert_eq!(read(&Settings::default(), &revoke), pair("New message", "A message was taken back"));
-    }
-
-    #[test]
-    fn who_is_removed_has_a_text_of_their_own() {
-        let removal = message(1508, &json!({"kickedUserList": [{"userID": "u1", "nickname": "Ana"}]}));
-        let text = |own: Value| {
-            let own = settings(&json!({"openim": {"texts": {"en": own}}}));
-            Texts::new(&own, &removal).for_removed().own().body
-        };
-        assert_eq!(text(json!({"1508": {"body": "{{member}} is gone"}})), "You were removed from the group");
-        assert_eq!(text(json!({"removed": {"body": "Bye"}})), "Bye");
-    }
-
-    #[test]
-    fn a_text_is_cut_to_what_a_phone_takes() {
-        let long = message(101, &json!({"content": "x".repeat(10_000)}));
-        assert_eq!(read(&Settings::default(), &long).1.len(), MOST_BODY);
-    }
-}
+mod tests;
