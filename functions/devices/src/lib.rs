@@ -1,5 +1,5 @@
-//! Devices: registers and unregisters them in Kinvey's and IMKIT's words, answers for badges, keeps preferences (in Lanying's words
-//! too), erases clients.
+//! Devices: registers and unregisters them in Kinvey's, IMKIT's and Lanying's words, answers for badges, keeps preferences, tags and
+//! aliases, erases clients.
 
 mod badges;
 mod endpoints;
@@ -103,6 +103,15 @@ pub async fn handle(state: &State, request: Request) -> Response<Body> {
         Some(Route::Client) => erase::client(state, &call).await,
         Some(Route::UserPush) => lanying::off(state, &call).await,
         Some(Route::UserPushSetting) => lanying::setting(state, &call).await,
+        Some(Route::UserAlias) => lanying::alias(state, &call).await,
+        Some(Route::UserTags) => lanying::tags(state, &call).await,
+        Some(Route::UserAllTags) => lanying::all_tags(state, &call).await,
+        Some(Route::UserBadge) => lanying::badge(state, &call).await,
+        Some(Route::UserRegister) => lanying::register_push(state, &call).await,
+        Some(Route::UserBind) => lanying::bind(state, &call).await,
+        Some(Route::UserUnbind) => lanying::unbind(state, &call).await,
+        Some(Route::UserDevices) => lanying::list(state, &call).await,
+        Some(Route::UserRemove) => lanying::remove(state, &call).await,
         None => not_found().response(),
     };
     if response.status() == StatusCode::SERVICE_UNAVAILABLE {

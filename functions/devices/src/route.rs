@@ -15,10 +15,19 @@ pub(crate) enum Route {
     Client,
     UserPush,
     UserPushSetting,
+    UserAlias,
+    UserTags,
+    UserAllTags,
+    UserBadge,
+    UserRegister,
+    UserBind,
+    UserUnbind,
+    UserDevices,
+    UserRemove,
 }
 
 impl Route {
-    pub(crate) const ALL: [(&'static str, Self); 12] = [
+    pub(crate) const ALL: [(&'static str, Self); 21] = [
         ("/push/{appKey}/register-device", Self::Register),
         ("/push/{appKey}/unregister-device", Self::Unregister),
         ("/push/{appKey}/devices", Self::Devices),
@@ -31,6 +40,15 @@ impl Route {
         ("/clients/{id}", Self::Client),
         ("/user/push", Self::UserPush),
         ("/user/push/{setting}", Self::UserPushSetting),
+        ("/user/push/alias", Self::UserAlias),
+        ("/user/push/tag", Self::UserTags),
+        ("/user/push/tag/all", Self::UserAllTags),
+        ("/user/push/badge", Self::UserBadge),
+        ("/user/register/push", Self::UserRegister),
+        ("/user/token/bind", Self::UserBind),
+        ("/user/token/unbind", Self::UserUnbind),
+        ("/user/device/list", Self::UserDevices),
+        ("/user/device/remove", Self::UserRemove),
     ];
 
     /// The route of a route key: a method or `ANY`, a space, the path as the template spells it.

@@ -6,6 +6,7 @@
 
 mod documents;
 mod filter;
+mod lanying;
 mod openim;
 mod reading;
 
@@ -19,6 +20,7 @@ use crate::time::Timestamp;
 
 pub use documents::{AppError, SecretDocuments, SettingsDocuments, check};
 pub use filter::FilterSettings;
+pub use lanying::{LanyingSettings, Notifier};
 pub use openim::{BeforePushStage, OnError, OpenimMode, OpenimSettings, OpenimText, TextKey};
 pub use reading::{HiddenTexts, MuteYieldsTo};
 
@@ -180,6 +182,8 @@ pub struct Settings {
     pub imkit: ImkitSettings,
     /// How OpenIM's before-push callbacks are taken.
     pub openim: OpenimSettings,
+    /// Lanying's interface.
+    pub lanying: LanyingSettings,
     /// Which counters make the badge.
     pub badge_from: BadgeFrom,
     /// iOS through Amazon SNS.

@@ -353,6 +353,33 @@ async fn sources_and_muted_rooms_are_capped() {
 }
 
 #[tokio::test]
+async fn what_a_phone_shows_becomes_the_badge_and_other_sources_stay() {
+    let store = store().await;
+    let shows = async |n| {
+        let set =
+            store.set_shown(&app(), &client(), "phone", n, BadgeFrom::Rooms, T.plus(Duration::from_secs(1))).await;
+        let recipient = set.unwrap();
+        (recipient.badge(BadgeFrom::Rooms), recipient.unread.len())
+    };
+    assert_eq!(shows(0).await, (0, 0));
+    assert_eq!(store.get(&app(), &client(), true).await.unwrap(), None, "nobody is made by nothing");
+    store.counts(&message("m1", T)).await;
+    assert_eq!(shows(7).await, (7, 1), "a message that is unread stays so");
+    assert_eq!(shows(3).await, (3, 1));
+    store.counts(&message("m2", T)).await;
+    assert_eq!(store.badge().await, 4);
+    assert_eq!(shows(1).await, (1, 0), "less than is unread: everything was seen");
+    assert_eq!(store.counts(&message("m3", T)).await, Some(NotCounted::Read), "what was on its way too");
+    store.set_source(&app(), &client(), "orders", 2).await.unwrap();
+    assert_eq!(shows(5).await, (5, 0));
+    assert_eq!(shows(0).await, (2, 0), "orders are not the phone's");
+    assert_eq!(store.now().await.sources.get("phone"), None);
+    store.set_source(&app(), &client(), "imkit", 4).await.unwrap();
+    let imkit = store.set_shown(&app(), &client(), "phone", 9, BadgeFrom::Imkit, T).await.unwrap();
+    assert_eq!((imkit.badge(BadgeFrom::Imkit), imkit.sources["phone"]), (9, 3));
+}
+
+#[tokio::test]
 async fn a_muted_sender_is_as_a_muted_room_and_a_blocked_one_comes_through_for_no_mention() {
     for (list, unmentioned, mentioned) in [
         (names::MUTED_SENDERS, Some(NotCounted::Muted), None),

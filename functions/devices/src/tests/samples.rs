@@ -1,7 +1,7 @@
 use super::*;
 
 /// The samples in the order of a life, with the status that each has.
-const SAMPLES: [(&str, u16); 27] = [
+const SAMPLES: [(&str, u16); 38] = [
     ("kinvey-register-ios", 204),
     ("kinvey-register-android", 204),
     ("kinvey-devices", 200),
@@ -18,6 +18,17 @@ const SAMPLES: [(&str, u16); 27] = [
     ("lanying-push-limit", 200),
     ("lanying-push-detail", 200),
     ("lanying-push-nickname", 200),
+    ("lanying-register-push", 200),
+    ("lanying-token-bind", 200),
+    ("lanying-device-list", 200),
+    ("lanying-alias", 200),
+    ("lanying-tags-add", 200),
+    ("lanying-tags", 200),
+    ("lanying-tags-remove", 200),
+    ("lanying-tags-clear", 200),
+    ("lanying-badge", 200),
+    ("lanying-token-unbind", 200),
+    ("lanying-device-remove", 200),
     ("hook-badges-set", 200),
     ("hook-badges-get", 200),
     ("hook-badges-post", 200),
@@ -44,7 +55,7 @@ async fn every_sample_is_answered_as_it_should_be() {
         assert_eq!(answer.status, status, "{name}: {}", answer.body);
         if name.starts_with("lanying-") {
             // HTTP's status says nothing there.
-            assert_eq!(answer.body, json!({"code": 200, "message": null, "data": true}), "{name}");
+            assert_eq!((&answer.body["code"], &answer.body["message"]), (&json!(200), &Value::Null), "{name}");
         }
     }
     let mut files: Vec<String> = std::fs::read_dir(folder())

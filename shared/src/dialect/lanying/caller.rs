@@ -1,5 +1,6 @@
 //! Lanying's credentials: the headers `app_id` (or `app-id`) and `access-token`, a JWT whose role is user or admin. With an admin's
-//! token the header `user_id` says as whom it acts (the Chinese original of its push page; the English one says otherwise).
+//! token the header `user_id` says as whom it acts, and `group_id` as admin of which group (the Chinese original of its push page; the
+//! English one says otherwise). Groups are the chat server's: nothing here depends on one.
 
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use crate::time::Timestamp;
 const APP: [&str; 2] = ["app_id", "app-id"];
 const TOKEN: &str = "access-token";
 const USER: [&str; 2] = ["user_id", "user-id"];
+const GROUP: [&str; 2] = ["group_id", "group-id"];
 
 /// Who calls, and for which app.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +67,9 @@ pub async fn authenticate(
     })?;
     let callers = callers.ok_or_else(no_app)?;
     let who = who(&callers, &app, token, either(headers, USER), now)?;
+    if matches!(who, Who::User(_)) && either(headers, GROUP).is_some() {
+        return Err(Failure::new(Code::NoPermission, "the header group_id takes an admin's token"));
+    }
     Ok(Caller { app, who })
 }
 
@@ -103,6 +108,19 @@ impl Caller {
                 Err(Failure::new(Code::BadParameter, rule))
             }
         }
+    }
+}
+
+/// Whether a caller may register `user` for push: users themselves, admins anybody.
+///
+/// # Errors
+/// When it is a user who names another, or an admin who acts as another.
+pub fn may_register(caller: &Caller, user: &ClientId) -> Result<(), Failure> {
+    match &caller.who {
+        Who::Admin(None) => Ok(()),
+        Who::Admin(Some(named)) | Who::User(named) if named == user => Ok(()),
+        Who::Admin(Some(_)) => Err(Failure::new(Code::BadParameter, "username is not the user of the header user_id")),
+        Who::User(_) => Err(Failure::new(Code::NoPermission, "username is another user than the access token's")),
     }
 }
 

@@ -19,6 +19,8 @@ pub enum Code {
     BadToken,
     /// A good token that may not do this.
     NoPermission,
+    /// What was to be bound is another user's. Lanying's table says it of user ids, and has no code of its own for aliases.
+    AlreadyBound,
     /// There is no such app.
     NoApp,
     /// There is nothing at this address.
@@ -38,6 +40,7 @@ impl Code {
             Self::NoToken => 10_003,
             Self::BadToken => 10_008,
             Self::NoPermission => 10_010,
+            Self::AlreadyBound => 10_011,
             Self::NoApp => 40_000,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
@@ -49,7 +52,12 @@ impl Code {
     #[must_use]
     pub const fn status(self) -> StatusCode {
         match self {
-            Self::BadParameter | Self::NoToken | Self::BadToken | Self::NoPermission | Self::NoApp => StatusCode::OK,
+            Self::BadParameter
+            | Self::NoToken
+            | Self::BadToken
+            | Self::NoPermission
+            | Self::AlreadyBound
+            | Self::NoApp => StatusCode::OK,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -91,6 +99,12 @@ impl Failure {
 pub fn ok(data: impl Serialize) -> Response<Body> {
     let data = serde_json::to_value(data).unwrap_or(Value::Null);
     call::json(StatusCode::OK, &json!({"code": 200, "message": null, "data": data}))
+}
+
+/// The answer to a call that was taken, with a whole list: one without a cursor is the last page, and there are no versions of it.
+#[must_use]
+pub fn ok_list(data: Value) -> Response<Body> {
+    call::json(StatusCode::OK, &json!({"code": 200, "message": null, "data": data, "cursor": null, "version": 0}))
 }
 
 /// The answer to a method that an address does not take.
