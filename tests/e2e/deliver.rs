@@ -40,7 +40,7 @@ async fn a_dead_token_is_deleted_and_the_other_phone_stays() {
 }
 
 /// Moves the registrations of a client a minute back, as if time had passed.
-async fn age_devices(bell: &Bell, client: &str) {
+pub(crate) async fn age_devices(bell: &Bell, client: &str) {
     let dynamodb = pushbell::aws::dynamodb(&bell.operator());
     let table = bell.stack.variables("deliver").unwrap()["TABLE_RECIPIENTS"].clone();
     let key = AttributeValue::S(format!("demo#{client}"));

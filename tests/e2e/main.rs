@@ -17,6 +17,7 @@ mod deliver;
 mod durability;
 mod faults;
 mod imkit;
+mod lanying;
 mod openim;
 mod preferences;
 mod processes;
