@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::caller::client_id;
 use super::envelope::Failure;
-use super::subscription::{invalid, json, missing, object, text};
+use super::subscription::{invalid, json, missing, object, text, whole};
 use crate::app::BadgeFrom;
 use crate::call::{self, BodyError};
 use crate::id::{ClientId, RoomKey};
@@ -155,7 +155,7 @@ impl Change {
                 let name = source_name(source)?;
                 let count = fields.get("count").filter(|count| !count.is_null()).ok_or_else(|| missing("count"))?;
                 let count =
-                    count.as_u64().filter(|count| *count <= MOST_COUNT).and_then(|count| u32::try_from(count).ok());
+                    whole(count).filter(|count| *count <= MOST_COUNT).and_then(|count| u32::try_from(count).ok());
                 let count = count.ok_or_else(|| invalid("count is not a whole number from 0 to 999999"))?;
                 Ok(Self::Source { name, count })
             }
@@ -168,7 +168,7 @@ fn reading(fields: &Map<String, Value>, now: Timestamp) -> Result<Reading, Failu
     match fields.get("until") {
         None | Some(Value::Null) => Ok(Reading::Accepted(now)),
         Some(until) => {
-            let ms = until.as_u64().ok_or_else(|| invalid("until is not a whole number of milliseconds since 1970"))?;
+            let ms = whole(until).ok_or_else(|| invalid("until is not a whole number of milliseconds since 1970"))?;
             Ok(Reading::Written(Timestamp::from_millis(ms).min(now.plus(CLOCK_SLACK))))
         }
     }
@@ -229,6 +229,17 @@ mod tests {
         assert!(ids_of_query("").unwrap().is_empty());
         assert_eq!(ids_of_query("clientId=").unwrap_err().to_string(), "clientId 1 is empty");
         assert_eq!(ids_of_query("clientId=%FF").unwrap_err().code(), "INVALID_PARAMETER");
+    }
+
+    #[test]
+    fn a_whole_number_may_have_a_point() {
+        for (pointed, plain) in [
+            (r#"{"source": "a", "count": 48.0}"#, r#"{"source": "a", "count": 48}"#),
+            (r#"{"read": "r", "until": 1.574246991222e12}"#, r#"{"read": "r", "until": 1574246991222}"#),
+        ] {
+            assert!(change(plain).is_ok());
+            assert_eq!(change(pointed), change(plain));
+        }
     }
 
     #[test]

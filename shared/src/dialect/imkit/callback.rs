@@ -17,6 +17,7 @@ use super::chat_message::ChatMessage;
 use super::compose::{self, V1};
 use super::envelope::Failure;
 use super::message_type::Phone;
+use super::subscription::whole;
 use crate::app::{ImkitSettings, ImkitVersion};
 use crate::dialect::recipients::{Recipients, text};
 use crate::id::{AppId, ClientId, IdError};
@@ -197,15 +198,10 @@ fn ignored(chat: &ChatMessage) -> Option<Ignored> {
     }
 }
 
-/// Badges beyond `u32` are nonsense; 0.0 is how some JSON writers spell 0.
+/// Badges beyond `u32` are nonsense.
 fn whole_number(json: &str) -> Option<u32> {
-    let number: serde_json::Number = serde_json::from_str(json).ok()?;
-    match number.as_u64() {
-        Some(whole) => u32::try_from(whole).ok(),
-        None => {
-            number.as_f64().filter(|float| float.fract() == 0.0).and_then(|float| format!("{float:.0}").parse().ok())
-        }
-    }
+    let value: Value = serde_json::from_str(json).ok()?;
+    whole(&value).and_then(|number| u32::try_from(number).ok())
 }
 
 /// From this many on, a list that names every recipient is written as "everybody".

@@ -227,6 +227,13 @@ pub(super) fn text<'a>(fields: &'a Map<String, Value>, name: &str) -> Result<Opt
     }
 }
 
+/// A whole number of 0 or more; `2.0` is how some JSON writers spell 2.
+pub(super) fn whole(value: &Value) -> Option<u64> {
+    let of_float =
+        || value.as_f64().filter(|float| float.fract() == 0.0).and_then(|float| format!("{float:.0}").parse().ok());
+    value.as_u64().or_else(of_float)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
