@@ -101,6 +101,14 @@ mod tests {
     }
 
     #[test]
+    fn a_number_comes_out_as_it_came_in() {
+        // A place as JavaScript writes it. Read without `float_roundtrip` it would be another number, by its last digit.
+        let text = r#"{"_id":"m1","extra":{"latitude":25.397153207976398,"longitude":125.76673022489713}}"#;
+        let fields: Map<String, Value> = serde_json::from_str(text).unwrap();
+        assert_eq!(whole(&fields, 500).to_string(), text);
+    }
+
+    #[test]
     fn a_payload_that_never_arrives_whole_is_cut_down_to_what_opens_the_room() {
         let fields = object(json!({
             "_id": "m1", "room": "r", "messageType": "text", "message": "x".repeat(MOST_BYTES),
