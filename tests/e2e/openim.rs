@@ -311,6 +311,7 @@ async fn words_are_masked_and_content_is_hidden_from_who_wants_it_so() {
     let info = ask(&bell, &group("m1", &["u8801", "u8802"])).await.offlinePushInfo.expect("hidden");
     assert_eq!(info.desc, "You have a new message", "one text is for all of them");
     assert!(!info.title.contains("Shift"), "{info:?}");
+    assert_eq!(ask(&bell, &group("m1", &["u8801", "u8802"])).await.errDlt, "content_hidden: 1");
     prefer(&bell, "u8802", json!({"locale": "zh-TW"})).await;
     let info = ask(&bell, &group("m1", &["u8802"])).await.offlinePushInfo.expect("hidden");
     assert_eq!(info.desc, "您有一条新消息");
@@ -318,6 +319,23 @@ async fn words_are_masked_and_content_is_hidden_from_who_wants_it_so() {
     let bell = app(json!({"hide_content": true, "title": "Acme", "hidden_texts": {"en": "New message"}})).await;
     let info = ask(&bell, &group("m1", &["u8801"])).await.offlinePushInfo.expect("hidden");
     assert_eq!((info.title.as_str(), info.desc.as_str()), ("Acme", "New message"));
+
+    let bell = app(json!({"openim": {"hide_for": "everyone"}})).await;
+    prefer(&bell, "u8802", json!({"hide_content": true})).await;
+    assert_eq!(ask(&bell, &group("m1", &["u8801", "u8802"])).await.offlinePushInfo, None, "one is not everyone");
+    assert!(ask(&bell, &group("m1", &["u8802"])).await.offlinePushInfo.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_nickname_says_no_word_that_is_rejected() {
+    let bell = app(json!({"filter": {"words": {"reject": ["free coins"], "mask": ["damn"]}}})).await;
+    let picture = json!({"sourcePicture": {"url": "https://m.example.net/1.jpg"}});
+    prefer(&bell, "u8800", json!({"nickname": "Free Coins"})).await;
+    let info = ask(&bell, &single("m1", "u8801", 102, &picture)).await.offlinePushInfo.expect("a text");
+    assert!(!info.desc.to_lowercase().contains("coins"), "{info:?}");
+    prefer(&bell, "u8800", json!({"nickname": "Damn Ana"})).await;
+    let info = ask(&bell, &single("m1", "u8801", 102, &picture)).await.offlinePushInfo.expect("a text");
+    assert!(info.desc.starts_with("**** Ana"), "{info:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -328,7 +346,7 @@ async fn a_throttled_table_is_answered_as_the_app_wants_it() {
     assert_eq!(ask(&bell, &group("m0", &["off"])).await.errCode, 5201);
     bell.fault(throttled());
     let reply = ask(&bell, &group("m1", &["off", "u8801"])).await;
-    assert!(reply.allows() && reply.userIDList.is_none(), "{reply:?}");
+    assert!(reply.allows() && reply.userIDList.is_none() && reply.errDlt == "unfiltered: 2", "{reply:?}");
 
     let bell = app(json!({"openim": {"on_error": "deny"}})).await;
     assert!(ask(&bell, &group("m0", &["u8801"])).await.allows());
@@ -383,6 +401,8 @@ async fn strangers_and_other_webhooks_are_answered_without_a_judgement() {
     let other = with(body.clone(), json!({"callbackCommand": "callbackBeforeSendSingleMsgCommand"}));
     let reply = ask(&bell, &other).await;
     assert!(reply.allows() && reply.errDlt.contains("none of OpenIM's push hooks"), "{reply:?}");
+    let bad = with(group("m1", &[]), json!({"userIDList": ["", 7]}));
+    assert_eq!(ask(&bell, &bad).await.errDlt, "left out: 2 of userIDList");
     let get = bell.caller.get(HOOK, &[]).await;
     assert_eq!((get.status, get.headers["allow"].to_str().expect("a method")), (405, "POST"));
     assert_eq!(get.json()["nextCode"], 0);

@@ -59,6 +59,8 @@ pub(crate) struct Filtered {
     pub(crate) unread: usize,
     /// Recipients who are not, for that reason.
     pub(crate) lost: usize,
+    /// Recipients among those kept who hide content.
+    pub(crate) hiding: usize,
     pub(crate) rewritten: bool,
 }
 
@@ -81,7 +83,7 @@ impl fmt::Display for End {
         match self {
             Self::Unjudged | Self::Ignored | Self::Allowed => Ok(()),
             Self::Refused(rule) => write!(f, "{rule}"),
-            Self::Filtered(Filtered { asked, kept, removed, unread, lost, rewritten }) => {
+            Self::Filtered(Filtered { asked, kept, removed, unread, lost, hiding: _, rewritten }) => {
                 write!(f, "asked: {asked}, kept: {kept}, unread: {unread}, lost: {lost}, rewritten: {rewritten}")?;
                 if removed.is_empty() { Ok(()) } else { write!(f, ", {removed}") }
             }
@@ -177,12 +179,15 @@ pub(crate) async fn judge(state: &State, call: &Call<'_>, body: Result<Received<
         Ok(filter) => filter,
         Err(error) => return case.on_error(Some(&callback), Trouble::Words(error)),
     };
-    if let Some(rule) = content(&case, &filter, &callback) {
+    // What was delivered before its sender was blocked can be taken back after it.
+    let takes_back = settings.openim.mode == OpenimMode::Deliver && callback.content.revoked.is_some();
+    let passes = takes_back && !case.stage.is_online();
+    if let Some(rule) = content(&case, &filter, &callback).filter(|_| !passes) {
         metrics::count(Metric::FilterRemoved, Of::Rule(app, rule), callback.clients.len().max(1) as u64);
         return case.refuse(rule);
     }
     if case.stage.is_online() || callback.clients.is_empty() {
-        return Verdict::of(Answer::allow(), End::Allowed);
+        return Verdict::of(Answer::allow().detail(callback.omission().unwrap_or_default()), End::Allowed);
     }
     match settings.openim.mode {
         OpenimMode::Filter => case.narrow(state, call, &filter, callback).await,

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use pushbell::app::OnError;
+use pushbell::app::{HideFor, OnError};
 use pushbell::dialect::openim::answer::{Answer, Code};
 use pushbell::dialect::openim::callback::Callback;
 use pushbell::dialect::openim::compose::{self, Readers};
@@ -30,7 +30,9 @@ impl Case<'_> {
         let mut glance = state.recipients.glance(self.app, &read, self.until.into_std()).await;
         callback.clients = asked;
         if let Some(sender) = sender {
-            callback.content.sender = glance.found.remove(&sender).and_then(|sender| sender.preferences.nickname);
+            let nickname = glance.found.remove(&sender).and_then(|sender| sender.preferences.nickname);
+            // People choose it themselves.
+            callback.content.sender = nickname.filter(|nickname| !filter.rejects(nickname));
             glance.failed.retain(|client| *client != sender);
             glance.late.retain(|client| *client != sender);
             // They may have been all that failed.
@@ -85,7 +87,12 @@ impl Case<'_> {
             let (code, why) = filtered.why_nobody();
             return Verdict { answer: Answer::deny(self.command, code, why), end: End::Filtered(filtered), trouble };
         }
-        let hides = self.settings.hide_content || kept.iter().any(|client| of(client).preferences.hide);
+        filtered.hiding = kept.iter().filter(|client| of(client).preferences.hide).count();
+        let hides = self.settings.hide_content
+            || match settings.hide_for {
+                HideFor::Anyone => filtered.hiding > 0,
+                HideFor::Everyone => filtered.hiding == filtered.kept,
+            };
         let info = compose::rewrite(
             self.settings,
             callback,
@@ -96,7 +103,7 @@ impl Case<'_> {
             },
         );
         filtered.rewritten = info.is_some();
-        let answer = Answer::allow().detail(filtered.removed.to_string()).rewrite(info);
+        let answer = Answer::allow().detail(filtered.notes(callback, hides)).rewrite(info);
         let answer = if settings.always_list {
             answer.list(callback.session, kept)
         } else {
@@ -107,6 +114,19 @@ impl Case<'_> {
 }
 
 impl Filtered {
+    /// What was done, for people: nothing where nothing was.
+    fn notes(&self, callback: &Callback, hides: bool) -> String {
+        let count = |word: &str, n: usize| (n > 0).then(|| format!("{word}: {n}"));
+        let notes = [
+            (!self.removed.is_empty()).then(|| self.removed.to_string()),
+            count("unavailable", self.lost),
+            count("unfiltered", self.unread),
+            count("content_hidden", self.hiding).filter(|_| hides),
+            callback.omission(),
+        ];
+        notes.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+
     /// Why nobody is left.
     fn why_nobody(&self) -> (Code, String) {
         match (self.removed.only_rule(), self.lost) {

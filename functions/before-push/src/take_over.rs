@@ -34,7 +34,9 @@ impl Case<'_> {
     ) -> Verdict {
         // A withdrawal says nothing.
         if let Some(sender) = self.sender(&callback).filter(|_| callback.content.revoked.is_none()) {
-            callback.content.sender = self.nickname(state, sender).await;
+            // People choose it themselves.
+            let nickname = self.nickname(state, sender).await;
+            callback.content.sender = nickname.filter(|nickname| !filter.rejects(nickname));
         }
         callback.mask(|text| filter.mask(text));
         let tasks = match compose::tasks(self.app, self.settings, &callback, call.now) {

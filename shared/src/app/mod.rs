@@ -21,7 +21,7 @@ use crate::time::Timestamp;
 pub use documents::{AppError, SecretDocuments, SettingsDocuments, check};
 pub use filter::FilterSettings;
 pub use lanying::{LanyingSettings, Notifier};
-pub use openim::{BeforePushStage, OnError, OpenimMode, OpenimSettings, OpenimText, TextKey};
+pub use openim::{BeforePushStage, HideFor, OnError, OpenimMode, OpenimSettings, OpenimText, TextKey};
 pub use reading::{HiddenTexts, MuteYieldsTo};
 
 /// A secret that may be rotated: valid, or valid until a point in time. Never shown.

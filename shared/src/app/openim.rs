@@ -21,6 +21,8 @@ pub struct OpenimSettings {
     pub before_push: BeforePushStage,
     /// An allowed push names its recipients even where all of them are allowed. OpenIM 3.0 to 3.3 pushes to nobody in a group else.
     pub always_list: bool,
+    /// Whose wish to hide content holds for a notification that is one for several people.
+    pub hide_for: HideFor,
     /// The app's own texts, over the built-in ones: language, then [`TextKey`].
     pub texts: BTreeMap<String, BTreeMap<TextKey, OpenimText>>,
     /// How long a call may be announced.
@@ -62,6 +64,17 @@ pub enum BeforePushStage {
     Offline,
     /// Before live delivery over the socket.
     Online,
+}
+
+/// Whose wish to hide content holds for a notification that is one for several people.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HideFor {
+    /// One of them is enough: nobody's screen shows what they want hidden.
+    #[default]
+    Anyone,
+    /// All of them have to want it: in a large group somebody always does.
+    Everyone,
 }
 
 /// What a text of the app is for.
@@ -109,6 +122,7 @@ struct OpenimForm {
     deadline_ms: u64,
     before_push: BeforePushStage,
     always_list: bool,
+    hide_for: HideFor,
     texts: BTreeMap<String, BTreeMap<TextKey, OpenimText>>,
     call_ttl_s: u64,
     copies: Vec<Copy>,
@@ -123,6 +137,7 @@ impl Default for OpenimForm {
             deadline_ms: 1000,
             before_push: BeforePushStage::default(),
             always_list: false,
+            hide_for: HideFor::default(),
             texts: BTreeMap::new(),
             call_ttl_s: 60,
             copies: Vec::new(),
@@ -164,6 +179,7 @@ impl TryFrom<OpenimForm> for OpenimSettings {
             deadline: Duration::from_millis(form.deadline_ms),
             before_push: form.before_push,
             always_list: form.always_list,
+            hide_for: form.hide_for,
             texts: form.texts.into_iter().map(|(language, texts)| (language.to_ascii_lowercase(), texts)).collect(),
             call_ttl: Duration::from_secs(form.call_ttl_s),
             copies: form.copies,
@@ -181,6 +197,7 @@ impl Default for OpenimSettings {
             deadline: Duration::from_millis(form.deadline_ms),
             before_push: form.before_push,
             always_list: form.always_list,
+            hide_for: form.hide_for,
             texts: form.texts,
             call_ttl: Duration::from_secs(form.call_ttl_s),
             copies: form.copies,

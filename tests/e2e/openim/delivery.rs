@@ -220,6 +220,9 @@ async fn a_revoked_message_is_taken_back() {
     assert!(handled(&send(&bell, "v3.8-revoke").await));
     bell.settled().await;
     assert_eq!(bell.badge("aaa").await, 0);
+    // Also of a sender who was blocked because of it.
+    let blocking = deliver(json!({"filter": {"blocked_senders": ["sss"]}})).await;
+    assert!(handled(&send(&blocking, "v3.8-revoke").await));
     let withdrawn = bell.android("fcm-aaa").iter().any(|shown| shown.payload["data"]["pushbell_withdraw"] == id);
     assert!(withdrawn, "the app is told to remove it");
 }
