@@ -361,12 +361,22 @@ async fn a_throttled_table_is_answered_as_the_app_wants_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_not_read_in_time_is_notified_unfiltered() {
-    let bell = app(json!({"openim": {"deadline_ms": 100, "on_error": "deny"}})).await;
-    prefer(&bell, "off", json!({"push": false})).await;
-    assert_eq!(ask(&bell, &group("m0", &["off"])).await.errCode, 5201);
-    bell.fault(Rule::new(Target::Dynamodb, Effect::Delay { ms: 400 }).action("BatchGetItem"));
-    let reply = ask(&bell, &group("m1", &["off", "u8801"])).await;
-    assert!(reply.allows() && reply.userIDList.is_none(), "late is not failed: {reply:?}");
+    let bell = app(json!({"openim": {"deadline_ms": 500, "on_error": "deny"}})).await;
+    let clients: Vec<String> = (0..150).map(|n| format!("c{n:03}")).collect();
+    let names: Vec<&str> = clients.iter().map(String::as_str).collect();
+    for off in ["c000", "c149"] {
+        prefer(&bell, off, json!({"push": false})).await;
+    }
+    assert_eq!(ask(&bell, &group("m0", &names)).await.errDlt, "push_off: 2");
+    // The second page of the list.
+    let slow = Rule::new(Target::Dynamodb, Effect::Delay { ms: 60_000 }).action("BatchGetItem");
+    bell.fault(slow.body_contains("demo#c149"));
+    let reply = ask(&bell, &group("m1", &names)).await;
+    assert!(reply.allows(), "late is not failed: {reply:?}");
+    assert_eq!(
+        (reply.userIDList.map(|list| list.len()), reply.errDlt.as_str()),
+        (Some(149), "push_off: 1, unfiltered: 50")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -56,9 +56,9 @@ impl Trouble {
     pub(crate) const fn whose(&self) -> Whose {
         match self {
             Self::UnknownApp | Self::Hook(_) => Whose::Stranger,
-            Self::Body(_) | Self::Callback(_) | Self::Submit(SubmitError::TooLarge | SubmitError::TooDeep) => {
-                Whose::Caller
-            }
+            Self::Body(_)
+            | Self::Callback(_)
+            | Self::Submit(SubmitError::TooLarge | SubmitError::TooDeep | SubmitError::OtherRoom) => Whose::Caller,
             Self::App(_)
             | Self::Words(_)
             | Self::Preferences(_)

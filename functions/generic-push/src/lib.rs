@@ -123,6 +123,11 @@ impl Refusal {
             Self::Body(BodyError::TooLarge) => plain(StatusCode::PAYLOAD_TOO_LARGE, "BODY_TOO_LARGE"),
             Self::Callback(error) => error.failure(),
             Self::Submit(SubmitError::TooLarge) => CallbackError::TooLarge.failure(),
+            Self::Submit(SubmitError::OtherRoom) => Failure::new(
+                StatusCode::BAD_REQUEST,
+                "INVALID_PARAMETER",
+                "room is not the room of the message that is recalled",
+            ),
             Self::Submit(SubmitError::TooDeep) => {
                 Failure::new(StatusCode::BAD_REQUEST, "MESSAGE_TOO_DEEP", "the message is nested deeper than 64 levels")
             }

@@ -318,11 +318,16 @@ pub(super) fn parse<T: DeserializeOwned>(document: &'static str, text: &str) -> 
     })
 }
 
-/// What is wrong, without the place, which is told beside it, and without values: they stand in double quotes.
+/// What is wrong, without the place, which is told beside it, and without values: they stand in double quotes, or as an unknown variant.
 fn without_values(error: &serde_json::Error) -> String {
     let message = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
     let message = message.strip_suffix(&place).unwrap_or(&message);
+    if message.starts_with("unknown variant `")
+        && let Some(end) = message.rfind("`, expected")
+    {
+        return format!("unknown value{}", &message[end + 1..]);
+    }
     match (message.find('"'), message.rfind('"')) {
         (Some(first), Some(last)) if first < last => format!("{}…{}", &message[..=first], &message[last..]),
         _ => message.to_owned(),

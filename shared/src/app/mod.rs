@@ -409,6 +409,8 @@ mod tests {
             format!("{at} 10: invalid type: sequence, expected a string")
         );
         assert!(!told(r#"{"hide_content": "a \"private\" id"}"#).contains("private"));
+        let mode = told(r#"{"openim": {"mode": "private`, x"}}"#);
+        assert!(mode.ends_with("unknown value, expected `filter` or `deliver`") && !mode.contains("private"), "{mode}");
         assert!(!check("vendors", r#"{"fcm": "s3cret"}"#).unwrap_err().to_string().contains("s3cret"));
         check("callers", "{}").unwrap();
     }

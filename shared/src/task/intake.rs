@@ -21,7 +21,7 @@ use super::results::KEPT;
 use super::{Attempt, Chunk, MOST_RECIPIENTS, Part, Results, Target, TaskKey};
 use crate::deferred;
 use crate::env::{EnvError, Environment, Queue, Table};
-use crate::id::{ClientId, TaskId, digest};
+use crate::id::{ClientId, RoomKey, TaskId, digest};
 use crate::message::{self, Message};
 use crate::queue::{self, Refused, Work};
 use crate::time::Timestamp;
@@ -53,6 +53,9 @@ pub enum SubmitError {
     /// The message is nested deeper than [`message::MOST_DEPTH`] levels.
     #[error("the message is nested deeper than 64 levels")]
     TooDeep,
+    /// It takes back a message that was written in another room.
+    #[error("the message that is taken back was written in another room")]
+    OtherRoom,
     /// Neither the queue nor the deferred table took it.
     #[error("neither the queue nor the deferred table took the task")]
     Queue(#[source] Refused),
@@ -112,7 +115,8 @@ impl Intake {
             // Withdrawn all the same; whether it was read since is then told by the recall's own times.
             let missed = "a recall's message was not looked up";
             match timeout(self.look_up, self.take_times_of_the_original(&mut message)).await {
-                Ok(Ok(())) => {}
+                Ok(Ok(true)) => {}
+                Ok(Ok(false)) => return Err(SubmitError::OtherRoom),
                 Ok(Err(error)) => tracing::warn!(app = %message.origin.app, error = %error, "{missed}"),
                 Err(late) => tracing::warn!(app = %message.origin.app, error = %late, "{missed}"),
             }
@@ -142,8 +146,9 @@ impl Intake {
         }
     }
 
-    /// A recall has times of its own, and whether its message was read since is told by the message's: they stand in its claims.
-    async fn take_times_of_the_original(&self, message: &mut Message) -> Result<(), aws_sdk_dynamodb::Error> {
+    /// A recall has times of its own, and whether its message was read since is told by the message's: they stand in its claims. Whether the
+    /// message was written in the recall's room: who may write in one room takes back nothing in another, whatever id they name.
+    async fn take_times_of_the_original(&self, message: &mut Message) -> Result<bool, aws_sdk_dynamodb::Error> {
         let (pk, _) = claim_key(message, &[]);
         let claims = self
             .client
@@ -161,7 +166,8 @@ impl Intake {
         if let Some(written_at) = original.and_then(|claim| number_of(claim, "written")) {
             message.origin.written_at = Some(Timestamp::from_millis(written_at));
         }
-        Ok(())
+        let room = original.and_then(|claim| claim.get("room")?.as_s().ok());
+        Ok(room.is_none_or(|room| message.origin.room.as_deref().is_none_or(|own| RoomKey::of(own).as_str() == room)))
     }
 
     async fn claim(&self, pk: &str, sk: &str, message: &Message, recipients: usize, now: Timestamp) -> Claim {
@@ -172,6 +178,9 @@ impl Intake {
         let mut put = self.client.put_item();
         if let Some(written_at) = message.origin.written_at {
             put = put.item("written", number(written_at.as_millis()));
+        }
+        if let Some(room) = &message.origin.room {
+            put = put.item("room", text(RoomKey::of(room).as_str()));
         }
         if message.behaviour.kind == message::Kind::Withdraw {
             put = put.item("withdraws", AttributeValue::Bool(true));

@@ -228,6 +228,19 @@ async fn a_revoked_message_is_taken_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_message_is_taken_back_in_its_own_room_only() {
+    let bell = deliver(json!({})).await;
+    ask(&bell, &group("m1", &["aaa"])).await;
+    bell.settled().await;
+    let forged = json!({"groupID": "g-elsewhere", "contentType": 2101, "clientMsgID": "r1", "title": null, "desc": null,
+        "content": "{\"revokerUserID\":\"eve\",\"clientMsgID\":\"m1\"}"});
+    let reply = ask(&bell, &with(group("r1", &["aaa"]), forged)).await;
+    assert!(reply.allows() && reply.errDlt.contains("another room"), "{reply:?}");
+    bell.drained().await;
+    assert_eq!((bell.badge("aaa").await, bell.android("fcm-aaa").len()), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_taken_back_from_who_was_never_told() {
     let bell = deliver(json!({})).await;
     bell.caller.register("ddd", "android", "fcm-ddd").await;
