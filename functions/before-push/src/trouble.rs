@@ -26,7 +26,7 @@ pub(crate) enum Trouble {
     Words(#[source] WordsError),
     #[error("preferences could not be read")]
     Preferences(#[source] StoreError),
-    #[error("the task was not accepted")]
+    #[error("the task was not accepted: {0}")]
     Submit(#[source] SubmitError),
     #[error("the task was not accepted in time")]
     SubmitLate,
