@@ -176,10 +176,9 @@ mod tests {
             std::fs::create_dir(folder.path().join(app)).unwrap();
         }
         std::fs::write(folder.path().join("not-a-folder"), "").unwrap();
-        let settings = r#"{"sns":{"apns":"arn:aws:sns:us-east-1:000000000000:app/APNS/a"}}"#;
+        let settings = r#"{"sns":{"apns":"arn:aws:sns:us-east-1:000000000000:app/APNS/a",
+            "apns_sandbox":"arn:aws:sns:us-east-1:000000000000:app/APNS_SANDBOX/a"}}"#;
         std::fs::write(folder.path().join("a/settings.json"), settings).unwrap();
-        let vendors = r#"["arn:aws:sns:us-east-1:000000000000:app/APNS/a","arn:aws:sns:us-east-1:000000000000:app/APNS_SANDBOX/a"]"#;
-        std::fs::write(folder.path().join("a/vendors.json"), vendors).unwrap();
         let expected = [
             App {
                 name: "a".into(),
@@ -207,5 +206,22 @@ mod tests {
         std::fs::write(folder.path().join("a/settings.json"), "{").unwrap();
         let Err(AppsError::Json { path, .. }) = read(folder.path()) else { panic!("an error") };
         assert!(path.ends_with("a/settings.json"));
+    }
+
+    #[test]
+    fn a_document_that_is_not_of_its_shape_is_named_with_place_and_reason() {
+        for (document, text, says) in [
+            ("settings", r#"{"titel": "Acme"}"#, "line 1, column 8: unknown field `titel`"),
+            ("callers", r#"{"hook_secrets": "s3cret"}"#, "line 1, column 25"),
+            ("vendors", r#"["fcm"]"#, "vendors document is malformed"),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::create_dir(folder.path().join("a")).unwrap();
+            std::fs::write(folder.path().join("a").join(document).with_extension("json"), text).unwrap();
+            let Err(AppsError::Document { path, source }) = read(folder.path()) else { panic!("an error") };
+            let source = source.to_string();
+            assert!(path.to_string_lossy().contains(document) && source.contains(says), "{source}");
+            assert!(!source.contains("s3cret"));
+        }
     }
 }
