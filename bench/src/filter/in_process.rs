@@ -76,7 +76,7 @@ async fn measure(env: &Environment, clients: &[ClientId]) -> Result<(), Error> {
         let answer = text(response.body())?;
         if unfiltered(clients.len(), answer.as_bytes())?.is_some_and(|people| people > 0) {
             late += 1;
-        } else if without_notes(&answer)? != without_notes(&judged)? {
+        } else if without_notes(answer)? != without_notes(&judged)? {
             return Err("the rules that were timed are not the function's".into());
         }
         if round == 0 {
