@@ -180,7 +180,9 @@ fn counting(chunk: &Chunk<Message>, clock: QueueClock, may_rotate: bool) -> Opti
         (Badge::Add { n, source: Source::Named(source) }, _) => (*n, names::source(source)),
         (Badge::Add { n, source: Source::Room }, _) => (*n, names::unread(room.as_ref()?)),
         (_, Kind::Withdraw) => (1, names::unread(room.as_ref()?)),
-        (Badge::None | Badge::Keep | Badge::Set { .. } | Badge::Show(_) | Badge::Clear, _) => return None,
+        (Badge::None | Badge::Keep | Badge::Set { .. } | Badge::Total { .. } | Badge::Show(_) | Badge::Clear, _) => {
+            return None;
+        }
     };
     let (app, id) = (&message.origin.app, &message.origin.message);
     Some(Counting {
@@ -207,7 +209,7 @@ impl Job<'_> {
     /// Until when nothing of the chunk may be tried: every recipient waits as a vendor asked, or for vendors that are left alone. `None`
     /// when something may, when a recipient was not counted yet, or when the message would be over by then.
     async fn waits(&self) -> Option<Timestamp> {
-        if self.chunk.to.iter().any(|target| matches!(target, Target::Fresh(_))) {
+        if self.chunk.to.iter().any(|target| matches!(target, Target::Fresh(_) | Target::Chosen { .. })) {
             return None;
         }
         let now = self.clock.now();
@@ -275,9 +277,9 @@ impl Job<'_> {
                     tried = *tries;
                 }
                 if backoff::is_given_up(retry, self.chunk.attempt, tried, not_before, now, self.expiry) {
-                    for (_, outcome) in &mut one.result.outcomes {
-                        if *outcome == Outcome::Pending {
-                            *outcome = Outcome::GaveUp;
+                    for fate in &mut one.result.fates {
+                        if fate.outcome == Outcome::Pending {
+                            fate.outcome = Outcome::GaveUp;
                         }
                     }
                     if let Target::Left { tries, .. } = &mut left {

@@ -9,7 +9,7 @@ use pushbell::id::{ClientId, DeviceKey, Mark};
 use pushbell::message::{Badge, Kind, Wording};
 use pushbell::recipient::{Device, NotCounted, Recipient, StoreError};
 use pushbell::shutdown;
-use pushbell::task::{Outcome, Tally, Target, TargetResult};
+use pushbell::task::{Fate, Outcome, Tally, Target, TargetResult};
 
 use crate::backoff::{self, Wish};
 use crate::chunk::{Job, Stop};
@@ -27,19 +27,30 @@ pub(crate) struct Served {
 
 impl Served {
     fn without_send(client: &ClientId, outcome: Outcome) -> Self {
-        let result = TargetResult { client: client.clone(), outcomes: vec![(None, outcome)] };
+        let result = TargetResult { client: client.clone(), fates: vec![Fate::of_recipient(outcome)] };
         Self { result, tally: Tally::default(), left: None, wish: Wish::default(), kept: Vec::new() }
     }
 
     /// Nothing was done, or it is not known whether it was counted: the recipient comes again as it came.
     fn not_begun(target: &Target) -> Self {
         let mut served = Self::without_send(target.client(), Outcome::Pending);
-        if let Target::Left { devices, .. } = target {
-            served.result.outcomes = devices.iter().map(|device| (Some(device.clone()), Outcome::Pending)).collect();
+        if let Target::Left { devices, .. } | Target::Chosen { only: devices, .. } = target {
+            served.result.fates = of_all(devices, Outcome::Pending);
         }
         served.left = Some(target.clone());
         served
     }
+}
+
+/// Of `devices`, those that the client still has, and what became of the others.
+fn still_there<'a>(recipient: &'a Recipient, devices: &[DeviceKey]) -> (Vec<&'a Device>, Vec<Fate>) {
+    let there = recipient.devices.iter().filter(|device| devices.contains(&device.key)).collect();
+    let gone = devices.iter().filter(|key| recipient.devices.iter().all(|device| device.key != **key));
+    (there, gone.map(|key| Fate::of_device(key.clone(), None, Outcome::Gone)).collect())
+}
+
+fn of_all(devices: &[DeviceKey], outcome: Outcome) -> Vec<Fate> {
+    devices.iter().map(|device| Fate::of_device(device.clone(), None, outcome)).collect()
 }
 
 /// A recipient as it is now, or why nothing is sent.
@@ -64,7 +75,7 @@ impl Job<'_> {
             }
             // Boxed, like every call below: a thousand recipients of a batch wait here, and the state of an SDK call takes kilobytes.
             match target {
-                Target::Fresh(client) => Box::pin(self.first(client)).await,
+                Target::Fresh(client) | Target::Chosen { client, .. } => Box::pin(self.first(client)).await,
                 Target::Left { client, .. } => Box::pin(self.again(client)).await,
             }
         };
@@ -72,8 +83,8 @@ impl Job<'_> {
             Ok(Found::Send(recipient, tally)) => (recipient, tally),
             Ok(Found::Not(outcome, tally)) => {
                 let mut served = Served::without_send(target.client(), outcome);
-                if let Target::Left { devices, .. } = target {
-                    served.result.outcomes = devices.iter().map(|device| (Some(device.clone()), outcome)).collect();
+                if let Target::Left { devices, .. } | Target::Chosen { only: devices, .. } = target {
+                    served.result.fates = of_all(devices, outcome);
                 }
                 served.tally = tally;
                 return Ok(served);
@@ -92,11 +103,12 @@ impl Job<'_> {
                 self.send_all(client, &recipient, devices, Vec::new(), (tally, 0)).await
             }
             Target::Left { client, devices, tries, .. } => {
-                let (there, gone): (Vec<_>, Vec<_>) =
-                    devices.iter().partition(|key| recipient.devices.iter().any(|device| device.key == **key));
-                let devices = recipient.devices.iter().filter(|device| there.contains(&&device.key)).collect();
-                let gone = gone.into_iter().map(|key| (Some(key.clone()), Outcome::Gone)).collect();
-                self.send_all(client, &recipient, devices, gone, (tally, *tries)).await
+                let (there, gone) = still_there(&recipient, devices);
+                self.send_all(client, &recipient, there, gone, (tally, *tries)).await
+            }
+            Target::Chosen { client, only } => {
+                let (there, gone) = still_there(&recipient, only);
+                self.send_all(client, &recipient, there, gone, (tally, 0)).await
             }
         })
     }
@@ -130,7 +142,9 @@ impl Job<'_> {
             });
         }
         let recipient = match &message.badge {
-            Badge::Set { n, source } => recipients.set_source(app, client, source, *n).await?,
+            Badge::Set { n, source } | Badge::Total { n, source } => {
+                recipients.set_source(app, client, source, *n).await?
+            }
             Badge::Clear if let Some(room) = self.room() => {
                 recipients.leave_room(app, client, &room, self.chunk.claimed_at).await?
             }
@@ -211,10 +225,10 @@ impl Job<'_> {
         client: &ClientId,
         recipient: &Recipient,
         devices: Vec<&Device>,
-        mut outcomes: Vec<(Option<DeviceKey>, Outcome)>,
+        mut fates: Vec<Fate>,
         (tally, tries): (Tally, u32),
     ) -> Served {
-        if devices.is_empty() && outcomes.is_empty() {
+        if devices.is_empty() && fates.is_empty() {
             let mut served = Served::without_send(client, Outcome::NoDevice);
             served.tally = tally;
             return served;
@@ -259,12 +273,13 @@ impl Job<'_> {
                         | Outcome::Withdrawn
                         | Outcome::Off
                         | Outcome::Blocked
-                        | Outcome::HeldOut => {}
+                        | Outcome::HeldOut
+                        | Outcome::Cancelled => {}
                     }
                     outcome
                 }
             };
-            outcomes.push((Some(device.key.clone()), outcome));
+            fates.push(Fate::of_device(device.key.clone(), Some(device.channel), outcome));
         }
         let of = |devices: Vec<&Device>, tries, was| {
             let mut channels: Vec<Channel> = devices.iter().map(|device| device.channel).collect();
@@ -282,7 +297,7 @@ impl Job<'_> {
         };
         let kept = [of(refused, 0, Some(Outcome::Misconfigured)), of(hopeless, 0, Some(Outcome::GaveUp))];
         Served {
-            result: TargetResult { client: client.clone(), outcomes },
+            result: TargetResult { client: client.clone(), fates },
             tally,
             left: of(left, tried, None),
             wish,
@@ -295,7 +310,7 @@ impl Job<'_> {
         let badge = match message.badge {
             Badge::None if message.behaviour.kind != Kind::Withdraw => None,
             Badge::Show(n) => Some(n),
-            Badge::None | Badge::Keep | Badge::Add { .. } | Badge::Set { .. } | Badge::Clear => {
+            Badge::None | Badge::Keep | Badge::Add { .. } | Badge::Set { .. } | Badge::Total { .. } | Badge::Clear => {
                 Some(recipient.badge(self.settings.badge_from))
             }
         };

@@ -14,6 +14,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::delivery::Channel;
 use crate::id::{AppId, MessageId};
 use crate::time::Timestamp;
 
@@ -74,6 +75,34 @@ pub struct Message {
     /// Each read by its own channel only.
     #[serde(default, skip_serializing_if = "is_default")]
     pub vendors: Vendors,
+    /// Which ways to a phone it may take.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub roads: Roads,
+}
+
+/// Which ways to a phone a message may take, and in which order.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Roads {
+    /// A live connection of the app's, or a vendor's channel.
+    #[serde(skip_serializing_if = "is_default")]
+    pub strategy: Strategy,
+    /// The Android channels that may be used, in this order. Empty: all of them. Devices on another are no targets; Apple's always are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub android: Vec<Channel>,
+}
+
+/// A live connection of the app's, or a vendor's channel.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Strategy {
+    /// The live connection where there is one, else the vendor's.
+    #[default]
+    Combined,
+    /// The live connection only. There is none yet: every device counts as a target without a channel.
+    Online,
+    /// The vendor's only.
+    Vendors,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -175,6 +204,13 @@ pub enum Badge {
     },
     /// The caller's own number is shown, nothing is stored.
     Show(u32),
+    /// The number on the icon becomes this one: a named counter takes up the difference.
+    Total {
+        /// The number to show.
+        n: u32,
+        /// Which counter.
+        source: String,
+    },
     /// The message's room counts as read up to when the message was accepted: its unread messages go, and the badge of now is shown. For
     /// who left a room.
     Clear,
@@ -230,6 +266,9 @@ pub struct Behaviour {
     /// How far it may interrupt, on APNs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interruption: Option<Interruption>,
+    /// Phones are told the task's number (`pushbell_task` in the data), to report receipt and click by.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub receipts: bool,
 }
 
 /// Whether and how a message shows.

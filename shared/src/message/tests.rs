@@ -24,6 +24,7 @@ fn message() -> Message {
         media: Media::default(),
         data: Map::new(),
         vendors: Vendors::default(),
+        roads: Roads::default(),
     }
 }
 

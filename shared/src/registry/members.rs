@@ -45,10 +45,10 @@ impl Audience {
         }
     }
 
-    /// Which shard a client's devices are in. 256 is a multiple of every number of shards.
-    fn shard_of(&self, client: &ClientId) -> u8 {
-        let [byte] = digest(&[client.as_str().as_bytes()]);
-        byte % self.shards()
+    /// Which shard a client's devices are in.
+    #[must_use]
+    pub fn shard_of(&self, client: &ClientId) -> u8 {
+        shard_of(client, self.shards())
     }
 
     /// The shard's partition key. A tag comes last: it may hold whatever separates the parts.
@@ -61,6 +61,13 @@ impl Audience {
     }
 }
 
+/// Which of `shards` shards a client's devices are in, whatever the audience. 256 is a multiple of every number of shards.
+#[must_use]
+pub(crate) fn shard_of(client: &ClientId, shards: u8) -> u8 {
+    let [byte] = digest(&[client.as_str().as_bytes()]);
+    byte % shards
+}
+
 /// Where a member stands in its shard: text that sorts as the rows do. Pages begin and end at such places.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
@@ -71,6 +78,18 @@ impl Place {
     #[must_use]
     pub fn of(client: &ClientId, device: &DeviceKey) -> Self {
         Self(format!("{client}{BETWEEN}{}", device.as_str()))
+    }
+
+    /// A place as it is written down.
+    #[must_use]
+    pub(crate) fn from_attribute(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    /// As it is written down.
+    #[must_use]
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
     }
 
     /// The place behind all devices of a client.
@@ -127,8 +146,8 @@ pub struct Page {
 }
 
 impl Registry {
-    /// Members of `shard` whose places come after `after`, up to and with `through`; `most` of them, or as many as fit 1 MB. Eventually
-    /// consistent: who came or went within the last second may be missing or there.
+    /// Members of `shard` whose places come after `after`, up to and with `through`; `most` of them, or as many as fit 1 MB. As they are
+    /// now: who was there before the call and still is, is among them.
     ///
     /// # Errors
     /// When the table does not answer.
@@ -148,6 +167,7 @@ impl Registry {
             .key_condition_expression("#pk = :pk")
             .expression_attribute_names("#pk", PK)
             .expression_attribute_values(":pk", text(&partition))
+            .consistent_read(true)
             .set_limit(most.map(i32::from));
         if let Some(through) = through {
             query = query

@@ -22,6 +22,7 @@ use crate::env::{EnvError, Environment, Table};
 use crate::recipient::Device;
 
 pub use labels::{LabelError, Labels};
+pub(crate) use members::shard_of;
 pub use members::{Audience, Member, Page, Place};
 pub use push_token::PushToken;
 pub use unregister::Which;

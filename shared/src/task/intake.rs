@@ -251,6 +251,7 @@ impl Intake {
                 given_up: false,
                 claimed_at: claim.claimed_at,
                 repeat: claim.repeated,
+                headed: false,
                 message: &*raw,
                 to: recipients.into_iter().map(Target::Fresh).collect(),
             };
@@ -261,8 +262,9 @@ impl Intake {
             first: 0,
             claimed_at: claim.claimed_at,
             repeat: claim.repeated,
+            headed: false,
             message: raw,
-            to: recipients,
+            to: recipients.into_iter().map(Target::Fresh).collect(),
         };
         // Nearly always one. A list too long for one record goes as several, each with its own chunk numbers; the answer waits for all.
         // Last part first: once the first part is seen to have begun, all of them are in.

@@ -37,13 +37,15 @@ pub enum Outcome {
     Blocked,
     /// The recipient belongs to a cohort that is not notified, to compare the others with. Counted.
     HeldOut,
+    /// The task was cancelled before this was sent.
+    Cancelled,
     /// Left over, to be tried again: not final, and in no sum.
     Pending,
 }
 
 impl Outcome {
     /// All of them, with the letter that the result rows hold and the word that answers and metrics show.
-    pub const ALL: [(Self, char, &'static str); 15] = [
+    pub const ALL: [(Self, char, &'static str); 16] = [
         (Self::Delivered, 'd', "delivered"),
         (Self::DeadToken, 'x', "dead_token"),
         (Self::BadMessage, 'b', "bad_message"),
@@ -58,6 +60,7 @@ impl Outcome {
         (Self::Off, 'f', "off"),
         (Self::Blocked, 'k', "blocked"),
         (Self::HeldOut, 'h', "held_out"),
+        (Self::Cancelled, 'a', "cancelled"),
         (Self::Pending, 'p', "pending"),
     ];
 

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use super::{Attempt, Outcome};
 use crate::delivery::Channel;
 use crate::id::{ClientId, DeviceKey, TaskId};
+use crate::queue;
 use crate::time::Timestamp;
 
 /// The most recipients of a chunk.
@@ -38,11 +39,14 @@ pub struct Chunk<M> {
     /// had.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub given_up: bool,
-    /// When the task was claimed.
+    /// When the task was claimed, or was to begin if that is later.
     pub claimed_at: Timestamp,
     /// The record may have been queued before: the result row is read first.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub repeat: bool,
+    /// The task has a head, and may be cancelled.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub headed: bool,
     /// The content.
     pub message: M,
     /// Who it is for.
@@ -60,6 +64,7 @@ impl<M> Chunk<M> {
             given_up: self.given_up,
             claimed_at: self.claimed_at,
             repeat: self.repeat,
+            headed: self.headed,
             message: &self.message,
             to,
         }
@@ -93,6 +98,15 @@ pub enum Target {
         #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
         was: Option<Outcome>,
     },
+    /// Not counted yet, as far as the record knows; of the client's devices, these are targets.
+    Chosen {
+        /// Who.
+        #[serde(rename = "c")]
+        client: ClientId,
+        /// Which devices.
+        #[serde(rename = "o")]
+        only: Vec<DeviceKey>,
+    },
 }
 
 impl Target {
@@ -100,7 +114,7 @@ impl Target {
     #[must_use]
     pub fn client(&self) -> &ClientId {
         match self {
-            Self::Fresh(client) | Self::Left { client, .. } => client,
+            Self::Fresh(client) | Self::Left { client, .. } | Self::Chosen { client, .. } => client,
         }
     }
 
@@ -112,6 +126,7 @@ impl Target {
             Self::Left { devices, was, .. } => {
                 (was.unwrap_or(Outcome::GaveUp), u32::try_from(devices.len()).unwrap_or(u32::MAX))
             }
+            Self::Chosen { only, .. } => (Outcome::GaveUp, u32::try_from(only.len()).unwrap_or(u32::MAX)),
         }
     }
 }
@@ -134,24 +149,28 @@ pub struct Part {
     /// The record may have been queued before.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub repeat: bool,
+    /// The task has a head, and may be cancelled.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub headed: bool,
     /// The content, not looked into.
     pub message: Box<RawValue>,
     /// Who it is for.
-    pub to: Vec<ClientId>,
+    pub to: Vec<Target>,
 }
 
 impl Part {
     /// The chunks, in their order. `repeat` marks them as possibly queued before.
     pub fn chunks(&self, repeat: bool) -> impl Iterator<Item = Chunk<&RawValue>> {
-        self.to.chunks(MOST_RECIPIENTS).zip(self.first..).map(move |(clients, seq)| Chunk {
+        self.to.chunks(MOST_RECIPIENTS).zip(self.first..).map(move |(targets, seq)| Chunk {
             key: self.key.clone(),
             seq,
             attempt: Attempt::FIRST,
             given_up: false,
             claimed_at: self.claimed_at,
             repeat: repeat || self.repeat,
+            headed: self.headed,
             message: &*self.message,
-            to: clients.iter().cloned().map(Target::Fresh).collect(),
+            to: targets.to_vec(),
         })
     }
 
@@ -175,14 +194,13 @@ impl Part {
         let room = most.saturating_sub(fixed);
         let mut parts = Vec::new();
         let (mut to, mut bytes, mut first, mut next) = (Vec::new(), 0, self.first, self.first);
-        for clients in self.to.chunks(MOST_RECIPIENTS) {
-            // Escaped as JSON, a quote, a backslash or a control-free character of any kind takes at most twice its bytes.
-            let size: usize = clients.iter().map(|client| json_len(client.as_str()) + 1).sum();
+        for targets in self.to.chunks(MOST_RECIPIENTS) {
+            let size: usize = targets.iter().map(|target| queue::body(target).map_or(0, |json| json.len() + 1)).sum();
             if bytes + size > room && !to.is_empty() {
                 parts.push(self.cut(first, std::mem::take(&mut to)));
                 (bytes, first) = (0, next);
             }
-            to.extend_from_slice(clients);
+            to.extend_from_slice(targets);
             bytes += size;
             next += 1;
         }
@@ -192,23 +210,17 @@ impl Part {
         parts
     }
 
-    fn cut(&self, first: u32, to: Vec<ClientId>) -> Self {
+    fn cut(&self, first: u32, to: Vec<Target>) -> Self {
         Self {
             key: self.key.clone(),
             first,
             claimed_at: self.claimed_at,
             repeat: self.repeat,
+            headed: self.headed,
             message: self.message.clone(),
             to,
         }
     }
-}
-
-/// How many bytes `text` takes as a JSON string in a queue record, quotes included. The text holds no control characters.
-fn json_len(text: &str) -> usize {
-    let escaped = text.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count();
-    let refused = text.chars().filter(|c| matches!(c, '\u{fffe}' | '\u{ffff}')).count();
-    text.len() + escaped + 3 * refused + 2
 }
 
 #[cfg(test)]
@@ -223,8 +235,9 @@ mod tests {
             first: 0,
             claimed_at: Timestamp::from_millis(1),
             repeat: false,
+            headed: false,
             message: RawValue::from_string(r#"{"a":1}"#.to_owned()).unwrap(),
-            to: ids.iter().map(|id| ClientId::parse(id.as_str()).unwrap()).collect(),
+            to: ids.iter().map(|id| Target::Fresh(ClientId::parse(id.as_str()).unwrap())).collect(),
         }
     }
 
@@ -237,6 +250,7 @@ mod tests {
             given_up: false,
             claimed_at: Timestamp::from_millis(1),
             repeat: true,
+            headed: true,
             message: serde_json::json!({"a": 1}),
             to: vec![
                 Target::Fresh(ClientId::parse("aaa").unwrap()),
@@ -248,11 +262,14 @@ mod tests {
                     tries: 2,
                     was: Some(Outcome::Misconfigured),
                 },
+                Target::Chosen { client: ClientId::parse("ccc").unwrap(), only: vec![DeviceKey::of("ios", "1")] },
             ],
         };
         let text = serde_json::to_string(&chunk).unwrap();
         assert!(
-            text.starts_with(r#"{"task":7,"nonce":"abcdefgh","seq":3,"attempt":1,"claimed_at":1,"repeat":true"#),
+            text.starts_with(
+                r#"{"task":7,"nonce":"abcdefgh","seq":3,"attempt":1,"claimed_at":1,"repeat":true,"headed":true"#
+            ),
             "{text}"
         );
         assert_eq!(serde_json::from_str::<Chunk<serde_json::Value>>(&text).unwrap(), chunk);
@@ -271,7 +288,7 @@ mod tests {
             let cut: Vec<_> = parts.iter().flat_map(|part| part.chunks(false)).map(|chunk| (chunk.seq, chunk.to)).collect();
             prop_assert_eq!(cut, whole);
             for part in &parts {
-                prop_assert!(part.len() == 1 || crate::queue::body(part).unwrap().len() <= most);
+                prop_assert!(part.len() == 1 || queue::body(part).unwrap().len() <= most);
             }
         }
     }

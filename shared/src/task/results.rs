@@ -10,8 +10,9 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailur
 
 use super::{Attempt, Outcome, Target, TaskKey};
 use crate::aws::{number, text};
+use crate::delivery::Channel;
 use crate::env::{EnvError, Environment, Table};
-use crate::id::{AppId, ClientId, DeviceKey};
+use crate::id::{AppId, ClientId, DeviceKey, TaskId};
 use crate::time::Timestamp;
 
 /// How long claims and results are kept.
@@ -33,8 +34,33 @@ pub enum ResultsError {
 pub struct TargetResult {
     /// Who.
     pub client: ClientId,
-    /// Each device's outcome; or one without a device, when none was sent to.
-    pub outcomes: Vec<(Option<DeviceKey>, Outcome)>,
+    /// Each device's fate; or one without a device, when none was sent to.
+    pub fates: Vec<Fate>,
+}
+
+/// What became of one device, or of a recipient none of whose devices was sent to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fate {
+    /// Which device.
+    pub device: Option<DeviceKey>,
+    /// Its channel, where that is known.
+    pub channel: Option<Channel>,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+impl Fate {
+    /// Of a recipient none of whose devices was sent to.
+    #[must_use]
+    pub const fn of_recipient(outcome: Outcome) -> Self {
+        Self { device: None, channel: None, outcome }
+    }
+
+    /// Of a device.
+    #[must_use]
+    pub const fn of_device(device: DeviceKey, channel: Option<Channel>, outcome: Outcome) -> Self {
+        Self { device: Some(device), channel, outcome }
+    }
 }
 
 /// How the recipients' badges were counted in one attempt.
@@ -87,8 +113,8 @@ impl ResultRow {
     #[must_use]
     pub fn counters(&self) -> BTreeMap<Outcome, i64> {
         let mut counters = BTreeMap::new();
-        for (_, outcome) in self.results.iter().flat_map(|result| &result.outcomes) {
-            *counters.entry(*outcome).or_default() += 1;
+        for fate in self.results.iter().flat_map(|result| &result.fates) {
+            *counters.entry(fate.outcome).or_default() += 1;
         }
         for (outcome, n) in &self.taken_back {
             *counters.entry(*outcome).or_default() -= i64::from(*n);
@@ -122,20 +148,20 @@ pub enum Put {
 
 /// The tasks table's result rows.
 pub struct Results {
-    client: Client,
-    table: String,
+    pub(super) client: Client,
+    pub(super) table: String,
 }
 
-fn pk(key: &TaskKey) -> String {
-    format!("t#{}", key.task)
+pub(super) fn pk(task: TaskId) -> String {
+    format!("t#{task}")
 }
 
 fn chunk_sk(key: &TaskKey, seq: u32, attempt: Attempt) -> String {
-    format!("{}#c#{seq:06}#{:03}", key.nonce, attempt.get())
+    format!("{}#c#{seq:010}#{:03}", key.nonce, attempt.get())
 }
 
 fn split_sk(key: &TaskKey, first: u32) -> String {
-    format!("{}#f#{first:06}", key.nonce)
+    format!("{}#f#{first:010}", key.nonce)
 }
 
 impl Results {
@@ -165,12 +191,16 @@ impl Results {
             || self.item(key, split_sk(key, 0)).await?.is_some())
     }
 
-    async fn item(&self, key: &TaskKey, sk: String) -> Result<Option<HashMap<String, AttributeValue>>, ResultsError> {
+    pub(super) async fn item(
+        &self,
+        key: &TaskKey,
+        sk: String,
+    ) -> Result<Option<HashMap<String, AttributeValue>>, ResultsError> {
         let answer = self
             .client
             .get_item()
             .table_name(&self.table)
-            .key("pk", text(pk(key)))
+            .key("pk", text(pk(key.task)))
             .key("sk", text(sk))
             .consistent_read(true)
             .send()
@@ -210,7 +240,7 @@ impl Results {
         self.client
             .put_item()
             .table_name(&self.table)
-            .item("pk", text(pk(&split.key)))
+            .item("pk", text(pk(split.key.task)))
             .item("sk", text(split_sk(&split.key, split.first)))
             .item("app", text(split.app.as_str()))
             .item("at", number(now.as_millis()))
@@ -223,19 +253,25 @@ impl Results {
     }
 }
 
-/// One line a recipient: the client, a tab, and for each device its key and a letter; without a device the letter alone. Client ids
-/// hold no control characters.
+/// In the place of a channel's letter: not known.
+const NO_CHANNEL: &str = "-";
+
+/// One line a recipient: the client, a tab, and for each device its key, its channel's letter and the outcome's; without a device the
+/// outcome's alone. Client ids hold no control characters.
 fn results_text(results: &[TargetResult]) -> String {
     let mut out = String::new();
     for result in results {
         out.push_str(result.client.as_str());
         out.push('\t');
-        for (index, (device, outcome)) in result.outcomes.iter().enumerate() {
+        for (index, fate) in result.fates.iter().enumerate() {
             if index > 0 {
                 out.push(',');
             }
-            out.push_str(device.as_ref().map_or("", DeviceKey::as_str));
-            out.push(outcome.letter());
+            if let Some(device) = &fate.device {
+                out.push_str(device.as_str());
+                out.push_str(fate.channel.map_or(NO_CHANNEL, Channel::letter));
+            }
+            out.push(fate.outcome.letter());
         }
         out.push('\n');
     }
@@ -245,16 +281,23 @@ fn results_text(results: &[TargetResult]) -> String {
 fn results_from(text: &str) -> Option<Vec<TargetResult>> {
     text.lines()
         .map(|line| {
-            let (client, outcomes) = line.split_once('\t')?;
-            let outcomes = outcomes.split(',').filter(|part| !part.is_empty()).map(|part| {
-                let letter = part.chars().next_back()?;
-                let device = &part[..part.len() - letter.len_utf8()];
-                let device = (!device.is_empty()).then(|| DeviceKey::from_attribute(device));
-                Some((device, Outcome::from_letter(letter)?))
-            });
-            Some(TargetResult { client: ClientId::parse(client).ok()?, outcomes: outcomes.collect::<Option<_>>()? })
+            let (client, fates) = line.split_once('\t')?;
+            let fates = fates.split(',').filter(|part| !part.is_empty()).map(fate_from).collect::<Option<_>>()?;
+            Some(TargetResult { client: ClientId::parse(client).ok()?, fates })
         })
         .collect()
+}
+
+/// Keys and letters are ASCII.
+fn fate_from(text: &str) -> Option<Fate> {
+    let (before, outcome) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let outcome = Outcome::from_letter(outcome.chars().next()?)?;
+    if before.is_empty() {
+        return Some(Fate::of_recipient(outcome));
+    }
+    let (device, channel) = before.split_at_checked(before.len() - 1)?;
+    let channel = if channel == NO_CHANNEL { None } else { Some(Channel::from_letter(channel)?) };
+    Some(Fate::of_device(DeviceKey::from_attribute(device), channel, outcome))
 }
 
 /// Targets are strings and lists of strings: they are always JSON.
@@ -265,7 +308,7 @@ fn targets_text(targets: &[Target]) -> AttributeValue {
 fn to_item(row: &ResultRow) -> HashMap<String, AttributeValue> {
     let counters = row.counters().into_iter().map(|(outcome, n)| (outcome.as_str().to_owned(), number(n))).collect();
     let mut item = HashMap::from([
-        ("pk".to_owned(), text(pk(&row.key))),
+        ("pk".to_owned(), text(pk(row.key.task))),
         ("sk".to_owned(), text(chunk_sk(&row.key, row.seq, row.attempt))),
         ("app".to_owned(), text(row.app.as_str())),
         ("at".to_owned(), number(row.at.as_millis())),
@@ -296,11 +339,11 @@ fn from_item(key: TaskKey, item: HashMap<String, AttributeValue>) -> Result<Resu
     read(key, &item).ok_or(ResultsError::Malformed)
 }
 
-fn text_of<'a>(item: &'a HashMap<String, AttributeValue>, name: &str) -> Option<&'a str> {
+pub(super) fn text_of<'a>(item: &'a HashMap<String, AttributeValue>, name: &str) -> Option<&'a str> {
     item.get(name)?.as_s().ok().map(String::as_str)
 }
 
-fn number_of(item: &HashMap<String, AttributeValue>, name: &str) -> Option<u64> {
+pub(super) fn number_of(item: &HashMap<String, AttributeValue>, name: &str) -> Option<u64> {
     item.get(name)?.as_n().ok()?.parse().ok()
 }
 

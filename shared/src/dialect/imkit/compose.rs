@@ -7,7 +7,7 @@ use super::message_type::Phone;
 use super::{payload, wording};
 use crate::app::ImkitSettings;
 use crate::id::{AppId, MessageId};
-use crate::message::{Badge, Behaviour, Dialect, Kind, Media, Message, Origin, Source, Text, Vendors};
+use crate::message::{Badge, Behaviour, Dialect, Kind, Media, Message, Origin, Roads, Source, Text, Vendors};
 
 /// What the v1 callback says beside the message object.
 #[derive(Debug, Clone, Copy)]
@@ -63,6 +63,7 @@ pub(super) fn message(app: &AppId, settings: &ImkitSettings, chat: &ChatMessage,
         data,
         text,
         vendors: Vendors::default(),
+        roads: Roads::default(),
     }
 }
 

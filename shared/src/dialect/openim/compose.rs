@@ -11,7 +11,7 @@ use crate::app::Settings;
 use crate::dialect::places::{MOST_BODY, MOST_TITLE, cohorts, cut};
 use crate::id::{AppId, ClientId, MessageId};
 use crate::message::{
-    Badge, Behaviour, Dialect, Interruption, Kind, Media, Message, Origin, Source, Text, Translation, Vendors,
+    Badge, Behaviour, Dialect, Interruption, Kind, Media, Message, Origin, Roads, Source, Text, Translation, Vendors,
 };
 use crate::time::Timestamp;
 
@@ -224,6 +224,7 @@ impl Composer<'_> {
             media: Media::default(),
             data: self.data(),
             vendors: Vendors::default(),
+            roads: Roads::default(),
         }
     }
 

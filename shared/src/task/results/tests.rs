@@ -21,13 +21,13 @@ fn a_row_survives_its_item() {
         results: vec![
             TargetResult {
                 client: client("a,b=c #名"),
-                outcomes: vec![
-                    (Some(device.clone()), Outcome::Delivered),
-                    (Some(DeviceKey::of("x", "2")), Outcome::Pending),
+                fates: vec![
+                    Fate::of_device(device.clone(), Some(Channel::Sns), Outcome::Delivered),
+                    Fate::of_device(DeviceKey::of("x", "2"), None, Outcome::Pending),
                 ],
             },
-            TargetResult { client: client("bbb"), outcomes: vec![(None, Outcome::NoDevice)] },
-            TargetResult { client: client("ccc"), outcomes: Vec::new() },
+            TargetResult { client: client("bbb"), fates: vec![Fate::of_recipient(Outcome::NoDevice)] },
+            TargetResult { client: client("ccc"), fates: Vec::new() },
         ],
         leftovers: Some(Leftovers {
             to: vec![Target::Left {
