@@ -31,6 +31,8 @@ pub struct Head {
     pub extent: Extent,
     /// When it was cancelled.
     pub cancelled_at: Option<Timestamp>,
+    /// It is known to be in the queue, or to rest until it begins. Not noted of a task that begins at once: its rows soon say so.
+    pub queued: bool,
 }
 
 /// How many chunks a task makes.
@@ -87,6 +89,24 @@ impl Results {
             Ok(_) | Err(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(()),
             Err(error) => Err(ResultsError::Unavailable(Box::new(error.into()))),
         }
+    }
+
+    /// Notes that the task is in the queue.
+    ///
+    /// # Errors
+    /// When the table does not answer.
+    pub async fn head_is_queued(&self, key: &TaskKey) -> Result<(), ResultsError> {
+        self.client
+            .update_item()
+            .table_name(&self.table)
+            .key("pk", text(pk(key.task)))
+            .key("sk", text(sk(key)))
+            .update_expression("SET queued = :yes")
+            .expression_attribute_values(":yes", AttributeValue::Bool(true))
+            .send()
+            .await
+            .map_err(|error| ResultsError::Unavailable(Box::new(error.into())))?;
+        Ok(())
     }
 
     /// A task's head, as it is now.
@@ -172,6 +192,7 @@ fn read(task: TaskId, item: &HashMap<String, AttributeValue>) -> Option<Head> {
         online_only: item.contains_key("online"),
         extent,
         cancelled_at: at("cancelled"),
+        queued: item.contains_key("queued"),
     })
 }
 
@@ -189,6 +210,7 @@ mod tests {
             online_only: false,
             extent,
             cancelled_at: None,
+            queued: false,
         }
     }
 

@@ -18,16 +18,16 @@ use serde_json::value::RawValue;
 use tokio::time::timeout;
 
 use super::results::KEPT;
-use super::{Attempt, Chunk, MOST_RECIPIENTS, Part, Results, Target, TaskKey};
+use super::{MOST_RECIPIENTS, Part, Results, ResultsError, Target, TaskKey};
 use crate::deferred;
 use crate::env::{EnvError, Environment, Queue, Table};
-use crate::id::{ClientId, RoomKey, TaskId, digest};
+use crate::id::{AppId, ClientId, RoomKey, TaskId, digest};
 use crate::message::{self, Message};
 use crate::queue::{self, Refused, Work};
 use crate::time::Timestamp;
 
 /// How long a repeat waits in the queue: the first record should be done by then.
-const REPEAT_DELAY: Duration = Duration::from_secs(30);
+pub(super) const REPEAT_DELAY: Duration = Duration::from_secs(30);
 /// How long a look-up that can be done without may take.
 const LOOK_UP: Duration = Duration::from_secs(12);
 /// The same for a caller who is waited for; and how long one try of a claim may take then.
@@ -59,14 +59,20 @@ pub enum SubmitError {
     /// Neither the queue nor the deferred table took it.
     #[error("neither the queue nor the deferred table took the task")]
     Queue(#[source] Refused),
+    /// It could not be written down, and was not queued.
+    #[error("the task could not be written down")]
+    Unavailable(#[source] ResultsError),
+    /// Another request of the same name came first, and is not in the queue yet.
+    #[error("another request of the same name is on its way")]
+    Other,
 }
 
 /// Claims tasks and queues them.
 pub struct Intake {
-    client: Client,
-    table: String,
-    results: Results,
-    work: Work,
+    pub(super) client: Client,
+    pub(super) table: String,
+    pub(super) results: Results,
+    pub(super) work: Work,
     look_up: Duration,
 }
 
@@ -121,13 +127,7 @@ impl Intake {
                 Err(late) => tracing::warn!(app = %message.origin.app, error = %late, "{missed}"),
             }
         }
-        let raw = serde_json::value::to_raw_value(&message).map_err(|_| SubmitError::TooLarge)?;
-        if raw.get().len() > message::MOST_BYTES {
-            return Err(SubmitError::TooLarge);
-        }
-        if message::depth(raw.get()) > message::MOST_DEPTH {
-            return Err(SubmitError::TooDeep);
-        }
+        let raw = content(&message)?;
         let (pk, sk) = claim_key(&message, &recipients);
         let claim = self.claim(&pk, &sk, &message, recipients.len(), now).await;
         let accepted = Accepted { task: claim.key.task, repeated: claim.repeated };
@@ -223,7 +223,7 @@ impl Intake {
     }
 
     /// Whether the task was surely queued. Not knowing it, it is queued again: as a repeat that does no harm.
-    async fn has_begun(&self, key: &TaskKey) -> bool {
+    pub(super) async fn has_begun(&self, key: &TaskKey) -> bool {
         let missed = "a repeat's first task was not looked up";
         match timeout(self.look_up, self.results.has_begun(key)).await {
             Ok(Ok(has_begun)) => return has_begun,
@@ -241,22 +241,8 @@ impl Intake {
         claim: Claim,
         now: Timestamp,
     ) -> Result<(), Refused> {
-        let app = &message.origin.app;
         let delay = if claim.repeated { REPEAT_DELAY } else { Duration::ZERO };
-        if recipients.len() <= MOST_RECIPIENTS {
-            let chunk = Chunk {
-                key: claim.key,
-                seq: 0,
-                attempt: Attempt::FIRST,
-                given_up: false,
-                claimed_at: claim.claimed_at,
-                repeat: claim.repeated,
-                headed: false,
-                message: &*raw,
-                to: recipients.into_iter().map(Target::Fresh).collect(),
-            };
-            return self.work.put(Queue::Deliver, app, text(&chunk)?, delay, now).await;
-        }
+        let to = recipients.into_iter().map(Target::Fresh).collect();
         let part = Part {
             key: claim.key,
             first: 0,
@@ -264,17 +250,33 @@ impl Intake {
             repeat: claim.repeated,
             headed: false,
             message: raw,
-            to: recipients.into_iter().map(Target::Fresh).collect(),
+            to,
         };
+        self.queue_part(&message.origin.app, part, (delay, now)).await
+    }
+
+    /// Queues a whole task, to be received `delay` from `now` on: as a chunk where it is one.
+    pub(super) async fn queue_part(
+        &self,
+        app: &AppId,
+        part: Part,
+        (delay, now): (Duration, Timestamp),
+    ) -> Result<(), Refused> {
+        if part.to.len() <= MOST_RECIPIENTS {
+            for chunk in part.chunks(false) {
+                self.work.put(Queue::Deliver, app, record_text(&chunk)?, delay, now).await?;
+            }
+            return Ok(());
+        }
         // Nearly always one. A list too long for one record goes as several, each with its own chunk numbers; the answer waits for all.
         // Last part first: once the first part is seen to have begun, all of them are in.
         for part in part.split(queue::MOST_BYTES).into_iter().rev() {
-            let record = text(&part)?;
+            let record = record_text(&part)?;
             if record.len() <= deferred::MOST_BYTES {
                 self.work.put(Queue::FanOut, app, record, delay, now).await?;
-            } else if !self.work.hand_on(Queue::FanOut, app, &record, delay).await {
+            } else if delay > queue::LONGEST_DELAY || !self.work.hand_on(Queue::FanOut, app, &record, delay).await {
                 for piece in part.split(deferred::MOST_BYTES).into_iter().rev() {
-                    let put = self.work.deferred().put(Queue::FanOut, app, text(&piece)?, now.plus(delay)).await;
+                    let put = self.work.deferred().put(Queue::FanOut, app, record_text(&piece)?, now.plus(delay)).await;
                     put.map_err(Refused)?;
                 }
             }
@@ -299,13 +301,25 @@ impl Intake {
     }
 }
 
-fn number_of(item: &HashMap<String, AttributeValue>, name: &str) -> Option<u64> {
+pub(super) fn number_of(item: &HashMap<String, AttributeValue>, name: &str) -> Option<u64> {
     item.get(name)?.as_n().ok()?.parse().ok()
 }
 
-fn text(record: &impl serde::Serialize) -> Result<String, Refused> {
+pub(super) fn record_text(record: &impl serde::Serialize) -> Result<String, Refused> {
     // Records are structs of strings and numbers: they are always JSON.
     queue::body(record).map_err(|_| Refused(deferred::DeferredError::TooLarge))
+}
+
+/// A message as records carry it.
+pub(super) fn content(message: &Message) -> Result<Box<RawValue>, SubmitError> {
+    let raw = serde_json::value::to_raw_value(message).map_err(|_| SubmitError::TooLarge)?;
+    if raw.get().len() > message::MOST_BYTES {
+        return Err(SubmitError::TooLarge);
+    }
+    if message::depth(raw.get()) > message::MOST_DEPTH {
+        return Err(SubmitError::TooDeep);
+    }
+    Ok(raw)
 }
 
 /// Claims of one message stand together, so that what became of a message can be found by its id.

@@ -3,17 +3,21 @@
 mod attempt;
 mod head;
 mod intake;
+mod notice;
 mod outcome;
 mod pages;
 mod record;
 mod results;
+mod walk;
 mod whom;
 
 pub use attempt::Attempt;
 pub use head::{Extent, Head};
 pub use intake::{Accepted, Intake, SubmitError};
+pub use notice::Notice;
 pub use outcome::Outcome;
 pub use pages::{AudiencePage, PutPage};
 pub use record::{Chunk, MOST_RECIPIENTS, Part, Target, TaskKey};
 pub use results::{Fate, Leftovers, Put, ResultRow, Results, ResultsError, Split, Tally, TargetResult};
+pub use walk::{Walk, Work};
 pub use whom::{Members, Whom};

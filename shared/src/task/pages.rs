@@ -139,6 +139,23 @@ impl Results {
         Ok(())
     }
 
+    /// Whether the audience has been begun with.
+    pub(super) async fn has_pages(&self, key: &TaskKey) -> Result<bool, ResultsError> {
+        let answer = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk AND begins_with(sk, :pages)")
+            .expression_attribute_values(":pk", text(pk(key.task)))
+            .expression_attribute_values(":pages", text(format!("{}#p#", key.nonce)))
+            .consistent_read(true)
+            .limit(1)
+            .send()
+            .await
+            .map_err(|error| ResultsError::Unavailable(Box::new(error.into())))?;
+        Ok(!answer.items().is_empty())
+    }
+
     /// A shard's pages, in order, as they are now.
     ///
     /// # Errors

@@ -182,13 +182,16 @@ impl Results {
         self.item(key, chunk_sk(key, seq, attempt)).await?.map(|item| from_item(key.clone(), item)).transpose()
     }
 
-    /// Whether the task was surely queued: its first chunk's result is there, or its first part was cut.
+    /// Whether the task was surely queued: its first chunk's result is there, its first part was cut, a page of its audience was, or its
+    /// head says so.
     ///
     /// # Errors
     /// When the table does not answer.
     pub async fn has_begun(&self, key: &TaskKey) -> Result<bool, ResultsError> {
         Ok(self.item(key, chunk_sk(key, 0, Attempt::FIRST)).await?.is_some()
-            || self.item(key, split_sk(key, 0)).await?.is_some())
+            || self.item(key, split_sk(key, 0)).await?.is_some()
+            || self.has_pages(key).await?
+            || self.head(key).await?.is_some_and(|head| head.queued))
     }
 
     pub(super) async fn item(
