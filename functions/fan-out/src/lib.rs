@@ -1,4 +1,8 @@
-//! `fan-out`: a task of more recipients than one record should carry becomes chunks.
+//! `fan-out`: a task of more recipients than one record should carry becomes chunks; so does one for audiences, page by page.
+
+mod cut;
+mod gather;
+mod walk;
 
 use std::time::Instant;
 
@@ -7,7 +11,8 @@ use futures_util::future::join_all;
 use pushbell::env::{EnvError, Environment, Queue};
 use pushbell::id::AppId;
 use pushbell::queue::{self, Refused, Work};
-use pushbell::task::{Part, Results, ResultsError, Split};
+use pushbell::registry::{Registry, RegistryError};
+use pushbell::task::{self, Part, Results, ResultsError, Split};
 use pushbell::time::Timestamp;
 use serde::Deserialize;
 use tracing::{Instrument as _, Span};
@@ -16,6 +21,7 @@ use tracing::{Instrument as _, Span};
 pub struct State {
     work: Work,
     results: Results,
+    registry: Registry,
 }
 
 impl State {
@@ -24,7 +30,7 @@ impl State {
     /// # Errors
     /// When a variable is missing.
     pub fn new(env: &Environment) -> Result<Self, EnvError> {
-        Ok(Self { work: Work::new(env)?, results: Results::new(env)? })
+        Ok(Self { work: Work::new(env)?, results: Results::new(env)?, registry: Registry::new(env)? })
     }
 }
 
@@ -36,8 +42,10 @@ enum RecordError {
     Malformed { line: usize, column: usize },
     #[error("the chunks could not be queued")]
     Queue(#[source] Refused),
-    #[error("the row of the cut part could not be written")]
+    #[error("a row of the task could not be read or written")]
     Results(#[source] ResultsError),
+    #[error("the audience could not be read")]
+    Registry(#[source] RegistryError),
 }
 
 /// What of a message is read here.
@@ -52,9 +60,14 @@ struct From {
     operation: Option<String>,
 }
 
-/// Cuts the parts in `event` into chunks. The answer names the records that are to come again.
-pub async fn handle(state: &State, event: SqsEvent, _deadline: Instant) -> SqsBatchResponse {
-    let ends = join_all(event.records.iter().map(|record| run(state, record))).await;
+/// With less than this share of the invocation left, no further page is begun.
+const SPARE: u32 = 3;
+
+/// Cuts the parts and audiences in `event` into chunks. The answer names the records that are to come again.
+pub async fn handle(state: &State, event: SqsEvent, deadline: Instant) -> SqsBatchResponse {
+    let left = deadline.saturating_duration_since(Instant::now());
+    let soft_deadline = deadline.checked_sub(left / SPARE).unwrap_or(deadline);
+    let ends = join_all(event.records.iter().map(|record| run(state, record, soft_deadline))).await;
     let mut response = SqsBatchResponse::default();
     for (record, end) in event.records.iter().zip(ends) {
         if let Err(error) = end {
@@ -70,28 +83,42 @@ pub async fn handle(state: &State, event: SqsEvent, _deadline: Instant) -> SqsBa
     response
 }
 
-async fn run(state: &State, record: &SqsMessage) -> Result<(), RecordError> {
-    let part: Part = serde_json::from_str(record.body.as_deref().unwrap_or_default()).map_err(malformed)?;
-    let Origin { origin } = serde_json::from_str(part.message.get()).map_err(malformed)?;
+async fn run(state: &State, record: &SqsMessage, soft_deadline: Instant) -> Result<(), RecordError> {
+    let work = task::Work::parse(record.body.as_deref().unwrap_or_default()).map_err(malformed)?;
+    let message = match &work {
+        task::Work::Part(part) => &part.message,
+        task::Work::Walk(walk) => &walk.message,
+    };
+    let Origin { origin } = serde_json::from_str(message.get()).map_err(malformed)?;
+    // A record that comes again has queued some of its chunks: deliver looks for their results before it sends.
+    let again = record.attributes.get("ApproximateReceiveCount").is_some_and(|count| count != "1");
     // What the caller named its request stands on every line that is written meanwhile.
     let From { app, operation } = origin;
     let span = operation.map_or_else(Span::none, |operation| tracing::info_span!("part", operation));
-    cut(state, record, part, app).instrument(span).await
+    async {
+        match &work {
+            task::Work::Part(part) => cut(state, part, app, again).await,
+            task::Work::Walk(walk) => match walk.shard {
+                None => walk::spread(state, &app, walk, again).await,
+                Some(shard) => walk::shard(state, &app, walk, shard, (again, soft_deadline)).await,
+            },
+        }
+    }
+    .instrument(span)
+    .await
 }
 
 fn malformed(error: serde_json::Error) -> RecordError {
     RecordError::Malformed { line: error.line(), column: error.column() }
 }
 
-async fn cut(state: &State, record: &SqsMessage, part: Part, app: AppId) -> Result<(), RecordError> {
+async fn cut(state: &State, part: &Part, app: AppId, again: bool) -> Result<(), RecordError> {
     let now = Timestamp::now();
-    // A record that comes again has queued some of its chunks: deliver looks for their results before it sends.
-    let again = record.attributes.get("ApproximateReceiveCount").is_some_and(|count| count != "1");
     let bodies =
         part.chunks(again).map(|chunk| queue::body(&chunk)).collect::<Result<Vec<_>, _>>().map_err(malformed)?;
     state.work.put_all(Queue::Deliver, &app, bodies, now).await.map_err(RecordError::Queue)?;
     tracing::info!(app = %app, task = part.key.task.get(), first = part.first, chunks = part.len(), recipients = part.to.len(), "cut");
-    let split = Split { first: part.first, chunks: part.len(), app, key: part.key };
+    let split = Split { first: part.first, chunks: part.len(), app, key: part.key.clone() };
     state.results.put_split(&split, now).await.map_err(RecordError::Results)
 }
 

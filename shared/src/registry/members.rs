@@ -92,6 +92,13 @@ impl Place {
         &self.0
     }
 
+    /// The place before all devices of the client who stands here.
+    #[must_use]
+    pub fn before_client(&self) -> Self {
+        let client = self.0.rsplit_once(BETWEEN).map_or(self.0.as_str(), |(client, _)| client);
+        Self(format!("{client}{BETWEEN}"))
+    }
+
     /// The place behind all devices of a client.
     #[must_use]
     pub fn behind(client: &ClientId) -> Self {
