@@ -7,11 +7,21 @@ use serde::Deserialize;
 use crate::delivery::Channel;
 
 /// Lanying's interface.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LanyingSettings {
+    /// Whether audiences may be notified.
+    pub push: bool,
+    /// Whether the app's servers may read its certificates.
+    pub certificates: bool,
     /// The certificates that the app's phones name, as they were called in Lanying's console, and what each is for.
     pub notifiers: BTreeMap<String, Notifier>,
+}
+
+impl Default for LanyingSettings {
+    fn default() -> Self {
+        Self { push: true, certificates: false, notifiers: BTreeMap::new() }
+    }
 }
 
 /// What a certificate is for: a channel, and for Apple's which of its two services.
@@ -67,6 +77,14 @@ impl LanyingSettings {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn audiences_may_be_notified_and_certificates_not_be_read_unless_the_app_says_otherwise() {
+        let settings = |text: &str| serde_json::from_str::<LanyingSettings>(text).unwrap();
+        let of = |text: &str| (settings(text).push, settings(text).certificates);
+        assert_eq!(of("{}"), (true, false));
+        assert_eq!(of(r#"{"push": false, "certificates": true}"#), (false, true));
+    }
 
     #[test]
     fn a_certificate_is_what_the_app_says_or_what_its_name_says() {

@@ -4,6 +4,7 @@
 //! `pushbell/<stage>/apps/<app>/`, `settings` in the registry table. Each is cached for five minutes, unknown apps too, so that
 //! scanning for them costs nothing; when a refresh fails the old document goes on serving.
 
+mod certificates;
 mod documents;
 mod filter;
 mod lanying;
@@ -18,6 +19,7 @@ use crate::message::{Copy, language};
 use crate::recipient::Zone;
 use crate::time::Timestamp;
 
+pub use certificates::{Certificate, CertificateEnvironment, Provider};
 pub use documents::{AppError, SecretDocuments, SettingsDocuments, check};
 pub use filter::FilterSettings;
 pub use lanying::{LanyingSettings, Notifier};
@@ -133,6 +135,8 @@ pub enum UserKey {
 pub struct Vendors {
     /// FCM HTTP v1.
     pub fcm: Option<FcmVendor>,
+    /// What the app's own tools may read here, where its settings let them.
+    pub certificates: Vec<Certificate>,
 }
 
 /// How an app reaches FCM.

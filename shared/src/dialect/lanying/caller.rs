@@ -96,6 +96,17 @@ fn who(callers: &Callers, app: &AppId, token: &str, as_user: Option<&str>, now: 
 }
 
 impl Caller {
+    /// The app's own server, or the refusal of a user.
+    ///
+    /// # Errors
+    /// When it is a user.
+    pub fn admin(&self) -> Result<(), Failure> {
+        match &self.who {
+            Who::Admin(_) => Ok(()),
+            Who::User(_) => Err(Failure::new(Code::NoPermission, "this call takes an admin's token")),
+        }
+    }
+
     /// The user that a call is about, where it must be about one.
     ///
     /// # Errors
@@ -168,6 +179,13 @@ mod tests {
         let nobody = Caller { app: AppId::parse("demo").unwrap(), who: asks("demo", "admin", None).unwrap() };
         assert_eq!(nobody.user().unwrap_err().code(), Code::BadParameter);
         assert_eq!(asks("demo", "admin", Some("a\u{1}")), Err(Code::BadParameter));
+    }
+
+    #[test]
+    fn what_is_the_server_s_is_refused_to_users() {
+        let caller = |role| Caller { app: AppId::parse("demo").unwrap(), who: asks("demo", role, None).unwrap() };
+        assert_eq!(caller("admin").admin(), Ok(()));
+        assert_eq!(caller("user").admin().unwrap_err().code(), Code::NoPermission);
     }
 
     #[test]

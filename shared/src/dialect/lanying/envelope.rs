@@ -21,6 +21,10 @@ pub enum Code {
     NoPermission,
     /// What was to be bound is another user's. Lanying's table says it of user ids, and has no code of its own for aliases.
     AlreadyBound,
+    /// More than 500 in an audience's list.
+    TooManyTargets,
+    /// The app's settings switch pushes off.
+    PushOff,
     /// There is no such app.
     NoApp,
     /// There is nothing at this address.
@@ -41,6 +45,8 @@ impl Code {
             Self::BadToken => 10_008,
             Self::NoPermission => 10_010,
             Self::AlreadyBound => 10_011,
+            Self::TooManyTargets => 12_005,
+            Self::PushOff => 12_006,
             Self::NoApp => 40_000,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
@@ -57,6 +63,8 @@ impl Code {
             | Self::BadToken
             | Self::NoPermission
             | Self::AlreadyBound
+            | Self::TooManyTargets
+            | Self::PushOff
             | Self::NoApp => StatusCode::OK,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,

@@ -15,7 +15,7 @@ use crate::registry::LabelError;
 /// that a phone that says 0 takes back what they added.
 pub const BADGE_SOURCE: &str = "lanying";
 /// The largest number of an icon.
-const MOST_BADGE: u64 = 999_999;
+pub(super) const MOST_BADGE: u64 = 999_999;
 
 /// The alias of a body; `None`: the user is to have none.
 ///

@@ -1,9 +1,12 @@
-//! Lanying: what a user says about their devices, names and push, with the envelope and the credentials that the rest of its interface
-//! shares.
+//! Lanying: what a server pushes and what a user says about their devices, names and push, with the envelope and the credentials that all
+//! of its interface shares.
 
 mod body;
 pub mod caller;
+pub mod cancel;
+pub mod certificate;
 pub mod devices;
 pub mod envelope;
 pub mod labels;
+pub mod notify;
 pub mod preferences;
