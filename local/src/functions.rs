@@ -29,6 +29,8 @@ pub enum Function {
     FanOut(fan_out::State),
     /// `functions/deliver`
     Deliver(Box<deliver::State>),
+    /// `functions/notify`
+    Notify(Box<notify::State>),
     /// `functions/retry`
     Retry(retry::State),
 }
@@ -82,6 +84,7 @@ impl Function {
             "devices" => devices::State::new(environment).map(|state| Self::Devices(Box::new(state))),
             "fan-out" => fan_out::State::new(environment).map(Self::FanOut),
             "deliver" => deliver::State::new(environment).map(|state| Self::Deliver(Box::new(state))),
+            "notify" => notify::State::new(environment).map(|state| Self::Notify(Box::new(state))),
             "retry" => retry::State::new(environment).map(Self::Retry),
             other => return Err(LoadError::Unknown(other.to_owned())),
         }
@@ -94,6 +97,7 @@ impl Function {
             Self::GenericPush(state) => answer(generic_push::handle(state, request(&event)?).await),
             Self::BeforePush(state) => answer(before_push::handle(state, request(&event)?).await),
             Self::Devices(state) => answer(devices::handle(state, request(&event)?).await),
+            Self::Notify(state) => answer(notify::handle(state, request(&event)?).await),
             Self::FanOut(state) => json(&fan_out::handle(state, records(&event)?, deadline).await),
             Self::Deliver(state) => json(&deliver::handle(state, records(&event)?, deadline).await),
             Self::Retry(state) => {

@@ -247,7 +247,7 @@ fn a_role_allows_what_the_functions_events_need() {
 }
 
 #[test]
-fn only_deliver_reads_the_vendors_credentials() {
+fn only_deliver_and_notify_read_the_vendors_credentials() {
     let document = document();
     for (package, role) in roles(&document) {
         let secrets: Vec<String> = allowed(role)
@@ -259,7 +259,7 @@ fn only_deliver_reads_the_vendors_credentials() {
             })
             .collect();
         let reads_vendors = secrets.iter().any(|pattern| pattern.contains("/vendors"));
-        assert_eq!(reads_vendors, package == "deliver", "{package}");
+        assert_eq!(reads_vendors, package == "deliver" || package == "notify", "{package}");
     }
 }
 

@@ -140,7 +140,7 @@ async fn see(campaign: &Campaign) -> Result<Seen, Error> {
 
 /// The functions, where this was started by cargo; otherwise they have to be there.
 fn build(processes: &Processes) -> Result<(), Error> {
-    const FUNCTIONS: [&str; 6] = ["before-push", "deliver", "devices", "fan-out", "generic-push", "retry"];
+    const FUNCTIONS: [&str; 7] = ["before-push", "deliver", "devices", "fan-out", "generic-push", "notify", "retry"];
     if let Some(cargo) = std::env::var_os("CARGO") {
         let mut command = std::process::Command::new(cargo);
         command.args(["build", "--quiet", "--locked", "--bins"]);

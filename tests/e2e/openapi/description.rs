@@ -29,6 +29,8 @@ pub struct Example {
     pub body: Option<Value>,
     /// The status that its answer has.
     pub status: u16,
+    /// The code in Lanying's envelope.
+    pub code: u64,
 }
 
 impl Description {
@@ -101,13 +103,14 @@ impl Description {
             }
         }
         let success = self.responses(operation).map(|(status, _)| status).min().unwrap();
-        let bare = Example { name: "no body".to_owned(), headers, body: None, status: success };
+        let bare = Example { name: "no body".to_owned(), headers, body: None, status: success, code: 200 };
         let Some(body) = operation.value.get("requestBody").map(|body| self.at(body)) else { return vec![bare] };
         let examples = body["content"]["application/json"]["examples"].as_object().unwrap();
         let example = |(name, example): (&String, &Value)| Example {
             name: name.clone(),
             body: Some(example["value"].clone()),
             status: example["x-answer"].as_u64().map_or(success, |status| u16::try_from(status).unwrap()),
+            code: example["x-code"].as_u64().unwrap_or(200),
             ..bare.clone()
         };
         examples.iter().map(example).collect()

@@ -1,0 +1,155 @@
+//! Notify: an app's server pushes to an audience in Lanying's words, takes a push back, and reads the app's certificates.
+
+mod certificate;
+mod push;
+mod route;
+
+use std::error::Error;
+use std::sync::OnceLock;
+use std::time::Instant;
+
+use lambda_http::http::{HeaderValue, StatusCode, header};
+use lambda_http::{Body, Request, Response};
+use pushbell::app::{Callers, SecretDocuments, SettingsDocuments, Vendors};
+use pushbell::call;
+use pushbell::dialect::lanying::caller::{self, Caller, unavailable};
+use pushbell::dialect::lanying::envelope::{Code, Failure, method_not_allowed};
+use pushbell::env::{EnvError, Environment};
+use pushbell::id::{AppId, TaskId};
+use pushbell::task::{Intake, Results};
+use pushbell::telemetry;
+use pushbell::time::Timestamp;
+
+use route::Route;
+
+/// When a caller may try again after 503, in seconds.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
+
+/// What one process keeps between calls.
+pub struct State {
+    callers: SecretDocuments<Callers>,
+    vendors: SecretDocuments<Vendors>,
+    settings: SettingsDocuments,
+    intake: Intake,
+    results: Results,
+}
+
+impl State {
+    /// Connections are made by the first call that needs them.
+    ///
+    /// # Errors
+    /// When `env` lacks a table or a queue.
+    pub fn new(env: &Environment) -> Result<Self, EnvError> {
+        Ok(Self {
+            callers: SecretDocuments::callers(env),
+            vendors: SecretDocuments::vendors(env),
+            settings: SettingsDocuments::new(env)?,
+            intake: Intake::new(env)?,
+            results: Results::new(env)?,
+        })
+    }
+}
+
+/// One call, and what the log may say of it.
+struct Call<'a> {
+    request: &'a Request,
+    now: Timestamp,
+    app: OnceLock<AppId>,
+    taken: OnceLock<Taken>,
+}
+
+/// What became of a call, in numbers and words of ours.
+struct Taken {
+    task: TaskId,
+    push: Option<Pushed>,
+}
+
+/// What was pushed.
+struct Pushed {
+    /// The audience's kind, and how many entries it has.
+    audience: &'static str,
+    named: usize,
+    deferred: bool,
+    repeated: bool,
+}
+
+impl Call<'_> {
+    /// The query as it was sent.
+    fn query(&self) -> &str {
+        self.request.uri().query().unwrap_or_default()
+    }
+
+    /// What became of the call, for the log.
+    fn became(&self, task: TaskId, push: Option<Pushed>) {
+        self.taken.get_or_init(|| Taken { task, push });
+    }
+
+    /// The app's own server, which alone may call here.
+    async fn authenticate(&self, state: &State) -> Result<Caller, Failure> {
+        let headers = self.request.headers();
+        let caller = caller::authenticate(&state.callers, caller::app(headers)?, headers, self.now).await?;
+        self.app.get_or_init(|| caller.app.clone());
+        caller.admin()?;
+        Ok(caller)
+    }
+}
+
+/// Answers one call, and writes one line about it.
+pub async fn handle(state: &State, request: Request) -> Response<Body> {
+    let begun = Instant::now();
+    let (app, taken) = (OnceLock::new(), OnceLock::new());
+    let call = Call { request: &request, now: call::received_at(&request), app, taken };
+    let mut response = match Route::of(call::route(&request)) {
+        Some(Route::Notify) => answer(&call, "POST", push::notify(state, &call)).await,
+        Some(Route::Cancel) => answer(&call, "POST", push::cancel(state, &call)).await,
+        Some(Route::Certificate) => answer(&call, "GET", certificate::read(state, &call)).await,
+        None => Failure::new(Code::NotFound, "there is nothing at this address").response(),
+    };
+    if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+    }
+    log(&call, response.status(), begun);
+    response
+}
+
+fn log(call: &Call<'_>, status: StatusCode, begun: Instant) {
+    let app = call.app.get().map(AppId::as_str).unwrap_or_default();
+    let taken = call.taken.get();
+    let push = taken.and_then(|taken| taken.push.as_ref());
+    tracing::info!(
+        route = call::route(call.request),
+        app,
+        status = status.as_u16(),
+        task = taken.map(|taken| taken.task.get()),
+        audience = push.map(|push| push.audience),
+        named = push.map(|push| push.named),
+        deferred = push.map(|push| push.deferred),
+        repeated = push.map(|push| push.repeated),
+        ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+        "call answered"
+    );
+}
+
+/// What `work` answers, where the address takes the call's method.
+async fn answer(
+    call: &Call<'_>,
+    allowed: &'static str,
+    work: impl Future<Output = Result<Response<Body>, Failure>>,
+) -> Response<Body> {
+    if call.request.method().as_str() != allowed {
+        return method_not_allowed(allowed);
+    }
+    work.await.unwrap_or_else(|failure| {
+        // HTTP's status says nothing of it.
+        tracing::info!(code = failure.code().number(), "call refused");
+        failure.response()
+    })
+}
+
+fn trouble(app: &AppId, error: &dyn Error) -> Failure {
+    tracing::error!(app = %app, error = %error, cause = telemetry::cause(error), "a call could not be served");
+    unavailable()
+}
+
+#[cfg(test)]
+mod tests;

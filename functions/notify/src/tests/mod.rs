@@ -1,0 +1,119 @@
+//! The function over HTTP events, against an embedded DynamoDB.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod certificate;
+mod cloud;
+mod lines;
+mod push;
+mod samples;
+
+use lambda_http::{Body, Response};
+use pushbell::auth::jwt;
+use serde_json::{Map, Value, json};
+
+use cloud::Cloud;
+
+const USER_KEY: &str = "demo-user-key-0123456789abcdef0123456789ab";
+const NOTIFY: &str = "/push/notify";
+const CANCEL: &str = "/push/task/cancel";
+const CERTIFICATE: &str = "/push/certificate";
+/// When calls come in, in milliseconds.
+const NOW: u64 = 1_767_225_601_500;
+
+/// A call as API Gateway hands it over.
+struct Call {
+    route: &'static str,
+    method: &'static str,
+    query: String,
+    headers: Map<String, Value>,
+    body: Option<String>,
+}
+
+impl Call {
+    /// A call of the app's own server.
+    fn admin(method: &'static str, route: &'static str) -> Self {
+        Self::bare(method, route).header("app_id", "demo").header("access-token", &token("admin", "console"))
+    }
+
+    fn bare(method: &'static str, route: &'static str) -> Self {
+        let headers = Map::from_iter([("host".to_owned(), json!("abc123.execute-api.eu-west-1.amazonaws.com"))]);
+        Self { route, method, query: String::new(), headers, body: None }
+    }
+
+    fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.insert(name.to_owned(), json!(value));
+        self
+    }
+
+    fn query(mut self, query: &str) -> Self {
+        self.query = query.to_owned();
+        self
+    }
+
+    fn body(mut self, body: &Value) -> Self {
+        self.body = Some(body.to_string());
+        self.header("content-type", "application/json")
+    }
+
+    async fn send(self, cloud: &Cloud) -> Answer {
+        let route_key = format!("ANY {}", self.route);
+        let event = json!({
+            "version": "2.0",
+            "routeKey": route_key,
+            "rawPath": self.route,
+            "rawQueryString": self.query,
+            "headers": self.headers,
+            "requestContext": {
+                "http": {"method": self.method, "path": self.route, "protocol": "HTTP/1.1", "sourceIp": "203.0.113.7"},
+                "requestId": "JKJaXmPLvHcESHA=",
+                "routeKey": route_key,
+                "stage": "$default",
+                "time": "01/Jan/2026:00:00:01 +0000",
+                "timeEpoch": NOW,
+            },
+            "body": self.body,
+            "isBase64Encoded": false,
+        });
+        answer(cloud, &event.to_string()).await
+    }
+}
+
+struct Answer {
+    status: u16,
+    body: Value,
+    response: Response<Body>,
+}
+
+impl Answer {
+    fn code(&self) -> (u16, u64) {
+        (self.status, self.body["code"].as_u64().unwrap())
+    }
+
+    #[track_caller]
+    fn task(&self) -> u64 {
+        assert_eq!((self.code(), &self.body["message"]), ((200, 200), &Value::Null), "{}", self.body);
+        self.body["data"]["task_id"].as_u64().unwrap()
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.response.headers().get(name).map(|value| value.to_str().unwrap())
+    }
+}
+
+async fn answer(cloud: &Cloud, event: &str) -> Answer {
+    let request = lambda_http::request::from_str(event).unwrap();
+    let response = crate::handle(&cloud.state, request).await;
+    let Body::Text(text) = response.body() else { panic!("every answer has a body") };
+    Answer { status: response.status().as_u16(), body: serde_json::from_str(text).unwrap(), response }
+}
+
+fn token(role: &str, user: &str) -> String {
+    let claims = json!({"app": "demo", "sub": user, "role": role, "exp": 4_102_444_800_u64});
+    jwt::sign_hs256(USER_KEY.as_bytes(), &claims)
+}
+
+/// A push of a text to `audience`.
+fn push(audience: Value) -> Call {
+    Call::admin("POST", NOTIFY).body(&json!({"audience": audience, "message": {"title": "t", "body": "hello"}}))
+}

@@ -1,0 +1,35 @@
+use super::*;
+
+/// The samples in the order of a life: the last push is taken back.
+const SAMPLES: [&str; 10] =
+    ["all", "tag", "alias", "user-id", "push-token", "image", "cmd", "deferred", "cancel", "certificate"];
+
+fn folder() -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events/notify")
+}
+
+#[tokio::test]
+async fn every_sample_is_answered_as_it_should_be() {
+    let settings = json!({"lanying": {"certificates": true}});
+    let vendors = json!({"certificates": [{"provider": "huawei", "app_id": "103415", "app_secret": "s"}]});
+    let cloud = Cloud::with(&settings, &vendors).await;
+    let mut last = String::new();
+    for name in SAMPLES {
+        let event = std::fs::read_to_string(folder().join(format!("{name}.json"))).unwrap();
+        let answer = answer(&cloud, &event.replace("258943057100801", &last)).await;
+        assert_eq!((answer.code(), &answer.body["message"]), ((200, 200), &Value::Null), "{name}: {}", answer.body);
+        last = answer.body["data"]["task_id"].to_string();
+    }
+    // Lists go to deliver as they are, audiences to fan-out; what is deferred is in neither.
+    let queues: Vec<String> = cloud.queued().into_iter().map(|(queue, _)| queue).collect();
+    assert_eq!(queues, ["fan-out", "fan-out", "fan-out", "deliver", "deliver", "deliver", "deliver"]);
+    assert_eq!(cloud.rows("deferred").await.len(), 1);
+    let mut files: Vec<String> = std::fs::read_dir(folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    files.sort();
+    let mut known = SAMPLES.to_vec();
+    known.sort_unstable();
+    assert_eq!(files, known);
+}
