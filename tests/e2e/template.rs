@@ -184,6 +184,29 @@ fn an_http_function_answers_before_api_gateway_gives_up() {
     }
 }
 
+/// Lambda stops what it takes for an endless loop, after about 16 rounds: "Use Lambda recursive loop detection to prevent infinite loops"
+/// in its guide. A retry or an audience page is one round.
+#[test]
+fn a_function_that_writes_to_its_own_queue_is_not_stopped_as_a_loop() {
+    let document = document();
+    let roles = roles(&document);
+    let mut loops = BTreeSet::new();
+    for function in template().functions {
+        let sends = |queue: &str| {
+            allowed(roles[&function.package]).contains(&("sqs:SendMessage".to_owned(), format!("{queue}.Arn")))
+        };
+        let writes_to_its_own = function.queues.iter().any(|source| sends(&source.queue));
+        let setting = property(&document, &["Resources", &function.logical_id, "Properties", "RecursiveLoop"]);
+        if function.package == "fan-out" || writes_to_its_own {
+            assert_eq!(setting.and_then(Value::as_str), Some("Allow"), "{}", function.package);
+            loops.insert(function.package);
+        } else {
+            assert!(setting.is_none(), "{} writes to no queue of its own", function.package);
+        }
+    }
+    assert_eq!(loops, BTreeSet::from(["deliver".to_owned(), "fan-out".to_owned()]));
+}
+
 #[test]
 fn a_scheduled_function_says_when_it_failed() {
     let document = document();
