@@ -1,6 +1,6 @@
-//! What is given up when a payload is too large, in this order: the app's `data.payload` (a piece of JSON is of no use to an app, so
-//! it goes whole; `pushbell_id` tells the app what to fetch), the end of the body, the end of the title. Nothing else is touched:
-//! what does not fit then is not sent.
+//! What is given up when a payload is too large, in this order: the big text (the body stands in for it), the app's `data.payload` (a
+//! piece of JSON is of no use to an app, so it goes whole; `pushbell_id` tells the app what to fetch), the end of the body, the end of
+//! the title. Nothing else is touched: what does not fit then is not sent.
 
 use serde_json::{Map, Value};
 
@@ -21,6 +21,8 @@ pub(super) struct Content {
     pub(super) title: Option<String>,
     pub(super) subtitle: Option<String>,
     pub(super) body: Option<String>,
+    /// Longer than the body, for vendors that show long texts.
+    pub(super) big: Option<String>,
     pub(super) localised: Option<Localised>,
     /// Without copies of the texts.
     pub(super) data: Map<String, Value>,
@@ -43,11 +45,15 @@ impl Content {
         };
         let (title, body) = text.title_and_body(wording);
         let (data, copies) = without_copies(message);
+        let big = text.big.as_deref().filter(|big| !own_body && !big.is_empty());
+        // The only text is everybody's.
+        let (body, big) = if body.is_none_or(str::is_empty) { (big.or(body), None) } else { (body, big) };
         Self {
             title: title.map(str::to_owned),
             subtitle: text.subtitle.clone(),
             localised: if own_body { None } else { text.localised.clone() },
             body: body.map(str::to_owned),
+            big: big.map(str::to_owned),
             data,
             copies,
             hidden: false,
@@ -64,6 +70,7 @@ impl Content {
             title: settings.title.clone().filter(|_| shows),
             body: shows.then(|| settings.hidden_texts.text(number).to_owned()),
             subtitle: None,
+            big: None,
             localised: None,
             data,
             copies,
@@ -120,6 +127,11 @@ pub(super) fn fit<T>(
     let fits = |content: &Content| Some(render(content)).filter(|rendered| size(rendered) <= limit);
     if let Some(whole) = fits(&content) {
         return Some(whole);
+    }
+    if content.big.take().is_some()
+        && let Some(rendered) = fits(&content)
+    {
+        return Some(rendered);
     }
     if content.data.remove(FIRST_TO_GO).is_some()
         && let Some(rendered) = fits(&content)
@@ -223,6 +235,7 @@ mod tests {
             title: Some(title.to_owned()),
             subtitle: None,
             body: Some(body.to_owned()),
+            big: None,
             localised: Some(Localised { key: "k".to_owned(), args: vec!["n".to_owned(), body.to_owned()] }),
             data: payload.map(|text| (FIRST_TO_GO.to_owned(), Value::from(text))).into_iter().collect(),
             copies: false,
@@ -232,7 +245,7 @@ mod tests {
 
     fn render(content: &Content) -> String {
         serde_json::json!({
-            "title": content.title, "body": content.body, "data": content.data,
+            "title": content.title, "body": content.body, "big": content.big, "data": content.data,
             "args": content.localised.as_ref().map(|text| &text.args),
         })
         .to_string()
@@ -254,6 +267,18 @@ mod tests {
         let bare = fitted(content("a longer title", "a body", None), 60).unwrap();
         assert!(bare.contains("\"body\":\"…\"") && bare.contains("\"a l"), "{bare}");
         assert_eq!(fitted(content("title", "body", None), 20), None);
+    }
+
+    #[test]
+    fn a_big_text_goes_before_anything_is_cut() {
+        let with_big = || Content {
+            big: Some("a much bigger text".to_owned()),
+            ..content("title", "body of it", Some("payload"))
+        };
+        let whole = render(&with_big());
+        assert_eq!(fitted(with_big(), whole.len()).as_deref(), Some(whole.as_str()));
+        let without = fitted(with_big(), whole.len() - 1);
+        assert_eq!(without, Some(render(&content("title", "body of it", Some("payload")))));
     }
 
     #[test]

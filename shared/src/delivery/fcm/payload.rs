@@ -101,18 +101,22 @@ fn render(message: &Message, content: &Content, settings: &Settings) -> Rendered
     if shows {
         notification.raw("{").member_if("title", content.title.as_ref()).member_if("body", content.body.as_ref());
         notification.member_if("image", content.image(message)).raw("}");
-        shown = android(message, kind, settings);
+        shown = android(message, kind, content, settings);
     }
     let aps = aps::render(message, content, settings, shows);
     Rendered { notification, data: data(message, content, kind), shown, aps, kind }
 }
 
 /// `android.notification`: FCM's own block over the one for every Android vendor over the message.
-fn android(message: &Message, kind: Kind, settings: &Settings) -> Template {
-    let blocks = [message.vendors.fcm.as_ref(), message.vendors.android.as_ref()];
+///
+/// Its `body` stands in for the notification's on Android only, where FCM's SDK makes it expandable (`CommonNotificationBuilder`, big text
+/// style): the place of a big text. There is no field for a timed display: `event_time` only sorts the list, so the times travel as data.
+fn android(message: &Message, kind: Kind, content: &Content, settings: &Settings) -> Template {
+    let blocks = blocks(message);
     let mut template = Template::new("{");
     // A repeat replaces what is shown. Never a `collapse_key`: FCM keeps four of them per device and drops the rest.
     template.member("tag", message.collapse_id());
+    template.member_if("body", content.big.as_ref());
     let channel = first(blocks, |block| block.channel_id.as_deref()).or(message.media.channel.as_deref());
     let channel = channel.or(settings.android_channel.as_deref());
     // From Android 8 on it is the channel that sounds or does not.
@@ -131,7 +135,7 @@ fn android(message: &Message, kind: Kind, settings: &Settings) -> Template {
         }
         None => _ = template.member_if("channel_id", channel),
     }
-    template.member_if("click_action", click_action(message, blocks));
+    template.member_if("click_action", click_action(message));
     if kind == Kind::Silent {
         // For phones older than Android 8, which know no channels.
         template.member("notification_priority", "PRIORITY_LOW");
@@ -145,6 +149,10 @@ fn android(message: &Message, kind: Kind, settings: &Settings) -> Template {
     template
 }
 
+fn blocks(message: &Message) -> [Option<&VendorBlock>; 2] {
+    [message.vendors.fcm.as_ref(), message.vendors.android.as_ref()]
+}
+
 fn first<'a>(
     blocks: [Option<&'a VendorBlock>; 2],
     part: impl Fn(&'a VendorBlock) -> Option<&'a str>,
@@ -153,18 +161,25 @@ fn first<'a>(
 }
 
 /// What a tap does. FCM knows an intent filter's action only, so of an intent URI (`intent:…#Intent;action=…;end`) the action is
-/// taken; without one a tap opens the app.
-fn click_action<'a>(message: &'a Message, blocks: [Option<&'a VendorBlock>; 2]) -> Option<&'a str> {
-    match blocks.into_iter().flatten().find_map(|block| block.click_action) {
+/// taken; without one a tap opens the app, which finds the URI in its data.
+fn click_action(message: &Message) -> Option<&str> {
+    match blocks(message).into_iter().flatten().find_map(|block| block.click_action) {
         Some(ClickAction::OpenApp) => None,
-        Some(ClickAction::Intent) => {
-            first(blocks, |block| block.intent.as_deref()).and_then(|intent| match intent.split_once("#Intent;") {
+        Some(ClickAction::Intent) => first(blocks(message), |block| block.intent.as_deref()).and_then(|intent| {
+            match intent.split_once("#Intent;") {
                 Some((_, parts)) => parts.split(';').find_map(|part| part.strip_prefix("action=")),
                 None => (!intent.contains(':')).then_some(intent),
-            })
-        }
+            }
+        }),
         None => message.media.click_action.as_deref(),
     }
+}
+
+/// The page that a tap opens, for the app to open itself: component and parameters of an intent URI have no place in a notification.
+fn intent(message: &Message) -> Option<&str> {
+    let action = blocks(message).into_iter().flatten().find_map(|block| block.click_action)?;
+    let intent = first(blocks(message), |block| block.intent.as_deref());
+    intent.filter(|intent| action == ClickAction::Intent && intent.contains("#Intent;"))
 }
 
 /// `data`: texts only, nested JSON as its text.
@@ -192,9 +207,19 @@ fn data(message: &Message, content: &Content, kind: Kind) -> Template {
     if badge {
         template.when(When::Badge, ",\"badge\":\"", Fill::Badge).when(When::Badge, "\"", Fill::Nothing);
     }
+    // A picture is in the notification, where there is one.
+    let image = content.image(message).filter(|_| kind == Kind::Data);
+    let intent = intent(message);
+    for (name, value) in [("image", image), ("attachment", content.attachment(message))] {
+        if !content.data.contains_key(name) {
+            template.member_if(name, value);
+        }
+    }
+    template.member_if("pushbell_intent", intent);
     for (key, value) in &content.data {
         let written = match key.as_str() {
             "pushbell_id" | "pushbell_withdraw" => true,
+            "pushbell_intent" => intent.is_some(),
             "title" => texts && content.title.is_some(),
             "body" => texts && content.body.is_some(),
             "badge" => badge,

@@ -207,6 +207,66 @@ fn fcm_s_block_wins_over_android_s_and_that_over_the_message() {
 }
 
 #[test]
+fn the_page_that_a_tap_opens_is_in_the_data_where_a_notification_has_no_place_for_it() {
+    let uri = "intent:#Intent;component=com.test/.Page;S.parm1=value1;end";
+    let data = |vendors: Value| {
+        let sent = body(&message(json!({"text": {"body": "b"}, "vendors": vendors})), &patch(None));
+        sent["message"]["data"]["pushbell_intent"].clone()
+    };
+    assert_eq!(data(json!({"android": {"click_action": "intent", "intent": uri}})), uri);
+    assert_eq!(data(json!({"android": {"intent": uri}, "fcm": {"click_action": "intent"}})), uri);
+    assert_eq!(
+        data(json!({"android": {"click_action": "intent", "intent": uri}, "fcm": {"click_action": "open_app"}})),
+        Value::Null
+    );
+    assert_eq!(
+        data(json!({"fcm": {"click_action": "intent", "intent": "OPEN"}})),
+        Value::Null,
+        "it is the click_action"
+    );
+    assert_eq!(data(json!({"fcm": {"intent": uri}})), Value::Null);
+}
+
+#[test]
+fn a_big_text_is_read_on_android_and_the_body_elsewhere() {
+    let big = "big ".repeat(300);
+    let parts =
+        json!({"text": {"title": "t", "body": "b", "big": big, "languages": [{"language": "de", "body": "d"}]}});
+    let text = message(parts.clone());
+    let sent = body(&text, &patch(None))["message"].take();
+    assert_eq!(sent["notification"], json!({"title": "t", "body": "b"}));
+    assert_eq!(sent["android"]["notification"]["body"], big);
+    for wording in [Wording::Translation(0), Wording::Hidden(0)] {
+        let other = read(&text, wording, &patch(None))["message"].take();
+        assert_eq!(other["android"]["notification"].get("body"), None, "{wording:?} has a text of its own");
+        assert!(!other.to_string().contains("big "), "{wording:?}");
+    }
+    let mut large = parts;
+    large["text"]["big"] = json!("big ".repeat(1024));
+    large["data"]["payload"] = json!("p".repeat(3000));
+    let sent = body(&message(large), &patch(None))["message"].take();
+    assert_eq!(sent["android"]["notification"].get("body"), None);
+    assert_eq!(
+        (&sent["notification"]["body"], sent["data"]["payload"].as_str().map(str::len)),
+        (&json!("b"), Some(3000))
+    );
+    let only = body(&message(json!({"text": {"big": "big"}})), &patch(None))["message"].take();
+    assert_eq!((&only["notification"], only["android"]["notification"].get("body")), (&json!({"body": "big"}), None));
+}
+
+#[test]
+fn what_a_notification_has_no_place_for_is_in_the_data() {
+    let media = json!({"image": "https://i.example/1.png", "attachment": "https://i.example/1.mp3"});
+    let sent = body(&message(json!({"text": {"body": "b"}, "media": media})), &patch(None))["message"].take();
+    assert_eq!(sent["data"], json!({"pushbell_id": "m1", "attachment": "https://i.example/1.mp3"}));
+    let data = json!({"attachment": "own"});
+    let parts = json!({"behaviour": {"kind": "data"}, "media": media, "data": data});
+    let sent = body(&message(parts), &patch(None))["message"].take();
+    let expected = json!({"pushbell_id": "m1", "image": "https://i.example/1.png", "attachment": "own"});
+    assert_eq!(sent["data"], expected);
+}
+
+#[test]
 fn reserved_keys_are_renamed() {
     let data =
         json!({"from": "f", "message_type": 1, "google.x": 2, "gcm": 3, "collapse_key": 4, "x_from": 5, "fromage": 6});
