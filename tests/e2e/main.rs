@@ -24,4 +24,5 @@ mod preferences;
 mod processes;
 mod retry;
 mod shutdown;
+mod targets;
 mod template;

@@ -11,7 +11,7 @@ use pushbell::delivery::breaker::Breaker;
 use pushbell::delivery::{fcm, sns};
 use pushbell::env::Queue;
 use pushbell::id::{Mark, RoomKey};
-use pushbell::message::{Badge, Kind, Message, Source};
+use pushbell::message::{Badge, Kind, Message, Source, Strategy};
 use pushbell::queue;
 use pushbell::recipient::{Counting, names};
 use pushbell::task::{Chunk, Leftovers, Outcome, Put, ResultRow, Target};
@@ -25,6 +25,9 @@ use crate::recipient::Served;
 use crate::rendered::Rendered;
 use crate::shares::Share;
 use crate::{RecordError, State, receive_count};
+
+/// The task's number in a message's data, for apps that report receipts by it. A caller's own member of that name gives way.
+const TASK: &str = "pushbell_task";
 
 /// What the records of one invocation share.
 #[derive(Clone, Copy)]
@@ -63,8 +66,11 @@ pub(crate) enum Stop {
 impl Batch<'_> {
     /// Delivers one record. What the caller named its request stands on every line that is written meanwhile.
     pub(crate) async fn run(&self, record: &SqsMessage) -> Result<(), RecordError> {
-        let chunk: Chunk<Message> = serde_json::from_str(record.body.as_deref().unwrap_or_default())
+        let mut chunk: Chunk<Message> = serde_json::from_str(record.body.as_deref().unwrap_or_default())
             .map_err(|error| RecordError::Malformed { line: error.line(), column: error.column() })?;
+        if chunk.message.behaviour.receipts {
+            chunk.message.data.insert(TASK.to_owned(), chunk.key.task.get().into());
+        }
         match &chunk.message.origin.operation {
             Some(operation) => {
                 let span = tracing::info_span!("chunk", operation);
@@ -77,25 +83,28 @@ impl Batch<'_> {
     async fn deliver(&self, record: &SqsMessage, chunk: &Chunk<Message>) -> Result<(), RecordError> {
         let started = Instant::now();
         let job = self.job(chunk).await?;
-        if let Some(until) = job.waits().await {
-            return self.postpone(chunk, &job, until).await;
-        }
-        // A count tells by its mark that a record is a second copy; what does not count has to look first.
-        let counts = chunk.attempt.is_first()
-            && chunk.message.behaviour.kind != Kind::Withdraw
-            && counting(chunk, self.clock, false).is_some();
-        if chunk.repeat || receive_count(record) > 1 || !counts {
-            let row = self.state.results.get(&chunk.key, chunk.seq, chunk.attempt).await;
-            if let Some(row) = row.map_err(RecordError::Results)? {
-                return self.hand_back(chunk, &row, true).await;
+        let served = if chunk.headed && self.is_cancelled(chunk).await? {
+            chunk.to.iter().map(|target| Served::all(target, Outcome::Cancelled)).collect()
+        } else {
+            if let Some(until) = job.waits().await {
+                return self.postpone(chunk, &job, until).await;
             }
-        }
-        let serving = try_join_all(chunk.to.iter().map(|target| job.serve(target)));
-        let (served, ()) = join(serving, job.breaker.refresh(self.clock.now())).await;
-        let served = match served {
-            Ok(served) => served,
-            Err(Stop::Done(row)) => return self.hand_back(chunk, &row, true).await,
-            Err(Stop::Failed(error)) => return Err(error),
+            // A count tells by its mark that a record is a second copy; what does not count has to look first.
+            let counts =
+                chunk.attempt.is_first() && chunk.message.behaviour.kind != Kind::Withdraw && job.counting.is_some();
+            if chunk.repeat || receive_count(record) > 1 || !counts {
+                let row = self.state.results.get(&chunk.key, chunk.seq, chunk.attempt).await;
+                if let Some(row) = row.map_err(RecordError::Results)? {
+                    return self.hand_back(chunk, &row, true).await;
+                }
+            }
+            let serving = try_join_all(chunk.to.iter().map(|target| job.serve(target)));
+            let (served, ()) = join(serving, job.breaker.refresh(self.clock.now())).await;
+            match served {
+                Ok(served) => served,
+                Err(Stop::Done(row)) => return self.hand_back(chunk, &row, true).await,
+                Err(Stop::Failed(error)) => return Err(error),
+            }
         };
         let row = job.row(served, self.clock.now());
         match self.state.results.put(&row).await.map_err(RecordError::Results)? {
@@ -107,6 +116,11 @@ impl Batch<'_> {
             // Another run of this attempt came first; its row is what counts.
             Put::Exists(first) => self.hand_back(chunk, &first, true).await,
         }
+    }
+
+    /// Whether the chunk's task was cancelled. What is sent meanwhile is sent.
+    async fn is_cancelled(&self, chunk: &Chunk<Message>) -> Result<bool, RecordError> {
+        self.state.results.is_cancelled(&chunk.key).await.map_err(RecordError::Results)
     }
 
     async fn job<'a>(&'a self, chunk: &'a Chunk<Message>) -> Result<Job<'a>, RecordError> {
@@ -176,7 +190,11 @@ impl Batch<'_> {
 fn counting(chunk: &Chunk<Message>, clock: QueueClock, may_rotate: bool) -> Option<Counting> {
     let message = &chunk.message;
     let room = message.origin.room.as_deref().map(RoomKey::of);
+    if message.roads.strategy == Strategy::Online {
+        return None;
+    }
     let (n, counter) = match (&message.badge, message.behaviour.kind) {
+        (Badge::Add { n: 0, .. }, _) => return None,
         (Badge::Add { n, source: Source::Named(source) }, _) => (*n, names::source(source)),
         (Badge::Add { n, source: Source::Room }, _) => (*n, names::unread(room.as_ref()?)),
         (_, Kind::Withdraw) => (1, names::unread(room.as_ref()?)),

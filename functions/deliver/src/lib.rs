@@ -7,6 +7,7 @@ mod backoff;
 mod chunk;
 mod recipient;
 mod rendered;
+mod roads;
 mod send;
 mod shares;
 
@@ -90,7 +91,7 @@ enum RecordError {
     Malformed { line: usize, column: usize },
     #[error("an app document could not be read")]
     App(#[source] AppError),
-    #[error("the result row could not be read or written")]
+    #[error("the task's head or result row could not be read or written")]
     Results(#[source] ResultsError),
     #[error("the leftovers could not be queued")]
     Leftovers(#[source] Refused),

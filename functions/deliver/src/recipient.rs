@@ -3,16 +3,17 @@
 use std::time::Instant;
 
 use futures_util::future::join_all;
-use pushbell::delivery::{Channel, Patch};
+use pushbell::delivery::Patch;
 use pushbell::filter::{self, Approach, Rule};
 use pushbell::id::{ClientId, DeviceKey, Mark};
-use pushbell::message::{Badge, Kind, Wording};
-use pushbell::recipient::{Device, NotCounted, Recipient, StoreError};
+use pushbell::message::{Badge, Kind, Strategy, Wording};
+use pushbell::recipient::{Counted, Device, NotCounted, Recipient, StoreError};
 use pushbell::shutdown;
 use pushbell::task::{Fate, Outcome, Tally, Target, TargetResult};
 
 use crate::backoff::{self, Wish};
 use crate::chunk::{Job, Stop};
+use crate::roads;
 use crate::send::Sent;
 
 /// What became of one recipient in this attempt.
@@ -26,37 +27,47 @@ pub(crate) struct Served {
 }
 
 impl Served {
-    fn without_send(client: &ClientId, outcome: Outcome) -> Self {
-        let result = TargetResult { client: client.clone(), fates: vec![Fate::of_recipient(outcome)] };
+    fn new(client: &ClientId, fates: Vec<Fate>) -> Self {
+        let result = TargetResult { client: client.clone(), fates };
         Self { result, tally: Tally::default(), left: None, wish: Wish::default(), kept: Vec::new() }
+    }
+
+    /// One outcome for every device that `target` names, or for the recipient where it names none. Nothing is known of them but that.
+    pub(crate) fn all(target: &Target, outcome: Outcome) -> Self {
+        let fates = match target {
+            Target::Fresh(_) => vec![Fate::of_recipient(outcome)],
+            Target::Chosen { only, .. } => {
+                only.iter().map(|device| Fate::of_device(device.clone(), None, outcome)).collect()
+            }
+            Target::Left { devices, channels, .. } => {
+                // A record of an earlier release has each channel once.
+                let known = channels.len() == devices.len();
+                let channel = |index| channels.get(index).copied().filter(|_| known);
+                let devices = devices.iter().enumerate();
+                devices.map(|(index, device)| Fate::of_device(device.clone(), channel(index), outcome)).collect()
+            }
+        };
+        Self::new(target.client(), fates)
     }
 
     /// Nothing was done, or it is not known whether it was counted: the recipient comes again as it came.
     fn not_begun(target: &Target) -> Self {
-        let mut served = Self::without_send(target.client(), Outcome::Pending);
-        if let Target::Left { devices, .. } | Target::Chosen { only: devices, .. } = target {
-            served.result.fates = of_all(devices, Outcome::Pending);
-        }
-        served.left = Some(target.clone());
-        served
+        Self { left: Some(target.clone()), ..Self::all(target, Outcome::Pending) }
     }
 }
 
-/// Of `devices`, those that the client still has, and what became of the others.
-fn still_there<'a>(recipient: &'a Recipient, devices: &[DeviceKey]) -> (Vec<&'a Device>, Vec<Fate>) {
-    let there = recipient.devices.iter().filter(|device| devices.contains(&device.key)).collect();
-    let gone = devices.iter().filter(|key| recipient.devices.iter().all(|device| device.key != **key));
-    (there, gone.map(|key| Fate::of_device(key.clone(), None, Outcome::Gone)).collect())
+/// A recipient as it is now.
+struct Found {
+    recipient: Box<Recipient>,
+    tally: Tally,
+    /// Why nothing is sent.
+    not: Option<Outcome>,
 }
 
-fn of_all(devices: &[DeviceKey], outcome: Outcome) -> Vec<Fate> {
-    devices.iter().map(|device| Fate::of_device(device.clone(), None, outcome)).collect()
-}
-
-/// A recipient as it is now, or why nothing is sent.
-enum Found {
-    Send(Box<Recipient>, Tally),
-    Not(Outcome, Tally),
+impl Found {
+    fn not(recipient: Recipient, outcome: Outcome) -> Self {
+        Self { recipient: Box::new(recipient), tally: Tally::default(), not: Some(outcome) }
+    }
 }
 
 impl Job<'_> {
@@ -79,38 +90,36 @@ impl Job<'_> {
                 Target::Left { client, .. } => Box::pin(self.again(client)).await,
             }
         };
-        let (recipient, tally) = match found {
-            Ok(Found::Send(recipient, tally)) => (recipient, tally),
-            Ok(Found::Not(outcome, tally)) => {
-                let mut served = Served::without_send(target.client(), outcome);
-                if let Target::Left { devices, .. } | Target::Chosen { only: devices, .. } = target {
-                    served.result.fates = of_all(devices, outcome);
-                }
-                served.tally = tally;
-                return Ok(served);
-            }
+        let Found { recipient, tally, not } = match found {
+            Ok(found) => found,
             Err(error) => {
                 tracing::warn!(app = %self.chunk.message.origin.app, error = %error, metric = "recipient_left_over", "a recipient is left over");
                 return Ok(Served::not_begun(target));
             }
         };
+        let roads = &self.chunk.message.roads;
+        let unsent = match (not, target) {
+            (Some(outcome), Target::Fresh(_)) => return Ok(Served { tally, ..Served::all(target, outcome) }),
+            (Some(outcome), Target::Chosen { .. } | Target::Left { .. }) => Some(outcome),
+            (None, _) => (roads.strategy == Strategy::Online).then_some(Outcome::ChannelUnavailable),
+        };
+        let (devices, mut fates) = roads::pick(target, &recipient.devices, roads);
+        if let Some(outcome) = unsent {
+            let of = |device: &&Device| Fate::of_device(device.key.clone(), Some(device.channel), outcome);
+            fates.extend(devices.iter().map(of));
+            if fates.is_empty() {
+                fates.push(Fate::of_recipient(not.unwrap_or(Outcome::NoDevice)));
+            }
+            return Ok(Served { tally, ..Served::new(target.client(), fates) });
+        }
         if tally.repeat > 0 || tally.uncounted > 0 {
             Box::pin(self.stop_if_delivered()).await?;
         }
-        Ok(match target {
-            Target::Fresh(client) => {
-                let devices: Vec<&Device> = recipient.devices.iter().collect();
-                self.send_all(client, &recipient, devices, Vec::new(), (tally, 0)).await
-            }
-            Target::Left { client, devices, tries, .. } => {
-                let (there, gone) = still_there(&recipient, devices);
-                self.send_all(client, &recipient, there, gone, (tally, *tries)).await
-            }
-            Target::Chosen { client, only } => {
-                let (there, gone) = still_there(&recipient, only);
-                self.send_all(client, &recipient, there, gone, (tally, 0)).await
-            }
-        })
+        let tries = match target {
+            Target::Fresh(_) | Target::Chosen { .. } => 0,
+            Target::Left { tries, .. } => *tries,
+        };
+        Ok(self.send_all(target.client(), &recipient, devices, fates, (tally, tries)).await)
     }
 
     /// Whether so little of the invocation or of the environment is left that nothing new is begun.
@@ -122,28 +131,34 @@ impl Job<'_> {
     async fn first(&self, client: &ClientId) -> Result<Found, StoreError> {
         let message = &self.chunk.message;
         let (app, recipients) = (&message.origin.app, &self.state.recipients);
+        if message.roads.strategy == Strategy::Online {
+            // Nothing reaches a phone, so nothing is counted.
+            let recipient = recipients.get(app, client, false).await?.unwrap_or_default();
+            return Ok(self.unless_unwanted(client, recipient, false));
+        }
         let mentioned = self.gets_through(client);
         if let Some(counting) = &self.counting {
             if message.behaviour.kind == Kind::Withdraw {
                 let recipient = recipients.withdraw(app, client, counting).await?;
                 return Ok(self.unless_unwanted(client, recipient, false));
             }
-            let counted = recipients.count(app, client, counting, mentioned).await?;
-            let recipient = Box::new(counted.recipient);
+            let Counted { recipient, not } = recipients.count(app, client, counting, mentioned).await?;
             let tally = |counted, repeat, uncounted| Tally { counted, repeat, uncounted };
-            return Ok(match counted.not {
+            return Ok(match not {
                 None => self.unless_silenced(client, recipient, tally(1, 0, 0)),
                 Some(NotCounted::Repeat) => self.unless_silenced(client, recipient, tally(0, 1, 0)),
                 Some(NotCounted::Uncounted) => self.unless_silenced(client, recipient, tally(0, 0, 1)),
-                Some(NotCounted::Muted) => Found::Not(Outcome::Muted, Tally::default()),
-                Some(NotCounted::Blocked) => Found::Not(Outcome::Blocked, Tally::default()),
-                Some(NotCounted::Read) => Found::Not(Outcome::Read, Tally::default()),
-                Some(NotCounted::Withdrawn) => Found::Not(Outcome::Withdrawn, Tally::default()),
+                Some(NotCounted::Muted) => Found::not(recipient, Outcome::Muted),
+                Some(NotCounted::Blocked) => Found::not(recipient, Outcome::Blocked),
+                Some(NotCounted::Read) => Found::not(recipient, Outcome::Read),
+                Some(NotCounted::Withdrawn) => Found::not(recipient, Outcome::Withdrawn),
             });
         }
         let recipient = match &message.badge {
-            Badge::Set { n, source } | Badge::Total { n, source } => {
-                recipients.set_source(app, client, source, *n).await?
+            Badge::Set { n, source } => recipients.set_source(app, client, source, *n).await?,
+            Badge::Total { n, source } => {
+                let (from, at) = (self.settings.badge_from, self.chunk.claimed_at);
+                recipients.set_total(app, client, source, *n, from, at).await?
             }
             Badge::Clear if let Some(room) = self.room() => {
                 recipients.leave_room(app, client, &room, self.chunk.claimed_at).await?
@@ -162,14 +177,13 @@ impl Job<'_> {
     }
 
     /// A recipient who was counted, unless nothing is sent to them all the same.
-    fn unless_silenced(&self, client: &ClientId, recipient: Box<Recipient>, tally: Tally) -> Found {
-        if recipient.preferences.off {
-            Found::Not(Outcome::Off, tally)
-        } else if !self.chunk.message.text.is_for(client.as_str()) {
-            Found::Not(Outcome::HeldOut, tally)
+    fn unless_silenced(&self, client: &ClientId, recipient: Recipient, tally: Tally) -> Found {
+        let not = if recipient.preferences.off {
+            Some(Outcome::Off)
         } else {
-            Found::Send(recipient, tally)
-        }
+            (!self.chunk.message.text.is_for(client.as_str())).then_some(Outcome::HeldOut)
+        };
+        Found { recipient: Box::new(recipient), tally, not }
     }
 
     /// A recipient who was counted by an earlier attempt: read as it is now.
@@ -182,7 +196,6 @@ impl Job<'_> {
     /// Applies the preferences that a count would have applied. `counted`: an earlier attempt counted it, so a room that has no unread
     /// message any more was read.
     fn unless_unwanted(&self, client: &ClientId, recipient: Recipient, counted: bool) -> Found {
-        let not = |outcome| Found::Not(outcome, Tally::default());
         let origin = &self.chunk.message.origin;
         let room = self.room();
         let approach =
@@ -192,16 +205,14 @@ impl Job<'_> {
         if self.chunk.message.behaviour.kind == Kind::Withdraw {
             // Who blocked or muted it since it was counted still has it on the phone; who had before has nothing to be taken back.
             let has_it = recipient.has_mark(&mark) && refused != Some(Rule::PushOff);
-            return match refused.filter(|_| !has_it).and_then(Outcome::of_rule) {
-                Some(outcome) => not(outcome),
-                None => Found::Send(Box::new(recipient), Tally::default()),
-            };
+            let not = refused.filter(|_| !has_it).and_then(Outcome::of_rule);
+            return Found { recipient: Box::new(recipient), tally: Tally::default(), not };
         }
         if recipient.has_mark(&Mark::withdrawn(&origin.app, &origin.message)) {
-            return not(Outcome::Withdrawn);
+            return Found::not(recipient, Outcome::Withdrawn);
         }
         if let Some(outcome) = refused.and_then(Outcome::of_rule) {
-            return not(outcome);
+            return Found::not(recipient, outcome);
         }
         if let Some(room) = room {
             let past = recipient.has_read(&room, origin.written_at, self.chunk.claimed_at);
@@ -214,10 +225,10 @@ impl Job<'_> {
                 && recipient.spilled == 0
                 && !recipient.unread.contains_key(&room);
             if past || empty {
-                return not(Outcome::Read);
+                return Found::not(recipient, Outcome::Read);
             }
         }
-        self.unless_silenced(client, Box::new(recipient), Tally::default())
+        self.unless_silenced(client, recipient, Tally::default())
     }
 
     async fn send_all(
@@ -229,9 +240,7 @@ impl Job<'_> {
         (tally, tries): (Tally, u32),
     ) -> Served {
         if devices.is_empty() && fates.is_empty() {
-            let mut served = Served::without_send(client, Outcome::NoDevice);
-            served.tally = tally;
-            return served;
+            return Served { tally, ..Served::new(client, vec![Fate::of_recipient(Outcome::NoDevice)]) };
         }
         let patch = self.patch(recipient);
         let wording = |device| self.wording(client, recipient, device);
@@ -282,9 +291,7 @@ impl Job<'_> {
             fates.push(Fate::of_device(device.key.clone(), Some(device.channel), outcome));
         }
         let of = |devices: Vec<&Device>, tries, was| {
-            let mut channels: Vec<Channel> = devices.iter().map(|device| device.channel).collect();
-            channels.sort_unstable();
-            channels.dedup();
+            let channels = devices.iter().map(|device| device.channel).collect();
             let keys: Vec<DeviceKey> = devices.into_iter().map(|device| device.key.clone()).collect();
             (!keys.is_empty()).then(|| Target::Left {
                 client: client.clone(),
@@ -297,11 +304,11 @@ impl Job<'_> {
         };
         let kept = [of(refused, 0, Some(Outcome::Misconfigured)), of(hopeless, 0, Some(Outcome::GaveUp))];
         Served {
-            result: TargetResult { client: client.clone(), fates },
             tally,
             left: of(left, tried, None),
             wish,
             kept: kept.into_iter().flatten().collect(),
+            ..Served::new(client, fates)
         }
     }
 

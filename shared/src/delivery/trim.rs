@@ -264,7 +264,7 @@ mod tests {
         assert!(!without.contains("payload") && without.contains("body of the message"), "{without}");
         let cut = text(without.len() - 1);
         assert!(cut.contains("title") && cut.contains('…') && !cut.contains("message\""), "{cut}");
-        let bare = fitted(content("a longer title", "a body", None), 60).unwrap();
+        let bare = fitted(content("a longer title", "a body", None), 71).unwrap();
         assert!(bare.contains("\"body\":\"…\"") && bare.contains("\"a l"), "{bare}");
         assert_eq!(fitted(content("title", "body", None), 20), None);
     }

@@ -4,12 +4,11 @@ use aws_sdk_dynamodb::types::{Delete, TransactWriteItem, Update};
 
 use super::store::{StoreError, Updated, number, text};
 use super::{MOST_MUTED, MOST_SOURCES, MOST_WATERMARKS, Reading, Recipient, Recipients, names};
-use crate::app::BadgeFrom;
 use crate::id::{AppId, ClientId, RoomKey};
 use crate::time::Timestamp;
 
 /// Tries of a change that others' changes stand in the way of.
-const TRIES: usize = 5;
+pub(super) const TRIES: usize = 5;
 
 impl Recipients {
     /// `room` was read: its count goes, and what was read of it that is still on its way will not be shown. The store holds
@@ -178,35 +177,6 @@ impl Recipients {
         }
     }
 
-    /// The client's icon shows `n`, says the phone: `source` becomes what is missing in it. Where that is 0 or less than what is unread,
-    /// the client has seen everything, so that every room goes, and what is on its way; other sources are not the phone's to change. So
-    /// the badge is `n`, or what other sources say if that is more.
-    ///
-    /// # Errors
-    /// As [`Recipients::read_all`] and [`Recipients::set_source`]. The same call may be made again.
-    pub async fn set_shown(
-        &self,
-        app: &AppId,
-        client: &ClientId,
-        source: &str,
-        n: u32,
-        from: BadgeFrom,
-        now: Timestamp,
-    ) -> Result<Recipient, StoreError> {
-        let Some(mut recipient) = self.get(app, client, true).await? else {
-            return if n == 0 { Ok(Recipient::default()) } else { self.set_source(app, client, source, n).await };
-        };
-        let own = |recipient: &Recipient| recipient.sources.get(source).copied().unwrap_or_default();
-        if n == 0 || n < recipient.badge(from).saturating_sub(own(&recipient)) {
-            recipient = self.read_all(app, client, Reading::Accepted(now)).await?;
-        }
-        let missing = n.saturating_sub(recipient.badge(from).saturating_sub(own(&recipient)));
-        if missing == own(&recipient) {
-            return Ok(recipient);
-        }
-        self.set_source(app, client, source, missing).await
-    }
-
     /// `room` does not notify this client any more, unless it mentions them.
     ///
     /// # Errors
@@ -265,7 +235,7 @@ impl Recipients {
 }
 
 /// The attributes of single rooms' watermarks, of both kinds.
-fn watermarks(recipient: &Recipient) -> Vec<(String, Timestamp)> {
+pub(super) fn watermarks(recipient: &Recipient) -> Vec<(String, Timestamp)> {
     let kinds = [(names::READ_WRITTEN, &recipient.read.written), (names::READ_ACCEPTED, &recipient.read.accepted)];
     kinds
         .into_iter()

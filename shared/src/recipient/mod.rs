@@ -10,6 +10,7 @@ mod marks;
 pub mod names;
 mod preferences;
 mod quiet;
+mod shown;
 mod spill;
 mod state;
 mod store;

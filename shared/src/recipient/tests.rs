@@ -380,6 +380,60 @@ async fn what_a_phone_shows_becomes_the_badge_and_other_sources_stay() {
 }
 
 #[tokio::test]
+async fn a_total_is_one_write_at_most_and_none_where_the_badge_is_it_already() {
+    let store = store().await;
+    let written = || store.units().unwrap().snapshot().1;
+    let total = async |n| {
+        let before = written();
+        let set =
+            store.set_total(&app(), &client(), "badge", n, BadgeFrom::Rooms, T.plus(Duration::from_secs(1))).await;
+        (set.unwrap().badge(BadgeFrom::Rooms), written() - before)
+    };
+    assert_eq!(total(0).await, (0, 0.0));
+    assert_eq!(store.get(&app(), &client(), true).await.unwrap(), None, "nobody is made by nothing");
+    assert_eq!(total(3).await, (3, 1.0));
+    // "+2", as a count has it.
+    let added = Counting { counter: names::source("badge"), n: 2, room: None, ..message("n1", T) };
+    assert_eq!(store.counts(&added).await, None);
+    assert_eq!((store.badge().await, written()), (5, 1.0), "a count is no other write");
+    assert_eq!(total(7).await, (7, 1.0));
+    assert_eq!(total(7).await, (7, 0.0));
+    store.counts(&message("m1", T)).await;
+    store.counts(&message_in(&RoomKey::of("other"), "m2", T)).await;
+    assert_eq!(total(4).await, (4, 1.0), "the source gives way before the rooms do");
+    assert_eq!(store.now().await.unread.len(), 2);
+    assert_eq!(total(1).await, (1, 1.0), "less than is unread: all rooms are read");
+    assert_eq!(store.now().await.unread.len(), 0);
+    assert_eq!(store.counts(&message("m3", T)).await, Some(NotCounted::Read), "what was claimed before it too");
+    assert_eq!(store.counts(&message("m4", T.plus(Duration::from_secs(1)))).await, None);
+    store.set_source(&app(), &client(), "orders", 5).await.unwrap();
+    assert_eq!(total(0).await, (5, 1.0), "other sources are not the caller's");
+    assert_eq!(total(0).await, (5, 0.0));
+    assert_eq!(store.now().await.sources.get("badge"), None);
+}
+
+#[tokio::test]
+async fn a_total_reads_folded_rooms_too_and_who_has_too_many_sources_keeps_the_badge() {
+    let store = store().await;
+    for n in 0..60 {
+        store.counts(&message_in(&RoomKey::of(&n.to_string()), &n.to_string(), T)).await;
+    }
+    assert!(store.now().await.spilled > 0);
+    let total = async |n| {
+        let set =
+            store.set_total(&app(), &client(), "badge", n, BadgeFrom::Rooms, T.plus(Duration::from_secs(1))).await;
+        set.unwrap().badge(BadgeFrom::Rooms)
+    };
+    assert_eq!(total(9).await, 9);
+    assert_eq!(store.now().await.spilled, 0);
+    store.set_source(&app(), &client(), "badge", 0).await.unwrap();
+    for n in 0..MOST_SOURCES {
+        store.set_source(&app(), &client(), &format!("s{n}"), 1).await.unwrap();
+    }
+    assert_eq!(total(99).await, u32::try_from(MOST_SOURCES).unwrap());
+}
+
+#[tokio::test]
 async fn a_muted_sender_is_as_a_muted_room_and_a_blocked_one_comes_through_for_no_mention() {
     for (list, unmentioned, mentioned) in [
         (names::MUTED_SENDERS, Some(NotCounted::Muted), None),
