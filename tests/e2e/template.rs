@@ -197,7 +197,7 @@ fn a_function_that_writes_to_its_own_queue_is_not_stopped_as_a_loop() {
         };
         let writes_to_its_own = function.queues.iter().any(|source| sends(&source.queue));
         let setting = property(&document, &["Resources", &function.logical_id, "Properties", "RecursiveLoop"]);
-        if function.package == "fan-out" || writes_to_its_own {
+        if writes_to_its_own {
             assert_eq!(setting.and_then(Value::as_str), Some("Allow"), "{}", function.package);
             loops.insert(function.package);
         } else {
