@@ -18,6 +18,7 @@ mod durability;
 mod faults;
 mod imkit;
 mod lanying;
+mod lanying_table;
 mod openapi;
 mod openim;
 mod preferences;
