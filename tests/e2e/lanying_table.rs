@@ -1,13 +1,15 @@
 //! Every row of the request table of Lanying's push page, section 7.2: what a caller says, and where it is seen. `ios`, `android`, `fcm` and
 //! the common fields in the bytes that the fake FCM or SNS received; the other vendors' blocks in the typed message.
 
+use std::collections::BTreeSet;
+
 use pushbell::dialect::lanying::notify::Push;
 use pushbell::id::{AppId, MessageId};
 use pushbell::time::Timestamp;
 use pushbell_local::phones::{Channel, View};
 use serde_json::{Value, json};
 
-use crate::bell::{Answer, Bell};
+use crate::bell::{Answer, Bell, workspace};
 
 /// Where a field is seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,12 +49,15 @@ macro_rules! typed {
 }
 
 #[rustfmt::skip]
-fn table() -> Vec<Line> {
+fn table(push_token: &str) -> Vec<Line> {
     let said = |fields: Value| json!({"message": fields});
     let set = |fields: Value| json!({"setting": fields});
     let end = ahead();
     let mut lines: Vec<Line> = vec![
         ("audience", json!({"audience": {"user_id": ["bbb"]}}), vec![(Fcm, "/token", json!("fcm-bbb")), (Sns, "", json!(null))]),
+        ("audience", json!({"audience": {"user_id": null, "tag": ["vip"]}}), vec![(Fcm, "/token", json!("fcm-ddd")), (Sns, "", json!(null))]),
+        ("audience", json!({"audience": {"user_id": null, "alias": ["dora"]}}), vec![(Fcm, "/token", json!("fcm-ddd")), (Sns, "", json!(null))]),
+        ("audience", json!({"audience": {"user_id": null, "push_token": [push_token]}}), vec![(Fcm, "/token", json!("fcm-ddd")), (Sns, "", json!(null))]),
         ("setting", set(json!({"distribution_strategy": "ospush_only"})), vec![(Fcm, "/notification/body", json!("B")), (Sns, "/aps/alert/body", json!("B"))]),
         ("setting.request_id", set(json!({"request_id": "ord-771-2"})), vec![(Typed, "/request", json!("ord-771-2")), (Fcm, "/token", json!("fcm-aaa"))]),
         ("setting.distribution_strategy", set(json!({"distribution_strategy": "mxpush_only"})), vec![(Typed, "/message/roads/strategy", json!("online")), (Fcm, "", json!(null)), (Sns, "", json!(null))]),
@@ -93,6 +98,7 @@ fn table() -> Vec<Line> {
         ("message.xiaomi", said(json!({"xiaomi": {"sound": "s"}})), vec![(Typed, "/message/vendors/xiaomi", json!({"sound": "s"}))]),
         ("message.oppo", said(json!({"oppo": {"sound": "s"}})), vec![(Typed, "/message/vendors/oppo", json!({"sound": "s"}))]),
         ("message.vivo", said(json!({"vivo": {"sound": "s"}})), vec![(Typed, "/message/vendors/vivo", json!({"sound": "s"}))]),
+        ("message.honor", said(json!({"honor": {"sound": "s"}})), vec![(Typed, "/message/vendors/honor", json!({"sound": "s"}))]),
         ("message.flyme", said(json!({"flyme": {"sound": "s"}})), vec![(Typed, "/message/vendors/flyme", json!({"sound": "s"}))]),
     ];
     lines.extend(typed!("huawei": "sound" = "h", "channel_id" = "ch", "click_action" = "intent", "intent" = INTENT, "badge_class" = "com.test.MainActivity"));
@@ -100,7 +106,38 @@ fn table() -> Vec<Line> {
     lines.extend(typed!("oppo": "sound" = "o", "channel_id" = "co", "click_action" = "intent", "intent" = INTENT));
     lines.extend(typed!("vivo": "sound" = "v", "channel_id" = "cv", "click_action" = "open_app", "intent" = INTENT, "push_mode" = 1, "classification" = 1));
     lines.extend(typed!("flyme": "sound" = "m", "channel_id" = "cm", "click_action" = "intent", "intent" = INTENT));
+    // Ours: Lanying's page has no Honor.
+    lines.extend(typed!("honor": "sound" = "n", "channel_id" = "cn", "click_action" = "open_app", "intent" = INTENT, "badge_class" = "com.test.MainActivity"));
     lines
+}
+
+/// The fields below a schema of the API's description.
+fn fields(description: &Value, schema: &Value, name: &str, found: &mut BTreeSet<String>) {
+    if let Some(reference) = schema["$ref"].as_str() {
+        fields(description, description.pointer(reference.trim_start_matches('#')).unwrap(), name, found);
+    }
+    for part in schema["allOf"].as_array().into_iter().flatten() {
+        fields(description, part, name, found);
+    }
+    for (field, schema) in schema["properties"].as_object().into_iter().flatten() {
+        let name = if name.is_empty() { field.clone() } else { format!("{name}.{field}") };
+        fields(description, schema, &name, found);
+        found.insert(name);
+    }
+}
+
+#[test]
+fn the_table_has_every_field_that_is_described() {
+    let text = std::fs::read_to_string(workspace().join("docs/openapi.yaml")).unwrap();
+    let description: Value = serde_yaml_ng::from_str(&text).unwrap();
+    let mut described = BTreeSet::new();
+    fields(&description, &description["components"]["schemas"]["LanyingPush"], "", &mut described);
+    // Of the schema that all Android vendors share, it is in the blocks of two.
+    let others = ["android", "fcm", "xiaomi", "oppo", "vivo", "flyme"];
+    described.retain(|field| !others.iter().any(|vendor| *field == format!("message.{vendor}.badge_class")));
+    let lines: BTreeSet<String> = table("").into_iter().map(|(field, ..)| field.to_owned()).collect();
+    assert_eq!(lines, described);
+    assert!(lines.len() >= 60);
 }
 
 fn merge(target: &mut Value, patch: &Value) {
@@ -112,7 +149,10 @@ fn merge(target: &mut Value, patch: &Value) {
         *target = json!({});
     }
     for (name, value) in patch {
-        merge(&mut target[name.as_str()], value);
+        match (value, target.as_object_mut()) {
+            (Value::Null, Some(fields)) => _ = fields.remove(name),
+            _ => merge(&mut target[name.as_str()], value),
+        }
     }
 }
 
@@ -126,15 +166,25 @@ fn request(patch: &Value) -> Value {
 struct Rows(Bell);
 
 impl Rows {
-    async fn push(&self, body: &Value) -> Answer {
+    /// A call of an admin's, as `user` where one is named.
+    async fn says(&self, method: &str, path: &str, user: Option<&str>, body: &Value) -> Answer {
         let claims = json!({"app": "demo", "sub": "console", "role": "admin", "exp": 4_000_000_000_u64});
         let token = pushbell::auth::jwt::sign_hs256(b"demo-user-key-0123456789abcdef0123456789ab", &claims);
-        let headers = [("app_id", "demo"), ("access-token", token.as_str())];
-        self.0.caller.post("/push/notify", &headers, body).await
+        let mut headers =
+            vec![("app_id", "demo"), ("access-token", token.as_str()), ("content-type", "application/json")];
+        headers.extend(user.map(|user| ("user_id", user)));
+        let answer = self.0.caller.send(method, path, &headers, body.to_string()).await;
+        assert_eq!((answer.status, &answer.json()["code"]), (200, &json!(200)), "{body}: {}", answer.text);
+        answer
     }
 
-    /// What a vendor received of a task; null when it received nothing.
-    fn received(&self, channel: Channel, task: &Value) -> Value {
+    /// The task of a push.
+    async fn push(&self, patch: &Value) -> Value {
+        self.says("POST", "/push/notify", None, &request(patch)).await.json()["data"]["task_id"].clone()
+    }
+
+    /// What a vendor received of a task.
+    fn received(&self, channel: Channel, task: &Value) -> Vec<Value> {
         let phones = self.0.stack.phones.list(View::Raw, None).unwrap();
         let mut of_task: Vec<Value> = Vec::new();
         for push in phones.into_iter().filter(|phone| phone.channel == channel).flat_map(|phone| phone.notifications) {
@@ -150,32 +200,35 @@ impl Rows {
                 of_task.push(payload);
             }
         }
-        assert!(of_task.len() <= 1, "{channel:?} received it {} times", of_task.len());
-        of_task.pop().unwrap_or_default()
+        of_task
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_row_of_the_request_table_is_seen_where_it_belongs() {
     let rows = Rows(Bell::start().await);
-    let bell = &rows.0;
-    bell.caller.register("aaa", "android", "fcm-aaa").await;
-    bell.caller.register("aaa", "ios", "a1b2c3").await;
-    bell.caller.register("bbb", "android", "fcm-bbb").await;
-    bell.caller.register("ccc", "android", "fcm-ccc").await;
-    bell.caller.register("ccc", "ios", "c1c2c3").await;
-    let table = table();
+    for (user, android, ios) in
+        [("aaa", "fcm-aaa", "a1b2c3"), ("bbb", "fcm-bbb", ""), ("ccc", "fcm-ccc", "c1c2c3"), ("ddd", "fcm-ddd", "")]
+    {
+        rows.0.caller.register(user, "android", android).await;
+        if !ios.is_empty() {
+            rows.0.caller.register(user, "ios", ios).await;
+        }
+    }
+    rows.says("POST", "/user/push/tag", Some("ddd"), &json!({"tags": ["vip"]})).await;
+    rows.says("POST", "/user/push/alias", Some("ddd"), &json!({"alias": "dora"})).await;
+    let devices = rows.says("GET", "/user/device/list", Some("ddd"), &json!({})).await.json();
+    let table = table(devices["data"][0]["push_token"].as_str().unwrap());
     let mut tasks = Vec::new();
-    for (field, patch, _) in &table {
-        let answer = rows.push(&request(patch)).await;
-        assert_eq!((answer.status, &answer.json()["code"]), (200, &json!(200)), "{field}: {}", answer.text);
-        tasks.push(answer.json()["data"]["task_id"].clone());
+    for (_, patch, _) in &table {
+        tasks.push(rows.push(patch).await);
     }
     // A request's name is its own: the same again is the same push.
     let named = table.iter().position(|(field, ..)| *field == "setting.request_id").unwrap();
-    let again = rows.push(&request(&table[named].1)).await;
-    assert_eq!(again.json()["data"]["task_id"], tasks[named]);
-    bell.drained().await;
+    assert_eq!(rows.push(&table[named].1).await, tasks[named]);
+    let everybody = rows.push(&json!({"audience": "all"})).await;
+    rows.0.drained().await;
+    assert_eq!((rows.received(Channel::Fcm, &everybody).len(), rows.received(Channel::Sns, &everybody).len()), (4, 2));
     let mut wrong = Vec::new();
     for ((field, patch, seen), task) in table.iter().zip(&tasks) {
         let body = request(patch).to_string();
@@ -185,11 +238,13 @@ async fn every_row_of_the_request_table_is_seen_where_it_belongs() {
             push.content.message(AppId::parse("demo").unwrap(), MessageId::parse("m").unwrap(), push.roads.clone());
         let typed = json!({"message": message, "request": name});
         for (place, pointer, expected) in seen {
-            let document = match place {
+            let mut documents = match place {
                 Fcm => rows.received(Channel::Fcm, task),
                 Sns => rows.received(Channel::Sns, task),
-                Typed => typed.clone(),
+                Typed => vec![typed.clone()],
             };
+            let document = documents.pop().unwrap_or_default();
+            assert!(documents.is_empty(), "{field}: {place:?} received it more than once");
             let found = document.pointer(pointer).cloned().unwrap_or_default();
             if found != *expected {
                 wrong.push(format!("{field}: {found} at {place:?} {pointer}, not {expected}"));
