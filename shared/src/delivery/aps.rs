@@ -3,7 +3,7 @@
 use super::splice::{Fill, Template, When};
 use super::trim::Content;
 use crate::app::Settings;
-use crate::message::{Interruption, IosBlock, Kind, Message, Priority};
+use crate::message::{Interruption, IosBlock, Kind, Message, Priority, collapse_id_of};
 
 /// IMKIT's documented localisation keys. Every app of IMKIT's has their texts, as the chat server's own sender sends nothing else.
 /// For another `im_loc_` key (a newer or a custom message type) iOS would show the key itself, so the alert has the plain text, and
@@ -67,7 +67,7 @@ pub(super) fn kind(message: &Message, content: &Content) -> Kind {
 /// `apns-collapse-id`, at most 64 bytes.
 pub(super) fn collapse_id(message: &Message) -> String {
     let own = message.vendors.ios.as_ref().and_then(|ios| ios.apns_collapse_id.as_ref());
-    own.filter(|id| id.len() <= 64 && !id.is_empty()).cloned().unwrap_or_else(|| message.collapse_id())
+    own.filter(|id| !id.is_empty()).map_or_else(|| message.collapse_id(), |id| collapse_id_of(id))
 }
 
 /// Renders `aps`. With `notification` the vendor makes the alert from title and body itself; it is left out where it says no more.

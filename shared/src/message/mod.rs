@@ -341,11 +341,15 @@ impl Message {
     /// The key under which a repeat replaces what is shown, at most 64 bytes (APNs' limit for `apns-collapse-id`).
     #[must_use]
     pub fn collapse_id(&self) -> String {
-        let own = self.behaviour.collapse.as_deref().unwrap_or(self.origin.message.as_str());
-        if own.len() <= 64 && own.is_ascii() {
-            return own.to_owned();
-        }
-        use base64::Engine as _;
-        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(crate::id::digest::<24>(&[own.as_bytes()]))
+        collapse_id_of(self.behaviour.collapse.as_deref().unwrap_or(self.origin.message.as_str()))
     }
+}
+
+/// `own` as a header takes it: printable ASCII, at most 64 bytes; else a digest of it, so that the same is the same.
+pub(crate) fn collapse_id_of(own: &str) -> String {
+    if own.len() <= 64 && own.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return own.to_owned();
+    }
+    use base64::Engine as _;
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(crate::id::digest::<24>(&[own.as_bytes()]))
 }

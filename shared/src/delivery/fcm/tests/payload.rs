@@ -288,6 +288,20 @@ fn a_caller_s_own_aps_goes_as_it_is() {
 }
 
 #[test]
+fn a_collapse_id_that_is_no_header_is_a_digest_of_it() {
+    let id = |own: &str| {
+        let parts = json!({"text": {"body": "b"}, "vendors": {"ios": {"apns_collapse_id": own}}});
+        body(&message(parts), &patch(None))["message"]["apns"]["headers"]["apns-collapse-id"].clone()
+    };
+    assert_eq!((id("ord 771"), id("")), (json!("ord 771"), json!("m1")));
+    for own in ["订单-771", "ord\n771", &"x".repeat(65)] {
+        assert_eq!(id(own).as_str().map(str::len), Some(32), "{own}");
+        assert_eq!(id(own), id(own));
+    }
+    assert_ne!(id("订单-771"), id("订单-772"));
+}
+
+#[test]
 fn a_message_is_kept_until_it_expires() {
     let at = |expires: u64| {
         let message = message(json!({"text": {"body": "b"}, "behaviour": {"expires_at": expires}}));
