@@ -290,6 +290,12 @@ impl TaskId {
         self.0
     }
 
+    /// When it was made, to the millisecond.
+    #[must_use]
+    pub const fn made_at(self) -> Timestamp {
+        Timestamp::from_millis(Self::EPOCH_MS + (self.0 >> 12))
+    }
+
     /// The id that a caller gave as a number.
     #[must_use]
     pub fn from_number(number: u64) -> Option<Self> {
@@ -372,6 +378,7 @@ mod tests {
         let far = TaskId::new(Timestamp::from_millis(TaskId::EPOCH_MS + (1 << 41) - 1), 0xfff);
         assert!(far.get() < 1 << 53);
         assert!(TaskId::new(Timestamp::from_millis(0), 0).get() > 0);
+        assert_eq!(early.made_at(), Timestamp::from_millis(1_767_225_600_000));
     }
 
     #[test]

@@ -30,8 +30,7 @@ impl Bind {
     /// When a field is missing or cannot be; the failure names it and the rule.
     pub fn parse(body: Result<&[u8], BodyError>) -> Result<Self, Failure> {
         let fields = Fields::parse(body)?;
-        let number = fields.get("device_sn").ok_or_else(|| bad("device_sn is missing"))?;
-        let number = number.as_u64().and_then(DeviceNumber::from_number).ok_or_else(wrong_number)?;
+        let number = number(fields.get("device_sn").ok_or_else(|| bad("device_sn is missing"))?)?;
         let token = Token::parse(fields.needed("device_token")?).map_err(|rule| bad(format!("device_token {rule}")))?;
         let notifier = fields.needed("notifier_name")?;
         if notifier.len() > MOST_NOTIFIER {
@@ -60,6 +59,11 @@ impl Bind {
 #[must_use]
 pub fn no_notifier() -> Failure {
     bad("notifier_name is no certificate of this app: see its setting lanying.notifiers")
+}
+
+/// A number in a body.
+pub(super) fn number(value: &Value) -> Result<DeviceNumber, Failure> {
+    value.as_u64().and_then(DeviceNumber::from_number).ok_or_else(wrong_number)
 }
 
 fn wrong_number() -> Failure {

@@ -1,6 +1,7 @@
 //! Lanying: what a server pushes and what a user says about their devices, names and push, with the envelope and the credentials that all
 //! of its interface shares.
 
+pub mod ack;
 mod body;
 pub mod caller;
 pub mod cancel;
@@ -10,3 +11,4 @@ pub mod envelope;
 pub mod labels;
 pub mod notify;
 pub mod preferences;
+pub mod stats;

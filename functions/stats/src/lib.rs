@@ -1,0 +1,99 @@
+//! Stats: what became of tasks, and the receipts that phones report, in Lanying's words.
+
+mod ack;
+mod detail;
+
+use std::error::Error;
+use std::sync::OnceLock;
+use std::time::Instant;
+
+use lambda_http::http::{HeaderValue, Method, StatusCode, header};
+use lambda_http::{Body, Request, Response};
+use pushbell::app::{Callers, SecretDocuments};
+use pushbell::call;
+use pushbell::dialect::lanying::caller::unavailable;
+use pushbell::dialect::lanying::envelope::{Code, Failure, method_not_allowed};
+use pushbell::env::{EnvError, Environment};
+use pushbell::id::AppId;
+use pushbell::recipient::Recipients;
+use pushbell::task::Results;
+use pushbell::telemetry;
+use pushbell::time::Timestamp;
+
+/// When a caller may try again after 503, in seconds.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
+
+/// What one process keeps between calls.
+pub struct State {
+    callers: SecretDocuments<Callers>,
+    recipients: Recipients,
+    results: Results,
+}
+
+impl State {
+    /// Connections are made by the first call that needs them.
+    ///
+    /// # Errors
+    /// When `env` lacks a table.
+    pub fn new(env: &Environment) -> Result<Self, EnvError> {
+        Ok(Self {
+            callers: SecretDocuments::callers(env),
+            recipients: Recipients::new(env)?,
+            results: Results::new(env)?,
+        })
+    }
+}
+
+/// One call, and what the log may say of it.
+struct Call<'a> {
+    request: &'a Request,
+    now: Timestamp,
+    app: OnceLock<AppId>,
+}
+
+impl Call<'_> {
+    /// The app that was called, for the log.
+    fn is_for(&self, app: &AppId) {
+        self.app.get_or_init(|| app.clone());
+    }
+}
+
+/// Answers one call, and writes one line about it.
+pub async fn handle(state: &State, request: Request) -> Response<Body> {
+    let begun = Instant::now();
+    let call = Call { request: &request, now: call::received_at(&request), app: OnceLock::new() };
+    let path = call::route(&request).split_once(' ').map(|(_, path)| path);
+    let mut response = match path {
+        Some("/push/task/detail") => answer(&call, detail::detail(state, &call)).await,
+        Some("/push/ack") => answer(&call, ack::ack(state, &call)).await,
+        _ => Failure::new(Code::NotFound, "there is nothing at this address").response(),
+    };
+    if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+    }
+    let app = call.app.get().map(AppId::as_str).unwrap_or_default();
+    let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let status = response.status().as_u16();
+    tracing::info!(route = call::route(&request), app, status, ms, "call answered");
+    response
+}
+
+/// What `work` answers. Both addresses take POST.
+async fn answer(call: &Call<'_>, work: impl Future<Output = Result<Response<Body>, Failure>>) -> Response<Body> {
+    if call.request.method() != Method::POST {
+        return method_not_allowed("POST");
+    }
+    work.await.unwrap_or_else(|failure| {
+        // HTTP's status says nothing of it.
+        tracing::info!(code = failure.code().number(), "call refused");
+        failure.response()
+    })
+}
+
+fn trouble(app: &AppId, error: &dyn Error) -> Failure {
+    tracing::error!(app = %app, error = %error, cause = telemetry::cause(error), "a call could not be served");
+    unavailable()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,119 @@
+//! `/push/task/detail`: what became of tasks, in sums (its push page, 7.3). What Lanying does not count is ours: `honor`, `unknown`,
+//! `..._click`, outcomes, state and times.
+
+use serde_json::{Map, Number, Value, json};
+
+use super::body::{Fields, bad};
+use super::envelope::Failure;
+use crate::call::BodyError;
+use crate::delivery::Channel;
+use crate::id::TaskId;
+use crate::task::{Detail, Outcome, Road, Sums};
+
+/// The most tasks of a call.
+pub const MOST_TASKS: usize = 100;
+
+/// A road as the counters name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Word {
+    Apns,
+    Fcm,
+    /// Meizu.
+    Flyme,
+    Huawei,
+    /// Lanying's own connection.
+    Mxpush,
+    Oppo,
+    Vivo,
+    Xiaomi,
+    Honor,
+    /// None, or none that is known.
+    Unknown,
+}
+
+impl Word {
+    const ALL: [(Self, &'static str); 10] = [
+        (Self::Apns, "apns"),
+        (Self::Fcm, "fcm"),
+        (Self::Flyme, "flyme"),
+        (Self::Huawei, "huawei"),
+        (Self::Mxpush, "mxpush"),
+        (Self::Oppo, "oppo"),
+        (Self::Vivo, "vivo"),
+        (Self::Xiaomi, "xiaomi"),
+        (Self::Honor, "honor"),
+        (Self::Unknown, "unknown"),
+    ];
+
+    const fn of(road: Road) -> Self {
+        match road {
+            Road::Channel(Channel::Sns | Channel::Apns) => Self::Apns,
+            Road::Channel(Channel::Fcm) => Self::Fcm,
+            Road::Channel(Channel::Huawei) => Self::Huawei,
+            Road::Channel(Channel::Xiaomi) => Self::Xiaomi,
+            Road::Channel(Channel::Oppo) => Self::Oppo,
+            Road::Channel(Channel::Vivo) => Self::Vivo,
+            Road::Channel(Channel::Meizu) => Self::Flyme,
+            Road::Channel(Channel::Honor) => Self::Honor,
+            Road::Online => Self::Mxpush,
+            Road::None => Self::Unknown,
+        }
+    }
+}
+
+/// The ids of a body, as they were written; `None` beside one that can be no task's.
+///
+/// # Errors
+/// When there is no list, it is empty or too long, or an entry is no whole number.
+pub fn tasks(body: Result<&[u8], BodyError>) -> Result<Vec<(Number, Option<TaskId>)>, Failure> {
+    let fields = Fields::parse(body)?;
+    let list = fields.get("list").ok_or_else(|| bad("list is missing"))?;
+    let list = list.as_array().ok_or_else(|| bad("list is not a list"))?;
+    if list.is_empty() {
+        return Err(bad("list is empty"));
+    }
+    if list.len() > MOST_TASKS {
+        return Err(bad("list has more than 100 entries"));
+    }
+    let ids = list.iter().enumerate().map(|(index, entry)| match entry {
+        Value::Number(number) if number.is_i64() || number.is_u64() => {
+            Ok((number.clone(), number.as_u64().and_then(TaskId::from_number)))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
+            Err(bad(format!("entry {index} of list is not a whole number")))
+        }
+    });
+    ids.collect()
+}
+
+/// What the answer says of one task; of one that is not there, zeros.
+#[must_use]
+pub fn object_of(id: &Number, detail: Option<&Detail>) -> Value {
+    let none = Sums::default();
+    let sums = detail.map_or(&none, |detail| &detail.sums);
+    let mut object = Map::from_iter([
+        ("task_id".to_owned(), json!(id)),
+        ("found".to_owned(), json!(detail.is_some())),
+        ("state".to_owned(), json!(detail.map(|detail| detail.state.as_str()))),
+        ("created_at".to_owned(), json!(detail.map(|detail| detail.created_at))),
+        ("done_at".to_owned(), json!(detail.and_then(|detail| detail.done_at))),
+        ("target".to_owned(), json!(sums.target())),
+        ("pending".to_owned(), json!(sums.pending())),
+    ]);
+    let finals = Outcome::ALL.into_iter().filter(|(outcome, ..)| outcome.is_final());
+    let outcomes: Map<_, _> = finals.map(|(outcome, _, word)| (word.to_owned(), json!(sums.of(outcome)))).collect();
+    object.insert("outcomes".to_owned(), Value::Object(outcomes));
+    let mut counts = [[0; 4]; Word::ALL.len()];
+    for (road, count) in sums.by_road() {
+        let sums = &mut counts[Word::of(road) as usize];
+        for (sum, n) in sums.iter_mut().zip([count.target, count.sent, count.received, count.clicked]) {
+            *sum += n;
+        }
+    }
+    for ((_, word), counts) in Word::ALL.into_iter().zip(counts) {
+        for (name, n) in ["target", "sent", "received", "click"].into_iter().zip(counts) {
+            object.insert(format!("{word}_{name}"), json!(n));
+        }
+    }
+    Value::Object(object)
+}
