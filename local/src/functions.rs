@@ -25,6 +25,8 @@ pub enum Function {
     BeforePush(Box<before_push::State>),
     /// `functions/devices`
     Devices(Box<devices::State>),
+    /// `functions/stats`
+    Stats(Box<stats::State>),
     /// `functions/fan-out`
     FanOut(fan_out::State),
     /// `functions/deliver`
@@ -82,6 +84,7 @@ impl Function {
             "generic-push" => generic_push::State::new(environment).map(|state| Self::GenericPush(Box::new(state))),
             "before-push" => before_push::State::new(environment).map(|state| Self::BeforePush(Box::new(state))),
             "devices" => devices::State::new(environment).map(|state| Self::Devices(Box::new(state))),
+            "stats" => stats::State::new(environment).map(|state| Self::Stats(Box::new(state))),
             "fan-out" => fan_out::State::new(environment).map(Self::FanOut),
             "deliver" => deliver::State::new(environment).map(|state| Self::Deliver(Box::new(state))),
             "notify" => notify::State::new(environment).map(|state| Self::Notify(Box::new(state))),
@@ -98,6 +101,7 @@ impl Function {
             Self::BeforePush(state) => answer(before_push::handle(state, request(&event)?).await),
             Self::Devices(state) => answer(devices::handle(state, request(&event)?).await),
             Self::Notify(state) => answer(notify::handle(state, request(&event)?).await),
+            Self::Stats(state) => answer(stats::handle(state, request(&event)?).await),
             Self::FanOut(state) => json(&fan_out::handle(state, records(&event)?, deadline).await),
             Self::Deliver(state) => json(&deliver::handle(state, records(&event)?, deadline).await),
             Self::Retry(state) => {

@@ -23,7 +23,8 @@ async fn every_function_ends_with_0_when_it_is_told_to() {
     bell.stack.tick("retry").await.unwrap().unwrap();
     assert_eq!(bell.caller.post("/hooks/demo/demo-secret/openim", &[], &serde_json::json!({})).await.status, 200);
     assert_eq!(bell.caller.post("/push/notify", &[], &serde_json::json!({})).await.status, 200);
-    for function in ["before-push", "devices", "generic-push", "notify", "fan-out", "deliver", "retry"] {
+    assert_eq!(bell.caller.post("/push/task/detail", &[], &serde_json::json!({})).await.status, 200);
+    for function in ["before-push", "devices", "generic-push", "notify", "stats", "fan-out", "deliver", "retry"] {
         let ends = bell.stack.retire(function).await;
         assert_eq!(ends.iter().map(|end| end.code()).collect::<Vec<_>>(), [Some(0)], "{function}");
     }

@@ -140,7 +140,8 @@ async fn see(campaign: &Campaign) -> Result<Seen, Error> {
 
 /// The functions, where this was started by cargo; otherwise they have to be there.
 fn build(processes: &Processes) -> Result<(), Error> {
-    const FUNCTIONS: [&str; 7] = ["before-push", "deliver", "devices", "fan-out", "generic-push", "notify", "retry"];
+    const FUNCTIONS: [&str; 8] =
+        ["before-push", "deliver", "devices", "fan-out", "generic-push", "notify", "retry", "stats"];
     if let Some(cargo) = std::env::var_os("CARGO") {
         let mut command = std::process::Command::new(cargo);
         command.args(["build", "--quiet", "--locked", "--bins"]);

@@ -124,7 +124,7 @@ impl Results {
         now: Timestamp,
     ) -> Result<Vec<Option<Detail>>, ResultsError> {
         let reader = Reader { results: self, app, reads: Semaphore::new(READS), now };
-        stream::iter(tasks).map(|task| reader.detail(*task)).buffered(TASKS).try_collect().await
+        stream::iter(tasks.iter().copied()).map(|task| reader.detail(task)).buffered(TASKS).try_collect().await
     }
 }
 

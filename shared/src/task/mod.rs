@@ -1,23 +1,29 @@
 //! Task: one accepted request to notify an audience, the chunks it is cut into, and what became of them.
 
 mod attempt;
+mod detail;
 mod head;
 mod intake;
 mod notice;
 mod outcome;
 mod pages;
+mod receipts;
 mod record;
 mod results;
+mod sums;
 mod walk;
 mod whom;
 
 pub use attempt::Attempt;
+pub use detail::{Detail, State};
 pub use head::{Extent, Head};
 pub use intake::{Accepted, Intake, SubmitError};
 pub use notice::Notice;
 pub use outcome::Outcome;
 pub use pages::{AudiencePage, PutPage};
+pub use receipts::{Stage, Standing};
 pub use record::{Chunk, MOST_RECIPIENTS, Part, Target, TaskKey};
 pub use results::{Fate, Leftovers, Put, ResultRow, Results, ResultsError, Split, Tally, TargetResult};
+pub use sums::{Road, RoadSums, Sums};
 pub use walk::{Walk, Work};
 pub use whom::{Members, Whom};

@@ -338,7 +338,7 @@ fn to_item(row: &ResultRow) -> HashMap<String, AttributeValue> {
     item
 }
 
-fn from_item(key: TaskKey, item: HashMap<String, AttributeValue>) -> Result<ResultRow, ResultsError> {
+pub(super) fn from_item(key: TaskKey, item: HashMap<String, AttributeValue>) -> Result<ResultRow, ResultsError> {
     read(key, &item).ok_or(ResultsError::Malformed)
 }
 
