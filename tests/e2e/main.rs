@@ -26,4 +26,5 @@ mod processes;
 mod retry;
 mod shutdown;
 mod targets;
+mod stats;
 mod template;

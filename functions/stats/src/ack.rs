@@ -38,7 +38,9 @@ pub(crate) async fn ack(state: &State, call: &Call<'_>) -> Result<Response<Body>
 /// A user, by Lanying's headers; or, where they are not there, by IMKIT's.
 async fn authenticate(state: &State, call: &Call<'_>) -> Result<(AppId, ClientId), Failure> {
     let headers = call.request.headers();
-    let imkits = ["im-authorization", "authorization", "im-api-key"].into_iter().any(|name| call::header(headers, name).is_some());
+    let imkits = ["im-authorization", "authorization", "im-api-key"]
+        .into_iter()
+        .any(|name| call::header(headers, name).is_some());
     if imkits && call::header(headers, "access-token").is_none() {
         let caller = imkit::caller::authenticate(&state.callers, headers, call.now).await;
         let caller = caller.map_err(|failure| of_imkit(failure.status()))?;
@@ -69,12 +71,7 @@ async fn devices(state: &State, app: &AppId, user: &ClientId) -> Result<Vec<Devi
 }
 
 /// The number of the chunk whose target the device is, or may be: before its chunk's row is seen, a report of any of the user's devices is kept.
-async fn chunk_for(
-    state: &State,
-    head: &Head,
-    user: &ClientId,
-    device: &DeviceKey,
-) -> Result<Option<u32>, Failure> {
+async fn chunk_for(state: &State, head: &Head, user: &ClientId, device: &DeviceKey) -> Result<Option<u32>, Failure> {
     let app = &head.app;
     let seq = state.results.chunk_of(head, user).await.map_err(|error| trouble(app, &error))?;
     let Some(seq) = seq else { return Ok(None) };

@@ -89,7 +89,8 @@ impl Detail {
             (None, false) if !plan.whole => State::Expanding,
             (None, false) => State::Sending,
         };
-        let done_at = done.then(|| sums.latest.unwrap_or(empty_at).max(cancelled_at.unwrap_or_default()));
+        let ended_at = sums.latest.max(cancelled_at).unwrap_or(empty_at);
+        let done_at = done.then_some(ended_at);
         Self { state, created_at, done_at, sums }
     }
 
@@ -140,8 +141,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     async fn detail(&self, task: TaskId) -> Result<Option<Detail>, ResultsError> {
         let heads = self.results.heads(task).await?;
-        let own: Vec<&Head> =
-            heads.iter().filter(|head| head.app == *self.app && head.is_kept(self.now)).collect();
+        let own: Vec<&Head> = heads.iter().filter(|head| head.app == *self.app && head.is_kept(self.now)).collect();
         let details = if own.is_empty() {
             if task.made_at().plus(KEPT) <= self.now {
                 return Ok(None);
@@ -156,7 +156,7 @@ impl Reader<'_> {
     }
 
     async fn of_head(&self, head: &Head) -> Result<Detail, ResultsError> {
-        let (plan, ranges) = match &head.extent {
+        let (mut plan, ranges) = match &head.extent {
             Extent::Chunks(firsts) => {
                 let chunks = u32::try_from(firsts.len()).unwrap_or(u32::MAX);
                 let begins = (0..chunks).step_by(CHUNKS as usize);
@@ -173,6 +173,8 @@ impl Reader<'_> {
         if head.online_only {
             sums.all_online();
         }
+        // Fan-out reads no further.
+        plan.whole |= head.cancelled_at.is_some();
         Ok(Detail::of(head.created_at, plan, head.cancelled_at, head.due, sums))
     }
 

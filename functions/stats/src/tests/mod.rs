@@ -10,9 +10,7 @@ use pushbell::delivery::Channel;
 use pushbell::id::{AppId, ClientId, DeviceKey, DeviceNumber, TaskId, Token};
 use pushbell::recipient::Device;
 use pushbell::registry::{PushToken, Registry};
-use pushbell::task::{
-    Attempt, Extent, Fate, Head, Outcome, Put, ResultRow, Results, Tally, TargetResult, TaskKey,
-};
+use pushbell::task::{Attempt, Extent, Fate, Head, Outcome, Put, ResultRow, Results, Tally, TargetResult, TaskKey};
 use pushbell::time::Timestamp;
 use serde_json::{Value, json};
 
@@ -114,6 +112,7 @@ impl Cloud {
             online_only: false,
             extent: Extent::Chunks(vec![client("u-310")]),
             cancelled_at: None,
+            queued: false,
         };
         Results::new(&self.env).unwrap().put_head(&head).await.unwrap();
     }

@@ -41,6 +41,7 @@ fn head(nonce: &str, extent: Extent) -> Head {
         online_only: false,
         extent,
         cancelled_at: None,
+        queued: false,
     }
 }
 
@@ -161,6 +162,26 @@ async fn an_audience_of_nobody_is_done() {
 async fn a_cancelled_task_says_so_at_once_and_when_it_ended() {
     let store = Store::new().await;
     store.results.put_head(&head("aaaaaaaa", Extent::Chunks(vec![client("a")]))).await.unwrap();
+    store.results.cancel(&app("demo"), key("").task, after(9)).await.unwrap();
+    assert_eq!(store.told().await, (State::Cancelled, 0, 0, None));
+    store.put(row("aaaaaaaa", 0, 0, &[("a", Outcome::Cancelled)])).await;
+    assert_eq!(store.told().await, (State::Cancelled, 1, 0, Some(after(9))));
+}
+
+#[tokio::test]
+async fn an_audience_that_is_cancelled_has_ended_with_the_chunks_that_were_cut() {
+    let store = Store::new().await;
+    store.results.put_head(&head("aaaaaaaa", Extent::Shards(2))).await.unwrap();
+    let page = AudiencePage {
+        shard: 0,
+        after: None,
+        first: 0,
+        ends: vec![Place::behind(&client("b"))],
+        last: false,
+        devices: 1,
+        queued: true,
+    };
+    store.results.put_page(&key("aaaaaaaa"), &page, NOW).await.unwrap();
     store.results.cancel(&app("demo"), key("").task, after(9)).await.unwrap();
     assert_eq!(store.told().await, (State::Cancelled, 0, 0, None));
     store.put(row("aaaaaaaa", 0, 0, &[("a", Outcome::Cancelled)])).await;
