@@ -25,6 +25,6 @@ mod preferences;
 mod processes;
 mod retry;
 mod shutdown;
-mod targets;
 mod stats;
+mod targets;
 mod template;

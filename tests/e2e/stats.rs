@@ -7,8 +7,7 @@ use serde_json::{Value, json};
 use crate::bell::{Answer, Bell, text_message};
 use crate::deliver::age_devices;
 
-const ROADS: [&str; 10] =
-    ["apns", "fcm", "flyme", "huawei", "mxpush", "oppo", "vivo", "xiaomi", "honor", "unknown"];
+const ROADS: [&str; 10] = ["apns", "fcm", "flyme", "huawei", "mxpush", "oppo", "vivo", "xiaomi", "honor", "unknown"];
 
 fn token(role: &str, user: &str) -> String {
     pushbell::auth::jwt::sign_hs256(
