@@ -8,9 +8,14 @@ use crate::message::{ClickAction, HuaweiBlock, IosBlock, VendorBlock, Vendors, V
 const MOST_COLLAPSE: usize = 64;
 
 pub(super) fn vendors(message: &mut Fields) -> Result<Vendors, Failure> {
+    let android = block(message, "android", |fields| common(fields, false))?;
+    // What a vendor's own block leaves out is in the one for all of them.
+    let intent = android.as_ref().is_some_and(|android| android.intent.is_some());
+    let (common, huawei) = (|fields: &Fields| common(fields, intent), |fields: &Fields| huawei(fields, intent));
+    let vivo = |fields: &Fields| vivo(fields, intent);
     Ok(Vendors {
         ios: block(message, "ios", ios)?,
-        android: block(message, "android", common)?,
+        android,
         fcm: block(message, "fcm", common)?,
         huawei: block(message, "huawei", huawei)?,
         xiaomi: block(message, "xiaomi", common)?,
@@ -52,7 +57,7 @@ fn ios(fields: &Fields) -> Result<IosBlock, Failure> {
     })
 }
 
-fn common(fields: &Fields) -> Result<VendorBlock, Failure> {
+fn common(fields: &Fields, has_intent: bool) -> Result<VendorBlock, Failure> {
     let word = fields.text("click_action")?.map(str::to_ascii_lowercase);
     let click_action = match word.as_deref() {
         None => None,
@@ -61,18 +66,18 @@ fn common(fields: &Fields) -> Result<VendorBlock, Failure> {
         Some(_) => return Err(fields.wrong("click_action", "is neither intent nor open_app")),
     };
     let intent = owned(fields, "intent")?;
-    if click_action == Some(ClickAction::Intent) && intent.is_none() {
+    if click_action == Some(ClickAction::Intent) && intent.is_none() && !has_intent {
         let (intent, action) = (fields.name("intent"), fields.name("click_action"));
         return Err(bad(format!("{intent} is missing, as {action} is intent")));
     }
     Ok(VendorBlock { sound: owned(fields, "sound")?, channel_id: owned(fields, "channel_id")?, click_action, intent })
 }
 
-fn huawei(fields: &Fields) -> Result<HuaweiBlock, Failure> {
-    Ok(HuaweiBlock { common: common(fields)?, badge_class: owned(fields, "badge_class")? })
+fn huawei(fields: &Fields, has_intent: bool) -> Result<HuaweiBlock, Failure> {
+    Ok(HuaweiBlock { common: common(fields, has_intent)?, badge_class: owned(fields, "badge_class")? })
 }
 
-fn vivo(fields: &Fields) -> Result<VivoBlock, Failure> {
+fn vivo(fields: &Fields, has_intent: bool) -> Result<VivoBlock, Failure> {
     let zero_or_one = |name: &str| {
         let Some(value) = fields.given(name) else { return Ok(None) };
         match value.as_u64() {
@@ -82,5 +87,5 @@ fn vivo(fields: &Fields) -> Result<VivoBlock, Failure> {
         }
     };
     let (push_mode, classification) = (zero_or_one("push_mode")?, zero_or_one("classification")?);
-    Ok(VivoBlock { common: common(fields)?, push_mode, classification })
+    Ok(VivoBlock { common: common(fields, has_intent)?, push_mode, classification })
 }

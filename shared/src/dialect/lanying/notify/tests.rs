@@ -405,6 +405,8 @@ fn what_is_wrong_with_a_block_is_told() {
         let told = refused(&with(name, json!({"click_action": "intent"})));
         let rule = format!("message.{name}.intent is missing, as message.{name}.click_action is intent");
         assert_eq!(told, rule);
+        let with_android = json!({"android": {"intent": "intent:#Intent;end"}, name: {"click_action": "intent"}});
+        assert_eq!(parse(&saying(with_android)).is_ok(), name != "android");
         assert_eq!(refused(&with(name, json!("x"))), format!("message.{name} is not an object"));
     }
     for (name, block, told) in [
