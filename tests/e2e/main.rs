@@ -19,6 +19,7 @@ mod faults;
 mod imkit;
 mod lanying;
 mod lanying_table;
+mod notify;
 mod openapi;
 mod openim;
 mod preferences;
