@@ -235,7 +235,7 @@ impl Recipients {
 }
 
 /// The attributes of single rooms' watermarks, of both kinds.
-pub(super) fn watermarks(recipient: &Recipient) -> Vec<(String, Timestamp)> {
+fn watermarks(recipient: &Recipient) -> Vec<(String, Timestamp)> {
     let kinds = [(names::READ_WRITTEN, &recipient.read.written), (names::READ_ACCEPTED, &recipient.read.accepted)];
     kinds
         .into_iter()

@@ -1,6 +1,6 @@
 //! The number on the icon as somebody says it is to be: a source takes up what is missing in it.
 
-use super::badge::{TRIES, watermarks};
+use super::badge::TRIES;
 use super::store::{StoreError, Updated, number};
 use super::{MOST_SOURCES, Reading, Recipient, Recipients, names};
 use crate::app::BadgeFrom;
@@ -61,10 +61,12 @@ impl Recipients {
     ) -> Result<Recipient, StoreError> {
         let mut seen = self.get(app, client, true).await?.unwrap_or_default();
         for _ in 0..TRIES {
-            let plan = plan(&seen, source, n, from);
             let own = seen.sources.get(source).copied();
-            let full = own.is_none() && seen.sources.len() >= MOST_SOURCES;
-            if seen.badge(from) == n || !plan.reads && (full || plan.source == own.unwrap_or_default()) {
+            let mut plan = plan(&seen, source, n, from);
+            if own.is_none() && seen.sources.len() >= MOST_SOURCES {
+                plan.source = 0;
+            }
+            if seen.badge(from) == n || !plan.reads && plan.source == own.unwrap_or_default() {
                 return Ok(seen);
             }
             if plan.reads && seen.spilled > 0 {
@@ -83,7 +85,8 @@ impl Recipients {
         Err(StoreError::Conflict)
     }
 
-    /// Does as planned, if the source is still as it was seen. What was counted in a room meanwhile comes on top, as if it came after.
+    /// Does as planned. What was counted meanwhile comes on top, as if it came after; what was counted in the source itself is
+    /// overwritten, as if it came before. Refused where rooms were to be read, and were folded or read meanwhile.
     async fn set_total_as_seen(
         &self,
         app: &AppId,
@@ -93,15 +96,11 @@ impl Recipients {
         claimed_at: Timestamp,
         seen: &Recipient,
     ) -> Result<Updated, StoreError> {
-        let mut update = self.update(app, client).expression_attribute_names("#s", names::source(source));
+        let mut update = self.update(app, client);
         let (mut set, mut remove) = (Vec::new(), Vec::new());
-        let mut condition = match seen.sources.get(source) {
-            Some(own) => {
-                update = update.expression_attribute_values(":own", number(*own));
-                String::from("#s = :own")
-            }
-            None => String::from("attribute_not_exists(#s)"),
-        };
+        if plan.source > 0 || seen.sources.contains_key(source) {
+            update = update.expression_attribute_names("#s", names::source(source));
+        }
         if plan.source > 0 {
             set.push("#s = :n".to_owned());
             update = update.expression_attribute_values(":n", number(plan.source));
@@ -112,15 +111,16 @@ impl Recipients {
             let reading = Reading::Accepted(claimed_at);
             let known = seen.read.of_everything(reading).filter(|known| *known > claimed_at);
             set.push("#ra = :until".to_owned());
-            condition.push_str(" AND (attribute_not_exists(#ra) OR #ra <= :until)");
-            condition.push_str(" AND (attribute_not_exists(#f) OR #f <= :none)");
             update = update
+                .condition_expression(
+                    "(attribute_not_exists(#ra) OR #ra <= :until) AND (attribute_not_exists(#f) OR #f <= :none)",
+                )
                 .expression_attribute_names("#ra", names::read(reading.kind(), names::EVERY_ROOM))
                 .expression_attribute_names("#f", names::SPILLED)
                 .expression_attribute_values(":until", number(known.unwrap_or(claimed_at).as_millis()))
                 .expression_attribute_values(":none", number(0));
-            let of_rooms = watermarks(seen).into_iter().map(|(attribute, _)| attribute);
-            for (index, attribute) in seen.unread.keys().map(names::unread).chain(of_rooms).enumerate() {
+            // Rooms keep their own watermarks: one of them may be later than the claim.
+            for (index, attribute) in seen.unread.keys().map(names::unread).enumerate() {
                 update = update.expression_attribute_names(format!("#x{index}"), attribute);
                 remove.push(format!("#x{index}"));
             }
@@ -131,7 +131,7 @@ impl Recipients {
                 expression.push_str(&format!("{word} {} ", parts.join(", ")));
             }
         }
-        self.conditional(update.update_expression(expression.trim_end()).condition_expression(condition), false).await
+        self.conditional(update.update_expression(expression.trim_end()), false).await
     }
 }
 

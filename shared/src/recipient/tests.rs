@@ -413,6 +413,27 @@ async fn a_total_is_one_write_at_most_and_none_where_the_badge_is_it_already() {
 }
 
 #[tokio::test]
+async fn a_total_and_a_count_at_the_same_time_lose_nothing() {
+    let store = store().await;
+    for n in 0..100 {
+        let (total, other) = (n % 7 + 5, Counting { counter: names::source("badge"), ..message(&format!("b{n}"), T) });
+        let (app, client) = (app(), client());
+        let counts = async {
+            store.counts(&message(&format!("m{n}"), T)).await;
+            store.counts(&Counting { room: None, ..other }).await;
+        };
+        let set = store.set_total(&app, &client, "badge", total, BadgeFrom::Rooms, T);
+        let (set, ()) = tokio::join!(set, counts);
+        set.unwrap();
+        // Each count came before the total or after it.
+        let badge = store.badge().await;
+        assert!((total..=total + 2).contains(&badge), "{badge} after {total}");
+        store.read_room(&app, &client, &room(), Reading::Written(T.minus(Duration::from_secs(1)))).await.unwrap();
+        store.set_source(&app, &client, "badge", 0).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_total_reads_folded_rooms_too_and_who_has_too_many_sources_keeps_the_badge() {
     let store = store().await;
     for n in 0..60 {

@@ -334,15 +334,18 @@ proptest! {
     #[test]
     fn notification_and_data_fit_and_so_does_apple_s_part(
         title in "\\PC{0,100}", text in "(\\PC|[\"\\\\\n]){0,3000}", payload in 0_usize..6000, badge in any::<Option<u32>>(),
+        big in proptest::option::of(0_usize..5000),
     ) {
         let mut parts = imkit();
         parts["text"]["title"] = json!(title);
+        parts["text"]["big"] = json!(big.map(|big| "b".repeat(big)));
         parts["text"]["body"] = json!(format!("SSS: {text}"));
         parts["text"]["localised"]["args"] = json!(["SSS", text]);
         parts["data"]["payload"] = json!({"message": "p".repeat(payload)});
         let sent = body(&message(parts), &patch(badge))["message"].take();
         let size = |value: &Value| if value.is_null() { 0 } else { value.to_string().len() };
-        prop_assert!(size(&sent["notification"]) + size(&sent["data"]) <= 4096);
+        let shown = size(&sent["android"]["notification"]);
+        prop_assert!(size(&sent["notification"]) + size(&sent["data"]) + shown <= 4096);
         prop_assert!(size(&sent["apns"]["payload"]) + size(&sent["data"]) <= 4096 + 8);
     }
 }
