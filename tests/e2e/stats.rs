@@ -148,8 +148,11 @@ async fn a_receipt_counts_once_whenever_it_comes_and_for_targets_only() {
         assert_eq!(ack("bbb", "received").await, 200);
         assert_eq!(ack("ccc", "received").await, 10_002);
     }
+    // With the number as the phone was told it.
     let own = token("user", "bbb");
-    let body = json!({"task_id": task, "stage": "clicked"});
+    let number = bell.android("fcm-bbb")[0].payload["data"]["pushbell_task"].clone();
+    assert_eq!(number, task.to_string());
+    let body = json!({"task_id": number, "stage": "clicked"});
     let imkit = bell.caller.post("/push/ack", &[("im-authorization", &own)], &body).await;
     assert_eq!((imkit.status, imkit.json()["data"].clone()), (200, json!(true)));
     let done = told(&bell, &task).await;
@@ -177,4 +180,21 @@ async fn an_audience_s_receipts_are_counted_by_its_pages() {
     assert_eq!(call(&bell, "user", "late", "/push/ack", &report).await.json()["code"], 10_002);
     let done = told(&bell, &task).await;
     assert_eq!((&done["state"], &done["fcm_target"], &done["fcm_received"]), (&json!("done"), &json!(40), &json!(40)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_is_cancelled_before_its_time_is_queued_then_cancelled() {
+    let bell = Bell::start().await;
+    bell.caller.register("aaa", "android", "fcm-aaa").await;
+    let later = pushbell::time::Timestamp::now().as_secs() + 3_600;
+    let body = json!({
+        "audience": {"user_id": ["aaa"]},
+        "message": {"title": "Bell", "body": "ding", "show_begin_time": later},
+    });
+    let task = admin(&bell, "/push/notify", &body).await["task_id"].clone();
+    bell.settled().await;
+    assert_eq!(told(&bell, &task).await["state"], "queued");
+    admin(&bell, "/push/task/cancel", &json!({"task_id": task})).await;
+    let cancelled = told(&bell, &task).await;
+    assert_eq!((&cancelled["state"], &cancelled["done_at"]), (&json!("cancelled"), &Value::Null));
 }

@@ -1,7 +1,6 @@
 //! `/push/task/detail`.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use lambda_http::{Body, Response};
 use pushbell::call;
@@ -15,9 +14,6 @@ use tokio::time::timeout;
 
 use crate::{Call, State, trouble};
 
-/// How long the tables may take: less than the function's timeout, which is less than API Gateway's 30 s.
-const LIMIT: Duration = Duration::from_secs(22);
-
 pub(crate) async fn detail(state: &State, call: &Call<'_>) -> Result<Response<Body>, Failure> {
     let headers = call.request.headers();
     let caller = caller::authenticate(&state.callers, caller::app(headers)?, headers, call.now).await?;
@@ -29,7 +25,7 @@ pub(crate) async fn detail(state: &State, call: &Call<'_>) -> Result<Response<Bo
     let mut distinct: Vec<TaskId> = asked.iter().filter_map(|(_, task)| *task).collect();
     distinct.sort_unstable();
     distinct.dedup();
-    let summed = timeout(LIMIT, state.results.details(&caller.app, &distinct, call.now)).await.map_err(|_| {
+    let summed = timeout(state.limit, state.results.details(&caller.app, &distinct, call.now)).await.map_err(|_| {
         tracing::warn!(app = %caller.app, tasks = distinct.len(), "tasks were not summed up in time");
         unavailable()
     })?;

@@ -5,7 +5,7 @@ mod detail;
 
 use std::error::Error;
 use std::sync::OnceLock;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use lambda_http::http::{HeaderValue, Method, StatusCode, header};
 use lambda_http::{Body, Request, Response};
@@ -22,12 +22,15 @@ use pushbell::time::Timestamp;
 
 /// When a caller may try again after 503, in seconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
+/// How long summing up may take: less than the function's timeout, which is less than API Gateway's 30 s.
+const LIMIT: Duration = Duration::from_secs(22);
 
 /// What one process keeps between calls.
 pub struct State {
     callers: SecretDocuments<Callers>,
     recipients: Recipients,
     results: Results,
+    limit: Duration,
 }
 
 impl State {
@@ -40,6 +43,7 @@ impl State {
             callers: SecretDocuments::callers(env),
             recipients: Recipients::new(env)?,
             results: Results::new(env)?,
+            limit: LIMIT,
         })
     }
 }

@@ -290,3 +290,12 @@ async fn tables_that_do_not_answer_are_told_as_trouble() {
         assert_eq!((answer.status, &answer.body["code"]), (503, &json!(503)));
     }
 }
+
+#[tokio::test]
+async fn what_is_not_summed_up_in_time_is_to_be_asked_for_again() {
+    let mut cloud = Cloud::new().await;
+    cloud.task().await;
+    cloud.state.limit = std::time::Duration::ZERO;
+    let answer = cloud.detail(json!([TASK])).await;
+    assert_eq!((answer.status, &answer.body["code"]), (503, &json!(503)));
+}

@@ -1,8 +1,10 @@
 //! `/push/ack`: a phone tells that a notification came, or was tapped. A call of ours, in Lanying's envelope: its own SDKs report over
 //! their connection.
 
+use serde_json::Value;
+
 use super::body::{Fields, bad};
-use super::devices::{number, numbered};
+use super::devices::{number as device_number, numbered};
 use super::envelope::Failure;
 use crate::call::BodyError;
 use crate::id::{AppId, ClientId, DeviceKey, DeviceNumber, TaskId};
@@ -43,11 +45,14 @@ impl Ack {
     pub fn parse(body: Result<&[u8], BodyError>, app: &AppId, user: &ClientId) -> Result<Self, Failure> {
         let fields = Fields::parse(body)?;
         let task = fields.get("task_id").ok_or_else(|| bad("task_id is missing"))?;
-        let whole = task.as_i64().is_some() || task.as_u64().is_some();
-        if !whole {
-            return Err(bad("task_id is not a whole number"));
-        }
-        let task = task.as_u64().and_then(TaskId::from_number).ok_or_else(no_task)?;
+        // FCM hands data over as texts: an app may send on what it was told.
+        let number = match task {
+            Value::String(digits) => digits.parse().ok(),
+            Value::Number(number) => number.as_i64().or_else(|| number.as_u64().map(|_| i64::MAX)),
+            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+        };
+        let number: i64 = number.ok_or_else(|| bad("task_id is not a whole number"))?;
+        let task = u64::try_from(number).ok().and_then(TaskId::from_number).ok_or_else(no_task)?;
         let stage = match fields.needed("stage")? {
             "received" => Stage::Received,
             "clicked" => Stage::Clicked,
@@ -58,7 +63,7 @@ impl Ack {
                 let token = PushToken::parse(app, name).filter(|token| token.client == *user);
                 Reporter::Named(token.ok_or_else(|| bad("push_token is not one of this user's"))?.device)
             }
-            (None, Some(device_sn)) => match number(device_sn)? {
+            (None, Some(device_sn)) => match device_number(device_sn)? {
                 own if own.get() < NAMES => Reporter::Named(DeviceKey::numbered(own)),
                 named => Reporter::Numbered(named),
             },
@@ -106,7 +111,7 @@ mod tests {
     use crate::id::Token;
     use crate::time::Timestamp;
     use proptest::prelude::*;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     fn app() -> AppId {
         AppId::parse("demo").unwrap()
@@ -142,7 +147,8 @@ mod tests {
         let said = parse(&json!({"task_id": 7, "stage": "clicked", "device_sn": 3})).unwrap();
         let number = DeviceNumber::from_number(3).unwrap();
         assert_eq!((said.stage, said.device), (Stage::Clicked, Reporter::Named(DeviceKey::numbered(number))));
-        assert_eq!(parse(&json!({"task_id": 7, "stage": "clicked"})).unwrap().device, Reporter::Only);
+        let unnamed = parse(&json!({"task_id": "7", "stage": "clicked"})).unwrap();
+        assert_eq!((unnamed.task.get(), unnamed.device), (7, Reporter::Only));
     }
 
     #[test]
@@ -150,7 +156,8 @@ mod tests {
         let stolen = PushToken { client: user("u2"), device: DeviceKey::of("fcm", "d1") }.name(&app());
         for (body, rule) in [
             (json!({"stage": "received"}), "task_id is missing"),
-            (json!({"task_id": "7", "stage": "received"}), "task_id is not a whole number"),
+            (json!({"task_id": "x7", "stage": "received"}), "task_id is not a whole number"),
+            (json!({"task_id": [7], "stage": "received"}), "task_id is not a whole number"),
             (json!({"task_id": 7.5, "stage": "received"}), "task_id is not a whole number"),
             (json!({"task_id": -7, "stage": "received"}), "task_id is no task of this app whose receipts are counted"),
             (json!({"task_id": 7}), "stage is missing"),

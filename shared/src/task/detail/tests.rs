@@ -289,3 +289,29 @@ async fn a_report_is_kept_until_its_row_says_who_was_a_target() {
         assert_eq!(standing(id, device).await.unwrap(), expected, "{id}");
     }
 }
+
+#[tokio::test]
+async fn a_chunk_takes_no_more_reports_than_it_can_have_devices() {
+    let store = Store::new().await;
+    let key = key("aaaaaaaa");
+    let note = async |name: &str| {
+        let device = device(name);
+        store.results.note(&key, 0, Stage::Received, (&client("b"), &device), after(1)).await.unwrap();
+    };
+    note("first").await;
+    let set = async || {
+        let item = store.results.item(&key, format!("{}0000000000", receipts::prefix("aaaaaaaa"))).await.unwrap();
+        Receipts::from_item(&item.unwrap()).of(Stage::Received).count()
+    };
+    assert_eq!(set().await, 1);
+    let blobs = (0..1_999_u64).map(|n| aws_sdk_dynamodb::primitives::Blob::new(&n.to_be_bytes()[2..]));
+    let fill = store.results.client.update_item().table_name(&store.results.table);
+    let fill =
+        fill.key("pk", text(pk(key.task))).key("sk", text(format!("{}0000000000", receipts::prefix("aaaaaaaa"))));
+    let fill =
+        fill.update_expression("ADD r :set").expression_attribute_values(":set", AttributeValue::Bs(blobs.collect()));
+    fill.send().await.unwrap();
+    assert_eq!(set().await, 2_000);
+    note("one more").await;
+    assert_eq!(set().await, 2_000);
+}
