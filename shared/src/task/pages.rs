@@ -180,7 +180,7 @@ impl Results {
         Ok(pages)
     }
 
-    /// The page of `shard` that would have `client`: the last that begins before them.
+    /// The page of `shard` that would have `client`, as it is now: the last that begins before them.
     ///
     /// # Errors
     /// As [`Self::pages`].
@@ -198,6 +198,7 @@ impl Results {
             .expression_attribute_values(":pk", text(pk(key.task)))
             .expression_attribute_values(":from", text(prefix(key, shard)))
             .expression_attribute_values(":to", text(prefix(key, shard) + client.as_str()))
+            .consistent_read(true)
             .scan_index_forward(false)
             .limit(1)
             .send()
