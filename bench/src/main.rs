@@ -1,5 +1,6 @@
 //! Benchmarks over the local stack. Each prints what it measured and how; nothing here fails on a time.
 
+mod audience;
 mod backlog;
 mod chunks;
 mod end_to_end;
@@ -41,6 +42,9 @@ enum What {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// Notifies lists, a tag and everybody, then everybody while `fan-out` is killed. Fails when a phone that was there does not show a notice
+    /// exactly once, or a task's sums do not add up.
+    Audience(audience::Arguments),
     /// Drives `retry` against a backlog: rows per second, runs, when the newest rows went out.
     Backlog {
         /// Deferred rows of one app, all due.
@@ -70,6 +74,9 @@ const FOUND: u8 = 2;
 #[tokio::main]
 async fn main() -> Result<ExitCode, Error> {
     match Arguments::parse().what {
+        What::Audience(arguments) => {
+            Ok(if audience::run(&arguments).await? { ExitCode::SUCCESS } else { FOUND.into() })
+        }
         What::Backlog { rows, bytes } => backlog::run(rows, bytes).await.map(|()| ExitCode::SUCCESS),
         What::Deliver { recipients, latency, rooms, seed } => {
             let latency = Duration::from_millis(latency);

@@ -13,14 +13,14 @@ use super::facts::{Span, now};
 use crate::Error;
 
 /// `demo:demo-master`, and the demo app's API key.
-const MASTER: (&str, &str) = ("authorization", "Basic ZGVtbzpkZW1vLW1hc3Rlcg==");
+pub(crate) const MASTER: (&str, &str) = ("authorization", "Basic ZGVtbzpkZW1vLW1hc3Rlcg==");
 const API_KEY: (&str, &str) = ("im-api-key", "demo.demo-api-key");
 /// A call that is refused so often is a defect of its own.
 const MOST_TRIES: u32 = 100;
 /// Between two tries of a call.
 const REST: Duration = Duration::from_millis(25);
 
-pub(super) struct Caller {
+pub(crate) struct Caller {
     url: String,
     http: Client<HttpConnector, Full<Bytes>>,
 }
@@ -33,7 +33,7 @@ pub(super) struct Done {
 }
 
 impl Caller {
-    pub(super) fn new(url: String) -> Self {
+    pub(crate) fn new(url: String) -> Self {
         Self { url, http: Client::builder(TokioExecutor::new()).build_http() }
     }
 
@@ -41,15 +41,15 @@ impl Caller {
         &self,
         method: &str,
         path: &str,
-        header: Option<(&str, &str)>,
+        headers: &[(&str, &str)],
         body: &Value,
     ) -> Result<(u16, Bytes), Error> {
         let mut request = http::Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.url))
             .header("content-type", "application/json");
-        if let Some((name, value)) = header {
-            request = request.header(name, value);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
         }
         let body = if body.is_null() { Bytes::new() } else { body.to_string().into() };
         let answer = self.http.request(request.body(Full::new(body))?).await?;
@@ -58,10 +58,10 @@ impl Caller {
     }
 
     /// Makes a call until it is done. What is answered with 4xx is an error of the campaign's.
-    async fn done(&self, method: &str, path: &str, header: Option<(&str, &str)>, body: &Value) -> Result<Done, Error> {
+    async fn done(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &Value) -> Result<Done, Error> {
         let begun = now();
         for tries in 1..=MOST_TRIES {
-            if let Ok((status, text)) = self.once(method, path, header, body).await {
+            if let Ok((status, text)) = self.once(method, path, headers, body).await {
                 if status < 300 {
                     let answer = serde_json::from_slice(&text).unwrap_or_default();
                     return Ok(Done { span: Span { begun, answered: now() }, tries, answer });
@@ -75,22 +75,27 @@ impl Caller {
         Err(format!("{method} {path}: refused {MOST_TRIES} times").into())
     }
 
+    /// A call that is made until it is done, and its answer.
+    pub(crate) async fn post(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> Result<Value, Error> {
+        Ok(self.done("POST", path, headers, body).await?.answer)
+    }
+
     pub(super) async fn register(&self, client: &str, platform: &str, token: &str) -> Result<Span, Error> {
         let body = json!({"platform": platform, "deviceId": token, "userId": client});
-        Ok(self.done("POST", "/push/demo/register-device", Some(MASTER), &body).await?.span)
+        Ok(self.done("POST", "/push/demo/register-device", &[MASTER], &body).await?.span)
     }
 
     pub(super) async fn mute(&self, client: &str, room: &str) -> Result<Span, Error> {
-        Ok(self.done("POST", &format!("/me/mute/{room}?clientId={client}"), Some(API_KEY), &Value::Null).await?.span)
+        Ok(self.done("POST", &format!("/me/mute/{room}?clientId={client}"), &[API_KEY], &Value::Null).await?.span)
     }
 
     pub(super) async fn read(&self, client: &str, room: &str) -> Result<Span, Error> {
-        Ok(self.done("POST", &format!("/badges/{client}"), Some(API_KEY), &json!({"read": room})).await?.span)
+        Ok(self.done("POST", &format!("/badges/{client}"), &[API_KEY], &json!({"read": room})).await?.span)
     }
 
     /// The badges of up to 100 clients, in their order.
     pub(super) async fn badges(&self, clients: &[String]) -> Result<Vec<i64>, Error> {
-        let done = self.done("POST", "/badges", Some(API_KEY), &json!(clients)).await?;
+        let done = self.done("POST", "/badges", &[API_KEY], &json!(clients)).await?;
         let list = done.answer.as_array().cloned().unwrap_or_default();
         list.iter().map(|badge| badge["total"].as_i64().ok_or_else(|| "a badge without a total".into())).collect()
     }
@@ -103,6 +108,6 @@ impl Caller {
             "sender": {"_id": "u-207", "id": "u-207", "nickname": "Mira"},
             "pushToClients": to,
         });
-        self.done("POST", "/hooks/demo/demo-secret/imkit", None, &body).await
+        self.done("POST", "/hooks/demo/demo-secret/imkit", &[], &body).await
     }
 }

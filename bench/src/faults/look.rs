@@ -33,7 +33,7 @@ fn text<'a>(item: &'a Item, name: &str) -> &'a str {
 }
 
 /// How many records rest in the deferred table. What else is there is `retry`'s own.
-pub(super) async fn deferred(stack: &Stack) -> Result<u64, Error> {
+pub(crate) async fn deferred(stack: &Stack) -> Result<u64, Error> {
     let records = scan(stack, Table::Deferred).await?.into_iter().filter(|item| text(item, "pk").starts_with("s#"));
     Ok(u64::try_from(records.count())?)
 }

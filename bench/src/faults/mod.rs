@@ -3,12 +3,12 @@
 //!
 //! Seeded: the same people, messages, faults and kills for the same seed. How they meet is the machine's.
 
-mod caller;
+pub(crate) mod caller;
 mod campaign;
 mod chaos;
 mod facts;
 mod judge;
-mod look;
+pub(crate) mod look;
 mod phases;
 mod report;
 
@@ -139,7 +139,7 @@ async fn see(campaign: &Campaign) -> Result<Seen, Error> {
 }
 
 /// The functions, where this was started by cargo; otherwise they have to be there.
-fn build(processes: &Processes) -> Result<(), Error> {
+pub(crate) fn build(processes: &Processes) -> Result<(), Error> {
     const FUNCTIONS: [&str; 8] =
         ["before-push", "deliver", "devices", "fan-out", "generic-push", "notify", "retry", "stats"];
     if let Some(cargo) = std::env::var_os("CARGO") {
