@@ -9,6 +9,7 @@
     reason = "tests"
 )]
 
+mod audience;
 mod bad_input;
 mod bell;
 mod breaker;
