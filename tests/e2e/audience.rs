@@ -57,20 +57,22 @@ impl Bell {
         self.stack.phones.notifications(Channel::Fcm, token, View::Raw).expect("the phones answer").len()
     }
 
-    /// Works everything off; what failed comes back when its visibility timeout is over.
+    /// Works everything off; what failed comes back when its visibility timeout is over. Time passes while nobody works.
     async fn worked_off(&self) {
+        const QUEUES: [&str; 2] = ["FanOutQueue", "DeliverQueue"];
         let queues = &self.stack.aws.queues;
         loop {
             self.stack.quiet().await.expect("the queues answer");
-            self.stack.tick("retry").await.expect("a schedule").ok();
-            let left = |queue| {
-                let depth = queues.depth(queue).expect("a queue of the template");
-                depth.visible + depth.in_flight + depth.delayed
-            };
-            if left("FanOutQueue") + left("DeliverQueue") == 0 {
+            QUEUES.iter().for_each(|queue| queues.pause(queue, true));
+            self.stack.quiet().await.expect("the queues answer");
+            self.stack.tick("retry").await.expect("a schedule").expect("what is due is handed on");
+            let depths = QUEUES.map(|queue| queues.depth(queue).expect("a queue of the template"));
+            let left = depths.iter().map(|depth| depth.visible + depth.in_flight + depth.delayed).sum::<u64>();
+            queues.advance(RETURNS).expect("the queues answer");
+            QUEUES.iter().for_each(|queue| queues.pause(queue, false));
+            if left == 0 {
                 return;
             }
-            queues.advance(RETURNS).expect("the queues answer");
         }
     }
 }
