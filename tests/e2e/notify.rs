@@ -2,13 +2,14 @@
 
 use pushbell::time::Timestamp;
 use pushbell_local::faults::{Effect, Rule, Target};
+use pushbell_local::stack::{Options, Processes};
 use serde_json::{Value, json};
 
-use crate::bell::{Answer, Bell};
+use crate::bell::{Answer, Bell, binaries};
 
 const NOTIFY: &str = "/push/notify";
 
-fn token(app: &str, role: &str, user: &str) -> String {
+pub(crate) fn token(app: &str, role: &str, user: &str) -> String {
     pushbell::auth::jwt::sign_hs256(
         b"demo-user-key-0123456789abcdef0123456789ab",
         &json!({"app": app, "sub": user, "role": role, "exp": 4_000_000_000_u64}),
@@ -119,6 +120,25 @@ async fn a_request_that_comes_again_is_the_same_task_and_shows_once() {
     assert_eq!((bell.told(&["a1"], "hello"), bell.android("a1").len()), (vec![1], 1));
     assert_eq!(bell.stack.phones.accepted(), 1, "nothing was sent twice and replaced");
     assert_eq!((bell.all_delivered(&again).await, bell.badge("aaa").await), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_request_over_eight_connections_to_several_processes_is_one_task() {
+    let processes = Processes { binaries: binaries(), environments: 4, output: false };
+    let bell = Bell::start_with(Options { processes: Some(processes), ..Options::test() }).await;
+    for n in 0..120 {
+        bell.caller.register(&format!("c{n}"), "android", &format!("fcm-{n}")).await;
+    }
+    let users: Vec<String> = (0..120).map(|n| format!("c{n}")).collect();
+    for (request, audience, phones) in [("list", json!({"user_id": users}), 120), ("all", json!("all"), 240)] {
+        let mut push = to(audience, request);
+        push["setting"] = json!({"request_id": request});
+        let eight = futures_util::future::join_all((0..8).map(|_| bell.pushes(&push))).await;
+        assert!(eight.iter().all(|task| *task == eight[0]), "{eight:?}");
+        bell.drained().await;
+        assert_eq!((bell.all_delivered(&eight[0]).await, bell.stack.phones.accepted()), (120, phones), "{request}");
+    }
+    assert_eq!(bell.badge("c0").await, 2);
 }
 
 /// A push to `aaa` that begins so many seconds from now.
