@@ -157,8 +157,7 @@ impl Job<'_> {
         let recipient = match &message.badge {
             Badge::Set { n, source } => recipients.set_source(app, client, source, *n).await?,
             Badge::Total { n, source } => {
-                let (from, at) = (self.settings.badge_from, self.chunk.claimed_at);
-                recipients.set_total(app, client, source, *n, from, at).await?
+                recipients.set_total(app, client, source, *n, self.settings.badge_from).await?
             }
             Badge::Clear if let Some(room) = self.room() => {
                 recipients.leave_room(app, client, &room, self.chunk.claimed_at).await?
@@ -317,6 +316,8 @@ impl Job<'_> {
         let badge = match message.badge {
             Badge::None if message.behaviour.kind != Kind::Withdraw => None,
             Badge::Show(n) => Some(n),
+            // As the caller says, whatever is unread. A retry shows the badge of now.
+            Badge::Total { n, .. } if self.chunk.attempt.is_first() => Some(n),
             Badge::None | Badge::Keep | Badge::Add { .. } | Badge::Set { .. } | Badge::Total { .. } | Badge::Clear => {
                 Some(recipient.badge(self.settings.badge_from))
             }

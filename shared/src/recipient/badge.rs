@@ -8,7 +8,7 @@ use crate::id::{AppId, ClientId, RoomKey};
 use crate::time::Timestamp;
 
 /// Tries of a change that others' changes stand in the way of.
-pub(super) const TRIES: usize = 5;
+const TRIES: usize = 5;
 
 impl Recipients {
     /// `room` was read: its count goes, and what was read of it that is still on its way will not be shown. The store holds
