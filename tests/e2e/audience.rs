@@ -1,15 +1,12 @@
 //! Audiences, walked page by page: who is in them once, whoever fails meanwhile, and who is not.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use pushbell_local::faults::{Effect, Rule, Target};
 use pushbell_local::phones::{Channel, View};
-use pushbell_local::stack::{Options, Processes};
 use serde_json::{Value, json};
 
-use crate::bell::{Bell, Caller, binaries};
+use crate::bell::Bell;
 
 const RETURNS: Duration = Duration::from_secs(400);
 
@@ -205,33 +202,4 @@ async fn what_is_cancelled_before_it_is_cut_is_not_sent() {
     assert!(tokens.iter().all(|token| bell.sent(token) == 0));
     assert_eq!(bell.outcomes(&task).await, [("cancelled".to_owned(), tokens.len() as i64)].into());
     assert_eq!(bell.badge("u0001").await, 0);
-}
-
-/// Eight callers who all make one request, against the real binaries with several environments.
-#[tokio::test(flavor = "multi_thread")]
-async fn one_request_from_eight_connections_is_one_task() {
-    let processes = Processes { binaries: binaries(), environments: 3, output: false };
-    let bell = Bell::start_with(Options { processes: Some(processes), ..Options::test() }).await;
-    let tokens = bell.crowd(12).await;
-    for audience in [json!("all"), json!({"user_id": (0..12).map(|n| format!("u{n:04}")).collect::<Vec<_>>()})] {
-        bell.stack.phones.clear().unwrap();
-        let body = json!({
-            "audience": audience, "setting": {"request_id": format!("one of {audience}")}, "message": {"title": "Bell", "body": "ding"},
-        });
-        let callers: Vec<Caller> = (0..8).map(|_| Caller::new(bell.stack.url())).collect();
-        let token = token();
-        let headers = [("app_id", "demo"), ("access-token", token.as_str())];
-        let answers = join_all(callers.iter().map(|caller| caller.post("/push/notify", &headers, &body))).await;
-        let tasks: BTreeSet<u64> =
-            answers.iter().map(|answer| answer.json()["data"]["task_id"].as_u64().expect("a number")).collect();
-        assert_eq!(tasks.len(), 1, "{tasks:?}");
-        bell.worked_off().await;
-        for token in &tokens {
-            assert_eq!(bell.sent(token), 1, "{audience}: {token}");
-        }
-        let sums = [("delivered".to_owned(), tokens.len() as i64)].into();
-        assert_eq!(bell.outcomes(&json!(tasks.first())).await, sums, "{audience}");
-    }
-    assert_eq!(bell.badge("u0001").await, 2, "two notices");
-    bell.stack.stop().await;
 }

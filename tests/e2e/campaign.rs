@@ -1,4 +1,5 @@
-//! A small fault campaign through the real binaries: `bench faults` runs the large one.
+//! A small fault campaign through the real binaries, and audiences whose fan-out is killed: `bench faults` and `bench audience` run the large
+//! ones.
 
 use std::process::Output;
 
@@ -6,11 +7,15 @@ use tokio::process::Command;
 
 use crate::bell::binaries;
 
-async fn campaign(arguments: &[&str]) -> Output {
+async fn bench(arguments: &[&str]) -> Output {
     let mut command = Command::new(binaries().join("bench"));
     // Everything is built already.
-    command.args(["faults", "--deliveries", "1000"]).args(arguments).env_remove("CARGO").kill_on_drop(true);
+    command.args(arguments).env_remove("CARGO").kill_on_drop(true);
     command.output().await.expect("the campaign runs")
+}
+
+async fn campaign(arguments: &[&str]) -> Output {
+    bench(&[&["faults", "--deliveries", "1000"], arguments].concat()).await
 }
 
 fn text(output: &Output) -> String {
@@ -30,4 +35,10 @@ async fn without_its_mark_a_message_is_counted_twice_and_the_campaign_sees_it() 
     assert_eq!(output.status.code(), Some(2), "{text}");
     let line = text.lines().find(|line| line.trim_start().starts_with("counted twice")).expect("a verdict");
     assert!(!line.ends_with(" 0"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_fan_out_killed_and_phones_coming_and_going_everybody_is_told_once() {
+    let output = bench(&["audience", "--killed-only", "--kills", "3", "--crowd", "400", "--seed", "7"]).await;
+    assert!(output.status.success(), "{}", text(&output));
 }

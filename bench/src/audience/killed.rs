@@ -1,4 +1,4 @@
-//! Notices to everybody while `fan-out`'s processes are killed with SIGKILL and phones come and go.
+//! Notices to everybody, and to a tag that everybody has, while `fan-out`'s processes are killed with SIGKILL and phones come and go.
 
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,8 @@ const TIMEOUT: Duration = Duration::from_secs(370);
 const QUEUES: [&str; 2] = ["FanOutQueue", "DeliverQueue"];
 /// Rounds of waiting until a drain is called endless.
 const MOST_ROUNDS: usize = 50;
+/// Everybody has it. Its audience has a quarter of the shards, so that each is several pages.
+const TAG: &str = "everybody";
 /// Phones that come, and as many that leave, during each notice.
 const MOVES: usize = 60;
 
@@ -25,6 +27,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<bool, Error> {
     let stack = Stack::start(Options { processes: Some(processes), ..Options::test() }).await?;
     let mut crowd = Crowd::of(&stack);
     crowd.settle(arguments.crowd).await?;
+    crowd.tag(TAG, arguments.crowd).await?;
     println!("\n  everybody, {} devices at first, fan-out killed {} times", crowd.phones.len(), arguments.kills);
     let mut random = fastrand::Rng::with_seed(arguments.seed);
 
@@ -48,12 +51,14 @@ async fn one(stack: &Stack, crowd: &mut Crowd, round: u32, after: Duration) -> R
     stack.phones.clear()?;
     let leaving: Vec<Phone> = crowd.phones.iter().rev().step_by(7).take(MOVES).cloned().collect();
     let coming: Vec<Phone> =
-        (0..MOVES).map(|n| crowd.phone((900_000 + 1_000 * round as usize + n).to_string())).collect();
+        (0..leaving.len()).map(|n| crowd.phone((900_000 + 1_000 * round as usize + n).to_string())).collect();
     let crowd_now: &Crowd = crowd;
-    let task = crowd_now.notify(json!("all"), &format!("killed {round}")).await?;
+    let audience = if round % 2 == 0 { json!("all") } else { json!({"tag": [TAG]}) };
+    let task = crowd_now.notify(audience, &format!("killed {round}")).await?;
     let moves = async {
         for (come, leave) in coming.iter().zip(&leaving) {
             crowd_now.register(come).await?;
+            crowd_now.call("/user/push/tag", Some(&come.client), &json!({"tags": [TAG]})).await?;
             crowd_now.unregister(leave).await?;
         }
         Ok::<_, Error>(())
@@ -76,6 +81,9 @@ async fn one(stack: &Stack, crowd: &mut Crowd, round: u32, after: Duration) -> R
     let left = seen
         .not_once(&leaving)
         .saturating_sub(leaving.iter().filter(|phone| !seen.shown.contains_key(&phone.token)).count());
+    for phone in crowd.phones.iter().filter(|phone| seen.shown.get(&phone.token) != Some(&1)).take(5) {
+        println!("    {phone:?} {:?} of {}", seen.shown.get(&phone.token), detail["outcomes"]);
+    }
     let good = [
         holds("devices there throughout that do not show it exactly once", seen.not_once(&crowd.phones)),
         holds("devices that left and show it twice", left),

@@ -18,11 +18,11 @@ pub(crate) struct Arguments {
     /// Devices of the clients who have the tag.
     #[arg(long, default_value_t = 20_000)]
     tagged: usize,
-    /// How often `fan-out` is killed, each time during a notice to everybody.
+    /// How often `fan-out` is killed, each time during a notice to everybody or to a tag that everybody has.
     #[arg(long, default_value_t = 10)]
     kills: u32,
     /// Devices of everybody while it is killed.
-    #[arg(long, default_value_t = 8_000)]
+    #[arg(long, default_value_t = 12_000)]
     crowd: usize,
     /// Of people and of the points at which is killed.
     #[arg(long, default_value_t = 1)]
