@@ -28,7 +28,7 @@ pub(crate) async fn start() -> (Environment, Client) {
     (env, client)
 }
 
-async fn create(client: &Client, table: &str, keys: &[&str]) {
+pub(crate) async fn create(client: &Client, table: &str, keys: &[&str]) {
     let mut call = client.create_table().table_name(table).billing_mode(BillingMode::PayPerRequest);
     for (key, kind) in keys.iter().zip([KeyType::Hash, KeyType::Range]) {
         let schema = KeySchemaElement::builder().attribute_name(*key).key_type(kind).build().unwrap();

@@ -62,7 +62,7 @@ impl Trouble {
             Self::App(_)
             | Self::Words(_)
             | Self::Preferences(_)
-            | Self::Submit(SubmitError::Queue(_) | SubmitError::Unavailable(_) | SubmitError::Other)
+            | Self::Submit(SubmitError::Queue(_) | SubmitError::Unavailable(_) | SubmitError::OtherRequest)
             | Self::SubmitLate => Whose::Ours,
         }
     }

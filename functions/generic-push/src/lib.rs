@@ -137,7 +137,9 @@ impl Refusal {
                 "the app's documents cannot be read; its operator finds the place in the log",
             ),
             Self::App(AppError::Secret(_) | AppError::Settings(_) | AppError::Late { .. })
-            | Self::Submit(SubmitError::Queue(_) | SubmitError::Unavailable(_) | SubmitError::Other) => unavailable(),
+            | Self::Submit(SubmitError::Queue(_) | SubmitError::Unavailable(_) | SubmitError::OtherRequest) => {
+                unavailable()
+            }
         }
     }
 

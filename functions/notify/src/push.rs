@@ -43,7 +43,11 @@ fn refusal(app: &AppId, error: &SubmitError) -> Failure {
         SubmitError::TooLarge | SubmitError::TooDeep | SubmitError::OtherRoom => {
             Failure::new(Code::BadParameter, error.to_string())
         }
-        SubmitError::Queue(_) | SubmitError::Unavailable(_) | SubmitError::Other => trouble(app, error),
+        SubmitError::OtherRequest => Failure::new(
+            Code::BadParameter,
+            "setting.request_id is the name of a push to another audience, which is not in the queue yet",
+        ),
+        SubmitError::Queue(_) | SubmitError::Unavailable(_) => trouble(app, error),
     }
 }
 

@@ -62,9 +62,9 @@ pub enum SubmitError {
     /// It could not be written down, and was not queued.
     #[error("the task could not be written down")]
     Unavailable(#[source] ResultsError),
-    /// Another request of the same name came first, and is not in the queue yet.
-    #[error("another request of the same name is on its way")]
-    Other,
+    /// The request's name was taken by one for another audience, which is not known to be in the queue.
+    #[error("the request's name is that of one for another audience, which is not in the queue yet")]
+    OtherRequest,
 }
 
 /// Claims tasks and queues them.

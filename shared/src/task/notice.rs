@@ -39,7 +39,10 @@ pub struct Notice {
 /// The name that a request was accepted under.
 struct Claim {
     key: TaskKey,
+    /// When it was first asked for.
     at: Timestamp,
+    /// When it was to begin.
+    due: Timestamp,
     /// It was accepted before.
     repeated: bool,
     /// For the same audience.
@@ -59,18 +62,19 @@ impl Intake {
     ) -> Result<Accepted, SubmitError> {
         let whom = in_order(notice.whom.clone());
         let drawn = TaskId::new(now, fastrand::u16(..));
+        let due = notice.due.map_or(now, |due| due.max(now));
         let (claim, message) = match &notice.request {
             None => {
                 let nonce = URL_SAFE_NO_PAD.encode(fastrand::u64(..).to_be_bytes().get(..6).unwrap_or_default());
                 let key = TaskKey { task: drawn, nonce };
                 let message = message(message_id(&key));
                 content(&message)?;
-                (Claim { key, at: now, repeated: false, alike: true }, message)
+                (Claim { key, at: now, due, repeated: false, alike: true }, message)
             }
             Some(request) => {
                 // Looked at before the name is taken: a caller who mends a message that is too long may use it again.
                 content(&message(message_id(&TaskKey { task: drawn, nonce: "-".repeat(8) })))?;
-                let claim = self.claim_request(&notice, request, &whom, drawn, now).await?;
+                let claim = self.claim_request(&notice, request, &whom, (drawn, due), now).await?;
                 let message = message(message_id(&claim.key));
                 (claim, message)
             }
@@ -82,21 +86,22 @@ impl Intake {
             }
             if !claim.alike {
                 // Only who asked for the first may queue it in its place.
-                return Err(SubmitError::Other);
+                return Err(SubmitError::OtherRequest);
             }
         }
-        let due = notice.due.map_or(claim.at, |due| due.max(claim.at));
         let head = Head {
             key: claim.key.clone(),
             app: notice.app.clone(),
             created_at: claim.at,
-            due,
+            due: claim.due,
             online_only: notice.online_only,
             extent: extent(&whom),
             cancelled_at: None,
             queued: false,
         };
         self.results.put_head(&head).await.map_err(SubmitError::Unavailable)?;
+        // A repeat begins when the first was to, or now: it may come long after a first that was never queued, whose life would be over.
+        let due = claim.due.max(now);
         let delay = due.since(now) + if claim.repeated { REPEAT_DELAY } else { Duration::ZERO };
         // The claim stays if this fails: somebody else may have queued the same request under this name already.
         self.queue_notice(&message, whom, &claim, due, (delay, now)).await.map_err(SubmitError::Queue)?;
@@ -114,7 +119,7 @@ impl Intake {
         notice: &Notice,
         request: &str,
         whom: &Whom,
-        task: TaskId,
+        (task, due): (TaskId, Timestamp),
         now: Timestamp,
     ) -> Result<Claim, SubmitError> {
         let pk = format!("q#{}#{}#{request}", notice.app, notice.dialect.as_str());
@@ -128,8 +133,10 @@ impl Intake {
             .item("sk", text("-"))
             .item("task", number(task.get()))
             .item("at", number(now.as_millis()))
+            .item("due", number(due.as_millis()))
             .item("whom", text(&*audience))
-            .item("ttl", number(now.plus(KEPT).as_secs()))
+            // Seven days, and not before what waits has begun.
+            .item("ttl", number(due.plus(KEPT).as_secs()))
             // A row past its time may still be there for days: it counts as gone.
             .condition_expression("attribute_not_exists(pk) OR #ttl < :now")
             .expression_attribute_names("#ttl", "ttl")
@@ -138,13 +145,14 @@ impl Intake {
             .send()
             .await;
         match answer.map_err(aws_sdk_dynamodb::error::SdkError::into_service_error) {
-            Ok(_) => Ok(Claim { key: TaskKey { task, nonce }, at: now, repeated: false, alike: true }),
+            Ok(_) => Ok(Claim { key: TaskKey { task, nonce }, at: now, due, repeated: false, alike: true }),
             Err(PutItemError::ConditionalCheckFailedException(lost)) => {
                 let old = lost.item.unwrap_or_default();
                 let winner = number_of(&old, "task").and_then(TaskId::from_number).unwrap_or(task);
                 Ok(Claim {
                     key: TaskKey { task: winner, nonce },
                     at: number_of(&old, "at").map_or(now, Timestamp::from_millis),
+                    due: number_of(&old, "due").map_or(now, Timestamp::from_millis),
                     // A put whose answer was lost meets its own row when the SDK tries it again.
                     repeated: winner != task,
                     alike: old.get("whom").and_then(|whom| whom.as_s().ok()) == Some(&audience),
@@ -214,3 +222,6 @@ fn audience_text(whom: &Whom) -> Vec<u8> {
         Whom::Members(members) => serde_json::to_vec(members).unwrap_or_default(),
     }
 }
+
+#[cfg(test)]
+mod tests;
