@@ -165,9 +165,21 @@ impl Seen {
     }
 }
 
-/// By how much a task's target and the sum of its outcomes differ; at least one when it is not done.
-pub(super) fn off_by(detail: &Value) -> usize {
-    let sum: i64 = detail["outcomes"].as_object().into_iter().flatten().filter_map(|(_, n)| n.as_i64()).sum();
-    let by = usize::try_from((detail["target"].as_i64().unwrap_or(-1) - sum).unsigned_abs()).unwrap_or(usize::MAX);
+/// A counter of a task's detail.
+pub(super) fn counter(detail: &Value, name: &str) -> usize {
+    detail[name].as_u64().and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX)
+}
+
+/// By how much a task's sums differ from what they are to be: the target is that of all channels and all outcomes, and so many devices as
+/// have it were delivered to. At least one when it is not done.
+pub(super) fn off_by(detail: &Value, seen: &Seen) -> usize {
+    const CHANNELS: [&str; 10] =
+        ["apns", "fcm", "flyme", "honor", "huawei", "mxpush", "oppo", "unknown", "vivo", "xiaomi"];
+    let target = counter(detail, "target");
+    let channels: usize = CHANNELS.iter().map(|channel| counter(detail, &format!("{channel}_target"))).sum();
+    let outcomes: u64 = detail["outcomes"].as_object().into_iter().flatten().filter_map(|(_, n)| n.as_u64()).sum();
+    let outcomes = usize::try_from(outcomes).unwrap_or(usize::MAX);
+    let delivered = counter(&detail["outcomes"], "delivered");
+    let by = target.abs_diff(channels) + target.abs_diff(outcomes) + delivered.abs_diff(seen.shown.len());
     if detail["state"] == "done" { by } else { by.max(1) }
 }

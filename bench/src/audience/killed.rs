@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use pushbell_local::stack::{Options, Processes, Stack};
 use serde_json::json;
 
-use super::crowd::{Crowd, Phone, Seen, off_by};
+use super::crowd::{Crowd, Phone, Seen, counter, off_by};
 use super::{Arguments, holds};
 use crate::Error;
 use crate::faults::{build, look};
@@ -84,6 +84,8 @@ async fn one(stack: &Stack, crowd: &mut Crowd, round: u32, after: Duration) -> R
     for phone in crowd.phones.iter().filter(|phone| seen.shown.get(&phone.token) != Some(&1)).take(5) {
         println!("    {phone:?} {:?} of {}", seen.shown.get(&phone.token), detail["outcomes"]);
     }
+    let (target, least) = (counter(&detail, "target"), crowd.phones.len());
+    let beyond = least.saturating_sub(target) + target.saturating_sub(least + leaving.len());
     let good = [
         holds("devices there throughout that do not show it exactly once", seen.not_once(&crowd.phones)),
         holds("devices that left and show it twice", left),
@@ -91,7 +93,8 @@ async fn one(stack: &Stack, crowd: &mut Crowd, round: u32, after: Duration) -> R
             "devices that came after it and have it",
             coming.iter().filter(|phone| seen.shown.contains_key(&phone.token)).count(),
         ),
-        holds("target less the sum of the outcomes", off_by(&detail)),
+        holds("targets fewer than those, or more than those and the ones that left", beyond),
+        holds("sums that differ: channels, outcomes, delivered", off_by(&detail, &seen)),
     ]
     .iter()
     .all(|good| *good);

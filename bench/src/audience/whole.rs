@@ -6,7 +6,7 @@ use pushbell_local::aws::sqs::Delayed;
 use pushbell_local::stack::{Options, Stack};
 use serde_json::{Value, json};
 
-use super::crowd::{Crowd, Phone, Seen, off_by};
+use super::crowd::{Crowd, Phone, Seen, counter, off_by};
 use super::{Arguments, holds};
 use crate::Error;
 
@@ -57,13 +57,13 @@ async fn one(stack: &Stack, crowd: &Crowd, name: &str, audience: Value, phones: 
     println!("    answered after {answered:.1?}, all pushes accepted after {:.2} s", took.as_secs_f64());
     println!("    sums asked for and phones looked at in {asked:.1?}");
     let there = phones.iter().copied();
-    let target = usize::try_from(detail["target"].as_i64().unwrap_or_default()).unwrap_or_default();
+    let target = counter(&detail, "target");
     Ok([
         holds("devices that do not show it exactly once", seen.not_once(there.clone())),
         holds("devices of nobody in the audience that have it", seen.others(there)),
         holds("sends beyond one a device", seen.sent - seen.shown.len()),
         holds("target less the audience", target.abs_diff(phones.len())),
-        holds("target less the sum of the outcomes", off_by(&detail)),
+        holds("sums that differ: channels, outcomes, delivered", off_by(&detail, &seen)),
     ]
     .iter()
     .all(|good| *good))

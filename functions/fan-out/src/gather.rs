@@ -1,16 +1,18 @@
 //! Members of several audiences as one list: each device once, in the order of its place.
+//!
+//! All audiences of a walk are sharded and sorted alike, so this is a merge. Of each a few rows are read ahead; only those whose rows are used up
+//! are read on, more at a time the more of them were: an audience of millions among hundreds of small ones costs what it would alone.
 
 use std::collections::BTreeMap;
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
-use pushbell::id::AppId;
-use pushbell::registry::{Audience, Member, Place, Registry, RegistryError};
+use pushbell::registry::{Audience, Member, Page, Place};
 
-/// Devices of a page, as far as its last client is whole.
+/// Devices of a page, and the others of its last client.
 const PAGE: usize = 2_000;
-/// The fewest rows that are asked for at once: more than a client has devices, so that every page has a whole client.
+/// The fewest rows that are asked for at once: more than a client has devices.
 const FEWEST: usize = 32;
-/// Queries in flight for one page.
+/// Queries in flight.
 const QUERIES: usize = 16;
 
 /// Members that stand together.
@@ -22,120 +24,155 @@ pub(crate) struct Gathered {
     pub(crate) last: bool,
 }
 
-/// What audiences to look in.
-pub(crate) struct Shard<'a> {
-    pub(crate) registry: &'a Registry,
-    pub(crate) app: &'a AppId,
-    pub(crate) audiences: &'a [Audience],
-    pub(crate) shard: u8,
+/// How far an audience was read.
+enum Reach {
+    /// Not yet begun with: behind this place.
+    Behind(Option<Place>),
+    /// Up to and with this place. Its client's devices may go on.
+    Through(Place),
+    /// To its end.
+    End,
 }
 
-impl Shard<'_> {
-    /// The next members behind `after`: about [`PAGE`] devices.
-    pub(crate) async fn next(&self, after: Option<&Place>) -> Result<Gathered, RegistryError> {
-        let mut rows = (2 * PAGE / self.audiences.len().max(1)).clamp(FEWEST, PAGE);
-        loop {
-            let most = u16::try_from(rows).ok();
-            let pages: Vec<_> = stream::iter(self.audiences)
-                .map(|audience| self.registry.members(self.app, audience, self.shard, (after, None), most))
-                .buffer_unordered(QUERIES)
-                .try_collect()
-                .await?;
-            // An audience that was not read to its end is known up to its last row's client, whose devices may go on.
-            let known = pages.iter().filter_map(|page| page.next.as_ref()).map(Place::before_client).min();
-            let members = merged(pages.into_iter().flat_map(|page| page.members), known.as_ref());
-            if !members.is_empty() || known.is_none() {
-                return Ok(up_to_a_page(members, known.is_none()));
-            }
-            // All rows of an audience were one client's: it takes a longer look.
-            rows *= 2;
+struct Source<'a> {
+    audience: &'a Audience,
+    reach: Reach,
+    /// Rows of its next query.
+    rows: usize,
+}
+
+impl Source<'_> {
+    /// Before which place all of its members are known; `None`: everywhere.
+    fn known(&self) -> Option<Known> {
+        match &self.reach {
+            Reach::Behind(_) => Some(None),
+            Reach::Through(place) => Some(Some(place.before_client())),
+            Reach::End => None,
         }
     }
 
-    /// All members behind `after`, up to and with `through`.
-    pub(crate) async fn between(&self, after: Option<&Place>, through: &Place) -> Result<Vec<Member>, RegistryError> {
-        let audiences: Vec<Vec<Member>> = stream::iter(self.audiences)
-            .map(|audience| self.between_of(audience, after, through))
-            .buffer_unordered(QUERIES)
-            .try_collect()
-            .await?;
-        Ok(merged(audiences.into_iter().flatten(), None))
+    fn after(&self) -> Option<&Place> {
+        match &self.reach {
+            Reach::Behind(after) => after.as_ref(),
+            Reach::Through(place) => Some(place),
+            Reach::End => None,
+        }
+    }
+}
+
+/// `None` sorts before every place: nothing is known.
+type Known = Option<Place>;
+
+/// A shard's members, page by page.
+pub(crate) struct Gatherer<'a, R> {
+    /// Reads rows of an audience behind a place.
+    read: R,
+    sources: Vec<Source<'a>>,
+    /// Read, and not handed out yet.
+    pool: BTreeMap<Place, Member>,
+    page: usize,
+}
+
+impl<'a, R, E> Gatherer<'a, R>
+where
+    R: AsyncFn(&Audience, Option<&Place>, usize) -> Result<Page, E>,
+{
+    /// Members of `audiences` behind `after`.
+    pub(crate) fn new(audiences: &'a [Audience], after: Option<&Place>, read: R) -> Self {
+        Self::with_pages(PAGE, audiences, after, read)
     }
 
-    async fn between_of(
-        &self,
-        audience: &Audience,
-        after: Option<&Place>,
-        through: &Place,
-    ) -> Result<Vec<Member>, RegistryError> {
-        let mut members = Vec::new();
-        let mut at = after.cloned();
+    fn with_pages(page: usize, audiences: &'a [Audience], after: Option<&Place>, read: R) -> Self {
+        // Together about two pages, whatever they hold.
+        let rows = (2 * page / audiences.len().max(1)).clamp(FEWEST, page.max(FEWEST));
+        let source = |audience| Source { audience, reach: Reach::Behind(after.cloned()), rows };
+        Self { read, sources: audiences.iter().map(source).collect(), pool: BTreeMap::new(), page }
+    }
+
+    /// The next members: about a page of them, or all that are left.
+    pub(crate) async fn next(&mut self) -> Result<Gathered, E> {
         loop {
-            let interval = (at.as_ref(), Some(through));
-            let page = self.registry.members(self.app, audience, self.shard, interval, None).await?;
+            let known = self.sources.iter().filter_map(Source::known).min();
+            let end = self.pool.keys().nth(self.page - 1).map(Place::before_client);
+            let enough = match (&known, &end) {
+                (None, _) => true,
+                // The page's last client is known whole.
+                (Some(Some(known)), Some(end)) => end < known,
+                (Some(_), _) => false,
+            };
+            if enough {
+                return Ok(self.take(end.as_ref()));
+            }
+            self.read_on(known.flatten(), end).await?;
+        }
+    }
+
+    /// Takes everybody up to and with the client who stands behind `end`; everybody, where that is nobody.
+    fn take(&mut self, end: Option<&Place>) -> Gathered {
+        let mut members: Vec<Member> = Vec::new();
+        while let Some(first) = self.pool.first_entry() {
+            let client = first.key().before_client();
+            if end.is_some_and(|end| client > *end) {
+                return Gathered { members, last: false };
+            }
+            members.push(first.remove());
+        }
+        Gathered { members, last: self.sources.iter().all(|source| matches!(source.reach, Reach::End)) }
+    }
+
+    /// Reads on in the audiences that keep the page from being whole.
+    async fn read_on(&mut self, known: Known, end: Option<Place>) -> Result<(), E> {
+        let wanted = known.max(end);
+        let late = |source: &Source<'_>| source.known().is_some_and(|known| known <= wanted);
+        let reads = self.sources.iter().enumerate().filter(|(_, source)| late(source)).map(async |(index, source)| {
+            let page = (self.read)(source.audience, source.after(), source.rows).await?;
+            Ok::<_, E>((index, page))
+        });
+        let pages: Vec<(usize, Page)> = stream::iter(reads).buffer_unordered(QUERIES).try_collect().await?;
+        for (index, page) in pages {
+            if let Some(source) = self.sources.get_mut(index) {
+                source.rows = (2 * source.rows).min(self.page.max(FEWEST));
+                source.reach = page.next.map_or(Reach::End, Reach::Through);
+            }
+            for member in page.members {
+                // Who belongs to several is a member since the first of them.
+                let since = member.since;
+                let there = self.pool.entry(member.place()).or_insert(member);
+                there.since = there.since.min(since);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// All members behind `after`, up to and with `through`.
+pub(crate) async fn between<E>(
+    audiences: &[Audience],
+    after: Option<&Place>,
+    through: &Place,
+    read: impl AsyncFn(&Audience, Option<&Place>) -> Result<Page, E>,
+) -> Result<Vec<Member>, E> {
+    let of_one = async |audience: &Audience| {
+        let (mut members, mut at) = (Vec::new(), after.cloned());
+        loop {
+            let page = read(audience, at.as_ref()).await?;
             members.extend(page.members);
             match page.next {
                 Some(next) if next < *through => at = Some(next),
                 Some(_) | None => return Ok(members),
             }
         }
-    }
-}
-
-/// Each device once, in order, before `known`. Who belongs to several audiences is a member since the first of them.
-fn merged(members: impl Iterator<Item = Member>, known: Option<&Place>) -> Vec<Member> {
-    let mut by_place: BTreeMap<Place, Member> = BTreeMap::new();
-    for member in members {
-        let place = member.place();
-        if known.is_some_and(|known| place >= *known) {
-            continue;
-        }
-        by_place.entry(place).and_modify(|there| there.since = there.since.min(member.since)).or_insert(member);
-    }
-    by_place.into_values().collect()
-}
-
-/// Cuts what is beyond a page, behind a client.
-fn up_to_a_page(mut members: Vec<Member>, last: bool) -> Gathered {
-    let Some(client) = members.get(PAGE).map(|member| member.client.clone()) else {
-        return Gathered { members, last };
     };
-    let begin = members.iter().position(|member| member.client == client).unwrap_or(members.len());
-    members.truncate(begin);
-    Gathered { members, last: false }
+    let all: Vec<Vec<Member>> =
+        stream::iter(audiences.iter().map(of_one)).buffer_unordered(QUERIES).try_collect().await?;
+    let mut by_place: BTreeMap<Place, Member> = BTreeMap::new();
+    for member in all.into_iter().flatten() {
+        let since = member.since;
+        let there = by_place.entry(member.place()).or_insert(member);
+        there.since = there.since.min(since);
+    }
+    Ok(by_place.into_values().collect())
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use pushbell::delivery::Channel;
-    use pushbell::id::{ClientId, DeviceKey};
-    use pushbell::time::Timestamp;
-
-    fn member(client: &str, device: &str, since: u64) -> Member {
-        Member {
-            client: ClientId::parse(client).unwrap(),
-            device: DeviceKey::of("k", device),
-            channel: Channel::Fcm,
-            since: Timestamp::from_millis(since),
-        }
-    }
-
-    #[test]
-    fn a_device_of_two_audiences_is_a_member_since_the_first() {
-        let rows = [member("b", "1", 5), member("a", "1", 7), member("b", "1", 3), member("c", "1", 1)];
-        let known = Place::of(&ClientId::parse("c").unwrap(), &DeviceKey::of("k", "1")).before_client();
-        let merged = merged(rows.into_iter(), Some(&known));
-        assert_eq!(merged, [member("a", "1", 7), member("b", "1", 3)]);
-    }
-
-    #[test]
-    fn a_page_ends_behind_a_client() {
-        let mut members: Vec<Member> = (0..PAGE - 1).map(|n| member(&format!("a{n:05}"), "1", 1)).collect();
-        assert!(up_to_a_page(members.clone(), true).last);
-        members.extend([member("b", "1", 1), member("b", "2", 1)]);
-        let page = up_to_a_page(members, true);
-        assert_eq!((page.members.len(), page.last), (PAGE - 1, false));
-    }
-}
+mod tests;

@@ -7,11 +7,11 @@ use std::time::Instant;
 use pushbell::env::Queue;
 use pushbell::id::AppId;
 use pushbell::queue;
-use pushbell::registry::Place;
+use pushbell::registry::{Audience, Place};
 use pushbell::task::{Attempt, AudiencePage, Chunk, PutPage, Walk};
 use pushbell::time::Timestamp;
 
-use crate::gather::Shard;
+use crate::gather::{self, Gathered, Gatherer};
 use crate::{RecordError, State, cut, malformed};
 
 /// One shard's record for each shard of the audiences.
@@ -46,8 +46,7 @@ pub(crate) async fn shard(
     (again, soft_deadline): (bool, Instant),
 ) -> Result<(), RecordError> {
     let audiences = walk.members.audiences();
-    let members = Shard { registry: &state.registry, app, audiences: &audiences, shard };
-    let walker = Walker { state, app, walk, members, again };
+    let walker = Walker { state, app, walk, audiences: &audiences, shard, again };
     let mut after: Option<Place> = None;
     let mut first = AudiencePage::first_of(shard);
     for page in state.results.pages(&walk.key, shard).await.map_err(RecordError::Results)? {
@@ -60,23 +59,32 @@ pub(crate) async fn shard(
         (after, first) = (page.end().cloned(), page.first + page.chunks());
     }
     loop {
-        if state.results.is_cancelled(&walk.key).await.map_err(RecordError::Results)? {
-            tracing::info!(app = %app, task = walk.key.task.get(), shard, "cancelled");
-            return Ok(());
+        // Once more from the beginning where somebody else has cut.
+        let read = async |audience: &Audience, behind: Option<&Place>, most: usize| {
+            let most = u16::try_from(most).ok();
+            state.registry.members(app, audience, shard, (behind, None), most).await
+        };
+        let mut gatherer = Gatherer::new(&audiences, after.as_ref(), read);
+        loop {
+            if state.results.is_cancelled(&walk.key).await.map_err(RecordError::Results)? {
+                tracing::info!(app = %app, task = walk.key.task.get(), shard, "cancelled");
+                return Ok(());
+            }
+            if Instant::now() >= soft_deadline {
+                let body = queue::body(&part(walk, shard, walk.repeat)).map_err(malformed)?;
+                let put = state.work.put_all(Queue::FanOut, app, vec![body], Timestamp::now()).await;
+                return put.map_err(RecordError::Queue);
+            }
+            let gathered = gatherer.next().await.map_err(RecordError::Registry)?;
+            let (page, own) = walker.cut(after, first, gathered).await?;
+            if page.last {
+                return Ok(());
+            }
+            (after, first) = (page.end().cloned(), page.first + page.chunks());
+            if !own {
+                break;
+            }
         }
-        if Instant::now() >= soft_deadline {
-            let body = queue::body(&part(walk, shard, walk.repeat)).map_err(malformed)?;
-            return state
-                .work
-                .put_all(Queue::FanOut, app, vec![body], Timestamp::now())
-                .await
-                .map_err(RecordError::Queue);
-        }
-        let page = walker.next(after, first).await?;
-        if page.last {
-            return Ok(());
-        }
-        (after, first) = (page.end().cloned(), page.first + page.chunks());
     }
 }
 
@@ -84,17 +92,22 @@ struct Walker<'a> {
     state: &'a State,
     app: &'a AppId,
     walk: &'a Walk,
-    members: Shard<'a>,
+    audiences: &'a [Audience],
+    shard: u8,
     /// The record was received before.
     again: bool,
 }
 
 impl Walker<'_> {
-    /// Cuts and queues the page that begins behind `after`.
-    async fn next(&self, after: Option<Place>, first: u32) -> Result<AudiencePage, RecordError> {
+    /// Cuts and queues the page that begins behind `after`; and whether the cuts are this run's.
+    async fn cut(
+        &self,
+        after: Option<Place>,
+        first: u32,
+        gathered: Gathered,
+    ) -> Result<(AudiencePage, bool), RecordError> {
         let (key, until) = (&self.walk.key, self.walk.claimed_at);
-        let gathered = self.members.next(after.as_ref()).await.map_err(RecordError::Registry)?;
-        let page = cut::page(self.members.shard, after, first, &gathered, until);
+        let page = cut::page(self.shard, after, first, &gathered, until);
         let put = self.state.results.put_page(key, &page, Timestamp::now()).await.map_err(RecordError::Results)?;
         match put {
             PutPage::Stored if page.queued => {}
@@ -107,16 +120,20 @@ impl Walker<'_> {
                 if !stored.queued {
                     self.queue_again(&stored).await?;
                 }
-                return Ok(stored);
+                return Ok((stored, false));
             }
         }
-        Ok(page)
+        Ok((page, true))
     }
 
     /// Queues a stored page of which it is not known whether its chunks are.
     async fn queue_again(&self, page: &AudiencePage) -> Result<(), RecordError> {
         let Some(end) = page.ends.last() else { return Ok(()) };
-        let members = self.members.between(page.after.as_ref(), end).await.map_err(RecordError::Registry)?;
+        let read = async |audience: &Audience, behind: Option<&Place>| {
+            self.state.registry.members(self.app, audience, self.shard, (behind, Some(end)), None).await
+        };
+        let members = gather::between(self.audiences, page.after.as_ref(), end, read).await;
+        let members = members.map_err(RecordError::Registry)?;
         self.queue(page, cut::targets(page, members, self.walk.claimed_at), true).await
     }
 
