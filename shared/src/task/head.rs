@@ -1,11 +1,12 @@
 //! Heads: one row for a task that somebody may ask for or cancel by its number. A hook's task has none: it would cost a write per message.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::results::{number_of, pk, text_of};
+use super::results::{KEPT, number_of, pk, text_of};
 use super::{Results, ResultsError, TaskKey};
 use crate::aws::{number, text};
 use crate::id::{AppId, ClientId, TaskId};
@@ -13,6 +14,9 @@ use crate::time::Timestamp;
 
 /// Before the nonce, in a head's sort key. Nonces hold no `#`.
 const HEAD: &str = "h#";
+/// How long what was given up waits for a replay (`MessageRetentionPeriod` of the dead-letter queue). A replay asks the head whether its task
+/// was cancelled, and takes a task without a head for one that was not: so heads stay after everything else of their tasks is gone.
+const DEAD_LETTERS: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
 /// What is known of a task before anything is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +69,7 @@ impl Results {
             .expression_attribute_values(":app", text(head.app.as_str()))
             .expression_attribute_values(":at", number(head.created_at.as_millis()))
             .expression_attribute_values(":due", number(head.due.as_millis()))
-            .expression_attribute_values(":ttl", number(head.due.plus(super::results::KEPT).as_secs()));
+            .expression_attribute_values(":ttl", number(head.due.plus(KEPT).plus(DEAD_LETTERS).as_secs()));
         let mut set = String::from("SET app = :app, #at = :at, due = :due, #ttl = :ttl");
         match &head.extent {
             Extent::Chunks(firsts) => {
@@ -235,6 +239,22 @@ mod tests {
         // The same task, queued once more.
         results.put_head(&one).await.unwrap();
         assert!(results.is_cancelled(&one.key).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_head_outlives_what_of_its_task_may_be_replayed() {
+        let (env, client) = crate::test_tables::start().await;
+        let one = head(Extent::Shards(16));
+        Results::new(&env).unwrap().put_head(&one).await.unwrap();
+        let rows = client.scan().table_name(env.table(crate::env::Table::Tasks).unwrap()).send().await.unwrap();
+        let ttl: u64 = number_of(rows.items().first().unwrap(), "ttl").unwrap();
+        assert_eq!(ttl, one.due.as_secs() + KEPT.as_secs() + DEAD_LETTERS.as_secs());
+
+        let template = include_str!("../../../template.yaml");
+        let queue =
+            template.split("\n  DeliverDeadLetters:\n").nth(1).and_then(|rest| rest.split("\n\n").next()).unwrap();
+        let kept = queue.lines().find_map(|line| line.trim().strip_prefix("MessageRetentionPeriod: "));
+        assert_eq!(kept, Some(DEAD_LETTERS.as_secs().to_string().as_str()));
     }
 
     #[tokio::test]
