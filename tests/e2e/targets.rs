@@ -165,6 +165,21 @@ async fn of_chosen_devices_each_has_a_fate_and_the_client_s_others_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_chosen_device_that_an_older_copy_of_its_client_lacks_is_sent_to_all_the_same() {
+    let bell = Chunks::start().await;
+    // Whoever does not ask for the item of now is answered with the item as its last count left it.
+    bell.fault(Rule::new(Target::Dynamodb, Effect::Stale).action("GetItem").body_contains("\"ConsistentRead\":false"));
+    bell.caller.register("aaa", "android", "f1").await;
+    let state = bell.deliver();
+    shows(&bell, &state, 1, json!({"add": {"n": 1, "source": {"named": "badge"}}})).await;
+    bell.caller.register("aaa", "android", "f2").await;
+    let to = json!([{"c": "aaa", "o": [bell.device("aaa", "f2").await]}]);
+    bell.queue_chunk(&chunk(&to, &json!({"badge": "none"})));
+    bell.settled().await;
+    assert_eq!(bell.fates().await, [("aaa".to_owned(), Some(Road::Fcm), Outcome::Delivered)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_road_that_is_not_named_makes_no_target_and_a_live_connection_none_that_is_reached() {
     let bell = Chunks::start().await;
     bell.caller.register("aaa", "android", "f1").await;

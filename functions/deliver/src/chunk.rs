@@ -158,8 +158,8 @@ impl Batch<'_> {
         }
     }
 
-    /// Queues a chunk once more as it is, because nothing of it may be tried yet. It is no attempt: nothing is read or written but the
-    /// queue, however long a vendor is down.
+    /// Queues a chunk once more as it is, because nothing of it may be tried yet. It is no attempt: nothing is read but a head, and nothing
+    /// written but the queue, however long a vendor is down.
     async fn postpone(&self, chunk: &Chunk<Message>, job: &Job<'_>, until: Timestamp) -> Result<(), RecordError> {
         let (app, now) = (&chunk.message.origin.app, self.clock.now());
         for target in &chunk.to {

@@ -86,7 +86,9 @@ impl Job<'_> {
             }
             // Boxed, like every call below: a thousand recipients of a batch wait here, and the state of an SDK call takes kilobytes.
             match target {
-                Target::Fresh(client) | Target::Chosen { client, .. } => Box::pin(self.first(client)).await,
+                Target::Fresh(client) => Box::pin(self.first(client, false)).await,
+                // Somebody saw these devices already: one that is missing in an older copy of the item would be `gone`, for good.
+                Target::Chosen { client, .. } => Box::pin(self.first(client, true)).await,
                 Target::Left { client, .. } => Box::pin(self.again(client)).await,
             }
         };
@@ -127,13 +129,13 @@ impl Job<'_> {
         shutdown::begun() || Instant::now() >= self.soft_deadline
     }
 
-    /// A recipient who was not counted yet, as far as the record knows.
-    async fn first(&self, client: &ClientId) -> Result<Found, StoreError> {
+    /// A recipient who was not counted yet, as far as the record knows. `consistent`: as they are now, where they are only read.
+    async fn first(&self, client: &ClientId, consistent: bool) -> Result<Found, StoreError> {
         let message = &self.chunk.message;
         let (app, recipients) = (&message.origin.app, &self.state.recipients);
         if message.roads.strategy == Strategy::Online {
             // Nothing reaches a phone, so nothing is counted.
-            let recipient = recipients.get(app, client, false).await?.unwrap_or_default();
+            let recipient = recipients.get(app, client, consistent).await?.unwrap_or_default();
             return Ok(self.unless_unwanted(client, recipient, false));
         }
         let mentioned = self.gets_through(client);
@@ -163,7 +165,7 @@ impl Job<'_> {
                 recipients.leave_room(app, client, &room, self.chunk.claimed_at).await?
             }
             Badge::None | Badge::Keep | Badge::Show(_) | Badge::Add { .. } | Badge::Clear => {
-                recipients.get(app, client, false).await?.unwrap_or_default()
+                recipients.get(app, client, consistent).await?.unwrap_or_default()
             }
         };
         Ok(self.unless_unwanted(client, recipient, false))
