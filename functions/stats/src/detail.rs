@@ -4,13 +4,12 @@ use std::collections::HashMap;
 
 use lambda_http::{Body, Response};
 use pushbell::call;
-use pushbell::dialect::lanying::caller::{self, Who, unavailable};
+use pushbell::dialect::lanying::caller::{self, Who};
 use pushbell::dialect::lanying::envelope::{Code, Failure, ok};
 use pushbell::dialect::lanying::stats::{object_of, tasks};
 use pushbell::id::TaskId;
 use pushbell::task::Detail;
 use serde_json::Value;
-use tokio::time::timeout;
 
 use crate::{Call, State, trouble};
 
@@ -25,10 +24,7 @@ pub(crate) async fn detail(state: &State, call: &Call<'_>) -> Result<Response<Bo
     let mut distinct: Vec<TaskId> = asked.iter().filter_map(|(_, task)| *task).collect();
     distinct.sort_unstable();
     distinct.dedup();
-    let summed = timeout(state.limit, state.results.details(&caller.app, &distinct, call.now)).await.map_err(|_| {
-        tracing::warn!(app = %caller.app, tasks = distinct.len(), "tasks were not summed up in time");
-        unavailable()
-    })?;
+    let summed = state.results.details(&caller.app, &distinct, call.now).await;
     let summed = summed.map_err(|error| trouble(&caller.app, &error))?;
     let details: HashMap<TaskId, Detail> =
         distinct.into_iter().zip(summed).filter_map(|(task, detail)| Some((task, detail?))).collect();

@@ -19,10 +19,11 @@ use pushbell::recipient::Recipients;
 use pushbell::task::Results;
 use pushbell::telemetry;
 use pushbell::time::Timestamp;
+use tokio::time::timeout;
 
 /// When a caller may try again after 503, in seconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
-/// How long summing up may take: less than the function's timeout, which is less than API Gateway's 30 s.
+/// How long the work of a call may take: less than the function's timeout, which is less than API Gateway's 30 s.
 const LIMIT: Duration = Duration::from_secs(22);
 
 /// What one process keeps between calls.
@@ -68,8 +69,8 @@ pub async fn handle(state: &State, request: Request) -> Response<Body> {
     let call = Call { request: &request, now: call::received_at(&request), app: OnceLock::new() };
     let path = call::route(&request).split_once(' ').map(|(_, path)| path);
     let mut response = match path {
-        Some("/push/task/detail") => answer(&call, detail::detail(state, &call)).await,
-        Some("/push/ack") => answer(&call, ack::ack(state, &call)).await,
+        Some("/push/task/detail") => answer(state, &call, detail::detail(state, &call)).await,
+        Some("/push/ack") => answer(state, &call, ack::ack(state, &call)).await,
         _ => Failure::new(Code::NotFound, "there is nothing at this address").response(),
     };
     if response.status() == StatusCode::SERVICE_UNAVAILABLE {
@@ -82,12 +83,21 @@ pub async fn handle(state: &State, request: Request) -> Response<Body> {
     response
 }
 
-/// What `work` answers. Both addresses take POST.
-async fn answer(call: &Call<'_>, work: impl Future<Output = Result<Response<Body>, Failure>>) -> Response<Body> {
+/// What `work` answers, if it does so while the function still has time. Both addresses take POST.
+async fn answer(
+    state: &State,
+    call: &Call<'_>,
+    work: impl Future<Output = Result<Response<Body>, Failure>>,
+) -> Response<Body> {
     if call.request.method() != Method::POST {
         return method_not_allowed("POST");
     }
-    work.await.unwrap_or_else(|failure| {
+    let answered = timeout(state.limit, work).await.unwrap_or_else(|_| {
+        let app = call.app.get().map(AppId::as_str).unwrap_or_default();
+        tracing::error!(app, route = call::route(call.request), "a call was not served in time");
+        Err(unavailable())
+    });
+    answered.unwrap_or_else(|failure| {
         // HTTP's status says nothing of it.
         tracing::info!(code = failure.code().number(), "call refused");
         failure.response()

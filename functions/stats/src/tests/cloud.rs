@@ -42,6 +42,16 @@ impl Cloud {
         let env = environment(&secrets, &secrets);
         Self { state: State::new(&env).unwrap(), env }
     }
+
+    /// A cloud whose tables take calls and answer none.
+    pub(super) async fn with_hanging_tables() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let tables = format!("http://{}", listener.local_addr().unwrap());
+        let router = axum::Router::new().fallback(std::future::pending::<StatusCode>);
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let env = environment(&secrets().await, &tables);
+        Self { state: State::new(&env).unwrap(), env }
+    }
 }
 
 fn environment(secrets: &str, dynamodb: &str) -> Environment {

@@ -299,3 +299,16 @@ async fn what_is_not_summed_up_in_time_is_to_be_asked_for_again() {
     let answer = cloud.detail(json!([TASK])).await;
     assert_eq!((answer.status, &answer.body["code"]), (503, &json!(503)));
 }
+
+#[tokio::test]
+async fn tables_that_hang_are_told_before_api_gateway_answers_in_our_place() {
+    let mut cloud = Cloud::with_hanging_tables().await;
+    cloud.state.limit = std::time::Duration::from_millis(100);
+    let report = json!({"task_id": TASK, "stage": "received"});
+    let both = async { [cloud.detail(json!([TASK])).await, cloud.ack("u-310", report).await] };
+    // Long before the SDK gives a table up.
+    let answers = tokio::time::timeout(std::time::Duration::from_secs(3), both).await.unwrap();
+    for answer in answers {
+        assert_eq!((answer.status, &answer.body["code"]), (503, &json!(503)));
+    }
+}
