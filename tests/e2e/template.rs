@@ -269,6 +269,17 @@ fn a_role_allows_what_the_functions_events_need() {
     }
 }
 
+/// What the tests over HTTP show to be enough.
+#[test]
+fn notify_deletes_nothing_and_fan_out_reads_nothing_of_the_registry_but_audiences() {
+    let document = document();
+    let roles = roles(&document);
+    let deletes = |(action, _): &(String, String)| action.contains("Delete");
+    assert!(!allowed(roles["notify"]).iter().any(deletes));
+    let registry = allowed(roles["fan-out"]).into_iter().filter(|(_, table)| table == "RegistryTable.Arn");
+    assert_eq!(registry.map(|(action, _)| action).collect::<Vec<_>>(), ["dynamodb:Query"]);
+}
+
 #[test]
 fn only_deliver_and_notify_read_the_vendors_credentials() {
     let document = document();
