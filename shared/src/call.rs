@@ -105,6 +105,15 @@ pub fn route(request: &Request) -> &str {
     }
 }
 
+/// API Gateway's name for the call, which the access log has too; empty where the event does not say.
+#[must_use]
+pub fn request_id(request: &Request) -> &str {
+    match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV2(context)) => context.request_id.as_deref().unwrap_or_default(),
+        _ => "",
+    }
+}
+
 /// An answer with a JSON body.
 #[must_use]
 pub fn json(status: StatusCode, body: &impl Serialize) -> Response<Body> {

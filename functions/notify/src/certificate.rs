@@ -4,22 +4,26 @@ use std::sync::OnceLock;
 
 use lambda_http::{Body, Response};
 use pushbell::app::AppError;
+use pushbell::call;
 use pushbell::dialect::lanying::caller;
 use pushbell::dialect::lanying::certificate::{Wanted, not_allowed};
 use pushbell::dialect::lanying::envelope::{Failure, ok};
 use pushbell::id::AppId;
 
-use crate::{Call, State, trouble};
+use crate::{Call, State, in_time, trouble};
 
 pub(crate) async fn read(state: &State, call: &Call<'_>) -> Result<Response<Body>, Failure> {
     let wanted = OnceLock::new();
-    let answer = granted(state, call, &wanted).await;
+    let answer = in_time(state, call, granted(state, call, &wanted)).await;
     let claimed = caller::app(call.request.headers()).ok();
     let wanted: Option<&Wanted> = wanted.get();
     // Not at INFO, so that who wants fewer lines still has these.
     tracing::warn!(
         audit = "certificate",
         app = claimed.as_ref().map(AppId::as_str).unwrap_or_default(),
+        // A user is told from another by their id alone, which no line has: the access log has the same request.
+        who = call.admin.get().map(String::as_str).unwrap_or_default(),
+        request = call::request_id(call.request),
         provider = wanted.map(|wanted| wanted.provider.as_str()).unwrap_or_default(),
         environment = wanted.map(|wanted| wanted.environment.as_str()).unwrap_or_default(),
         granted = answer.is_ok(),

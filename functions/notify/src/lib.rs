@@ -6,7 +6,7 @@ mod route;
 
 use std::error::Error;
 use std::sync::OnceLock;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use lambda_http::http::{HeaderValue, StatusCode, header};
 use lambda_http::{Body, Request, Response};
@@ -19,11 +19,15 @@ use pushbell::id::{AppId, TaskId};
 use pushbell::task::{Intake, Results};
 use pushbell::telemetry;
 use pushbell::time::Timestamp;
+use tokio::time::timeout;
 
 use route::Route;
 
 /// When a caller may try again after 503, in seconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
+/// How long the work of a call may take: less than the function's timeout, or API Gateway would answer, in words of its own. A push that is
+/// given up may be in the queue all the same; a caller who named it makes the call again and gets its number.
+const LIMIT: Duration = Duration::from_secs(12);
 
 /// What one process keeps between calls.
 pub struct State {
@@ -32,6 +36,7 @@ pub struct State {
     settings: SettingsDocuments,
     intake: Intake,
     results: Results,
+    limit: Duration,
 }
 
 impl State {
@@ -46,6 +51,7 @@ impl State {
             settings: SettingsDocuments::new(env)?,
             intake: Intake::new(env)?,
             results: Results::new(env)?,
+            limit: LIMIT,
         })
     }
 }
@@ -55,6 +61,8 @@ struct Call<'a> {
     request: &'a Request,
     now: Timestamp,
     app: OnceLock<AppId>,
+    /// The `sub` of the app's own server.
+    admin: OnceLock<String>,
     taken: OnceLock<Taken>,
 }
 
@@ -89,7 +97,8 @@ impl Call<'_> {
         let headers = self.request.headers();
         let caller = caller::authenticate(&state.callers, caller::app(headers)?, headers, self.now).await?;
         self.app.get_or_init(|| caller.app.clone());
-        caller.admin()?;
+        let sub = caller.admin()?;
+        self.admin.get_or_init(|| sub.to_owned());
         Ok(caller)
     }
 }
@@ -97,11 +106,11 @@ impl Call<'_> {
 /// Answers one call, and writes one line about it.
 pub async fn handle(state: &State, request: Request) -> Response<Body> {
     let begun = Instant::now();
-    let (app, taken) = (OnceLock::new(), OnceLock::new());
-    let call = Call { request: &request, now: call::received_at(&request), app, taken };
+    let (app, admin, taken) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+    let call = Call { request: &request, now: call::received_at(&request), app, admin, taken };
     let mut response = match Route::of(call::route(&request)) {
-        Some(Route::Notify) => answer(&call, "POST", push::notify(state, &call)).await,
-        Some(Route::Cancel) => answer(&call, "POST", push::cancel(state, &call)).await,
+        Some(Route::Notify) => answer(&call, "POST", in_time(state, &call, push::notify(state, &call))).await,
+        Some(Route::Cancel) => answer(&call, "POST", in_time(state, &call, push::cancel(state, &call))).await,
         Some(Route::Certificate) => answer(&call, "GET", certificate::read(state, &call)).await,
         None => Failure::new(Code::NotFound, "there is nothing at this address").response(),
     };
@@ -143,6 +152,19 @@ async fn answer(
         // HTTP's status says nothing of it.
         tracing::info!(code = failure.code().number(), "call refused");
         failure.response()
+    })
+}
+
+/// What `work` answers, if it does so while the function still has time.
+async fn in_time<T>(
+    state: &State,
+    call: &Call<'_>,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    timeout(state.limit, work).await.unwrap_or_else(|_| {
+        let app = call.app.get().map(AppId::as_str).unwrap_or_default();
+        tracing::error!(app, route = call::route(call.request), "a call was not served in time");
+        Err(unavailable())
     })
 }
 

@@ -61,20 +61,32 @@ async fn every_read_is_a_line_of_the_log_that_says_who_and_what_and_never_the_ce
     let user = Call::bare("GET", CERTIFICATE).query("provider=2&environment=0").header("app_id", "demo");
     let user = user.header("access-token", &token("user", "u1"));
     for (call, cloud, expected) in [
-        (read("provider=1"), &cloud, json!(["demo", "apns", "production", true, null])),
-        (read("provider=7&environment=0"), &cloud, json!(["demo", "fcm", "development", true, null])),
-        (read("provider=7"), &closed, json!(["demo", "fcm", "production", false, 10010])),
-        (user, &cloud, json!(["demo", "huawei", "development", false, 10010])),
-        (read("provider=9"), &cloud, json!(["demo", "", "", false, 10002])),
-        (Call::bare("GET", CERTIFICATE), &cloud, json!(["", "", "", false, 10002])),
+        (read("provider=1"), &cloud, json!(["demo", "console", "apns", "production", true, null])),
+        (read("provider=7&environment=0"), &cloud, json!(["demo", "console", "fcm", "development", true, null])),
+        (read("provider=7"), &closed, json!(["demo", "console", "fcm", "production", false, 10010])),
+        (user, &cloud, json!(["demo", "", "huawei", "development", false, 10010])),
+        (read("provider=9"), &cloud, json!(["demo", "console", "", "", false, 10002])),
+        (Call::bare("GET", CERTIFICATE), &cloud, json!(["", "", "", "", false, 10002])),
     ] {
         Lines::take();
         call.send(cloud).await;
         let lines = Lines::take();
         let audits: Vec<&Value> = lines.iter().filter(|line| line["audit"] == "certificate").collect();
         let [audit] = audits[..] else { panic!("one line: {lines:?}") };
-        let told = json!([audit["app"], audit["provider"], audit["environment"], audit["granted"], audit["code"]]);
-        assert_eq!((told, &audit["level"]), (expected, &json!("WARN")));
+        let told = ["app", "who", "provider", "environment", "granted", "code"].map(|name| &audit[name]);
+        assert_eq!((json!(told), &audit["level"]), (expected, &json!("WARN")));
+        assert_eq!(audit["request"], REQUEST);
         assert!(lines.iter().all(|line| !line.to_string().contains("s3cret")), "{lines:?}");
     }
+}
+
+#[tokio::test]
+async fn a_read_that_is_not_answered_in_time_is_a_line_too() {
+    let mut cloud = open().await.with_hanging_tables().await;
+    cloud.state.limit = SHORT;
+    Lines::take();
+    assert_eq!(in_time(read("provider=1").send(&cloud)).await.code(), (503, 503));
+    let lines = Lines::take();
+    let audit = lines.iter().find(|line| line["audit"] == "certificate").unwrap();
+    assert_eq!(json!([audit["app"], audit["granted"], audit["code"]]), json!(["demo", false, 503]));
 }

@@ -57,6 +57,16 @@ impl Cloud {
         Self { state: State::new(&env).unwrap(), ..self }
     }
 
+    /// The same cloud, whose tables take calls and answer none.
+    pub(super) async fn with_hanging_tables(self) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let tables = format!("http://{}", listener.local_addr().unwrap());
+        let router = axum::Router::new().fallback(std::future::pending::<StatusCode>);
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let env = environment(&serve(self.aws.clone()).await, &tables);
+        Self { state: State::new(&env).unwrap(), ..self }
+    }
+
     pub(super) fn sqs_refuses(&self) {
         self.aws.lock().unwrap().sqs_refuses = true;
     }

@@ -131,3 +131,14 @@ async fn trouble_is_told_and_may_be_tried_again() {
         assert!(later.body["data"].is_null());
     }
 }
+
+#[tokio::test]
+async fn tables_that_hang_are_told_before_api_gateway_answers_in_our_place() {
+    let mut cloud = Cloud::new().await.with_hanging_tables().await;
+    cloud.state.limit = SHORT;
+    for call in [push(json!({"user_id": [1]})), Call::admin("POST", CANCEL).body(&json!({"task_id": 7}))] {
+        let later = in_time(call.send(&cloud)).await;
+        assert_eq!((later.code(), later.header("retry-after")), ((503, 503), Some("5")), "{}", later.body);
+        assert!(later.body["data"].is_null());
+    }
+}

@@ -30,8 +30,13 @@ pub struct Caller {
 /// Whose part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Who {
-    /// The app's own server, as itself or as a user.
-    Admin(Option<ClientId>),
+    /// The app's own server.
+    Admin {
+        /// Its token's `sub`: what the app calls its server or who works at its console. No user's id, and no secret.
+        sub: String,
+        /// As whom it acts, if not as itself.
+        user: Option<ClientId>,
+    },
     /// A user, as themself.
     User(ClientId),
 }
@@ -83,7 +88,7 @@ fn who(callers: &Callers, app: &AppId, token: &str, as_user: Option<&str>, now: 
         Role::Admin => {
             let user = as_user.map(ClientId::parse).transpose();
             let user = user.map_err(|rule| Failure::new(Code::BadParameter, format!("the header user_id {rule}")))?;
-            Ok(Who::Admin(user))
+            Ok(Who::Admin { sub: claims.sub, user })
         }
         Role::User => {
             let own = ClientId::parse(claims.sub).map_err(|_| invalid())?;
@@ -96,13 +101,13 @@ fn who(callers: &Callers, app: &AppId, token: &str, as_user: Option<&str>, now: 
 }
 
 impl Caller {
-    /// The app's own server, or the refusal of a user.
+    /// The `sub` of the app's own server, or the refusal of a user.
     ///
     /// # Errors
     /// When it is a user.
-    pub fn admin(&self) -> Result<(), Failure> {
+    pub fn admin(&self) -> Result<&str, Failure> {
         match &self.who {
-            Who::Admin(_) => Ok(()),
+            Who::Admin { sub, .. } => Ok(sub),
             Who::User(_) => Err(Failure::new(Code::NoPermission, "this call takes an admin's token")),
         }
     }
@@ -113,8 +118,8 @@ impl Caller {
     /// When an admin acts as nobody.
     pub fn user(&self) -> Result<&ClientId, Failure> {
         match &self.who {
-            Who::User(user) | Who::Admin(Some(user)) => Ok(user),
-            Who::Admin(None) => {
+            Who::User(user) | Who::Admin { user: Some(user), .. } => Ok(user),
+            Who::Admin { user: None, .. } => {
                 let rule = "the header user_id is missing: an admin's token says as whom it acts";
                 Err(Failure::new(Code::BadParameter, rule))
             }
@@ -128,9 +133,11 @@ impl Caller {
 /// When it is a user who names another, or an admin who acts as another.
 pub fn may_register(caller: &Caller, user: &ClientId) -> Result<(), Failure> {
     match &caller.who {
-        Who::Admin(None) => Ok(()),
-        Who::Admin(Some(named)) | Who::User(named) if named == user => Ok(()),
-        Who::Admin(Some(_)) => Err(Failure::new(Code::BadParameter, "username is not the user of the header user_id")),
+        Who::Admin { user: None, .. } => Ok(()),
+        Who::Admin { user: Some(named), .. } | Who::User(named) if named == user => Ok(()),
+        Who::Admin { user: Some(_), .. } => {
+            Err(Failure::new(Code::BadParameter, "username is not the user of the header user_id"))
+        }
         Who::User(_) => Err(Failure::new(Code::NoPermission, "username is another user than the access token's")),
     }
 }
@@ -175,7 +182,9 @@ mod tests {
 
     #[test]
     fn an_admin_acts_as_whom_they_name() {
-        assert_eq!(asks("demo", "admin", Some("u2")), Ok(Who::Admin(Some(client("u2")))));
+        let admin = |user| Who::Admin { sub: "u1".to_owned(), user };
+        assert_eq!(asks("demo", "admin", Some("u2")), Ok(admin(Some(client("u2")))));
+        assert_eq!(asks("demo", "admin", None), Ok(admin(None)));
         let nobody = Caller { app: AppId::parse("demo").unwrap(), who: asks("demo", "admin", None).unwrap() };
         assert_eq!(nobody.user().unwrap_err().code(), Code::BadParameter);
         assert_eq!(asks("demo", "admin", Some("a\u{1}")), Err(Code::BadParameter));
@@ -184,7 +193,7 @@ mod tests {
     #[test]
     fn what_is_the_server_s_is_refused_to_users() {
         let caller = |role| Caller { app: AppId::parse("demo").unwrap(), who: asks("demo", role, None).unwrap() };
-        assert_eq!(caller("admin").admin(), Ok(()));
+        assert_eq!(caller("admin").admin(), Ok("u1"));
         assert_eq!(caller("user").admin().unwrap_err().code(), Code::NoPermission);
     }
 
