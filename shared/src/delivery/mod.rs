@@ -12,6 +12,8 @@ pub mod sns;
 mod splice;
 mod trim;
 
+pub(crate) use trim::is_too_long;
+
 use std::borrow::Cow;
 use std::time::Duration;
 

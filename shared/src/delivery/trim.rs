@@ -15,6 +15,18 @@ pub(super) const MOST_BYTES: usize = 4096;
 /// The member of `data` that goes first: IMKIT's copy of the whole message.
 pub(super) const FIRST_TO_GO: &str = "payload";
 
+/// Whether no vendor has room for an app's `data`: not even without what is given up first, what some vendors are not told, and copies of
+/// texts that may be cut. What is not too long by this may still be, beside the rest of the payload.
+#[must_use]
+pub(crate) fn is_too_long(data: &Map<String, Value>) -> bool {
+    let mut sent = data.clone();
+    sent.retain(|key, value| {
+        let may_go = matches!(key.as_str(), FIRST_TO_GO | "title" | "body" | "badge" | "aps");
+        !may_go && !key.starts_with("pushbell_") && !value.is_null()
+    });
+    Value::Object(sent).to_string().len() > MOST_BYTES
+}
+
 /// What may be cut: the texts of a wording, and the app's data.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Content {
@@ -267,6 +279,20 @@ mod tests {
         let bare = fitted(content("a longer title", "a body", None), 71).unwrap();
         assert!(bare.contains("\"body\":\"…\"") && bare.contains("\"a l"), "{bare}");
         assert_eq!(fitted(content("title", "body", None), 20), None);
+    }
+
+    #[test]
+    fn data_is_too_long_by_what_no_vendor_goes_without() {
+        let data = |members: Value| members.as_object().unwrap().clone();
+        let most = MOST_BYTES - r#"{"a":""}"#.len();
+        let long = "x".repeat(most + 1);
+        assert!(!is_too_long(&data(serde_json::json!({"a": long[1..]}))));
+        for of_each in ["a", "image", "pushbel"] {
+            assert!(is_too_long(&data(serde_json::json!({of_each: {"b": long}}))), "{of_each}");
+        }
+        for of_some in ["payload", "title", "body", "badge", "aps", "pushbell_task"] {
+            assert!(!is_too_long(&data(serde_json::json!({of_some: long, "b": null}))), "{of_some}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::super::body::Fields;
 use super::super::envelope::Failure;
 use super::super::labels::{BADGE_SOURCE, MOST_BADGE};
 use super::blocks;
+use crate::delivery;
 use crate::id::{AppId, MessageId};
 use crate::message::{Badge, Behaviour, Dialect, Kind, Media, Message, Origin, Roads, Source, Text, Vendors};
 use crate::time::Timestamp;
@@ -46,11 +47,15 @@ impl Content {
         let kind = kind(message)?;
         let text = |name: &str| message.text(name).map(|text| text.map(str::to_owned));
         let text = Text { title: text("title")?, body: text("body")?, big: text("big_text")?, ..Text::default() };
-        let badge = badge(message, kind)?;
+        let shows = kind != Type::Cmd && [&text.title, &text.body, &text.big].into_iter().any(Option::is_some);
+        let badge = badge(message, shows)?;
         let media = media(message, kind)?;
         let (begin, end) = times(message, now)?;
         let vendors = blocks::vendors(message)?;
         let mut data = message.object("ext")?.unwrap_or_default();
+        if delivery::is_too_long(&data) {
+            return Err(message.wrong("ext", "is longer than 4096 bytes as JSON"));
+        }
         for (name, time) in [("show_begin_time", begin), ("show_end_time", end)] {
             if let Some(time) = time {
                 data.insert(name.to_owned(), json!(time.as_secs()));
@@ -107,8 +112,8 @@ fn kind(message: &Fields) -> Result<Type, Failure> {
     }
 }
 
-/// "7" is a total, "+2" is added. Blank adds one; of a command, which nobody sees, nothing.
-fn badge(message: &Fields, kind: Type) -> Result<Badge, Failure> {
+/// "7" is a total, "+2" is added. Blank adds one; of what nobody sees (a command, or no text at all), nothing.
+fn badge(message: &Fields, shows: bool) -> Result<Badge, Failure> {
     let wrong = || message.wrong("badge", "is neither a number from 0 to 999999 nor one after a +");
     let number = |digits: &str| {
         let plain = !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
@@ -117,7 +122,7 @@ fn badge(message: &Fields, kind: Type) -> Result<Badge, Failure> {
     };
     let add = |n| Badge::Add { n, source: Source::Named(BADGE_SOURCE.to_owned()) };
     let text = match message.given("badge") {
-        None if kind == Type::Cmd => return Ok(Badge::None),
+        None if !shows => return Ok(Badge::None),
         None => return Ok(add(1)),
         Some(Value::String(text)) => text.clone(),
         Some(Value::Number(number)) => number.to_string(),

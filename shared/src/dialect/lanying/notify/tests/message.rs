@@ -41,6 +41,21 @@ fn a_command_is_for_the_app_only_and_counts_nothing_unless_said() {
 }
 
 #[test]
+fn what_has_no_text_shows_nothing_and_counts_nothing_unless_said() {
+    let badge = |said: Value| message(&saying(said)).badge;
+    let image = json!({"type": "image", "attachment_url": "https://x/b.png"});
+    for silent in [json!({"ext": {"do": "sync"}}), json!({"title": "", "body": null, "ext": {}}), image] {
+        assert_eq!(badge(silent.clone()), Badge::None, "{silent}");
+        let mut said = silent;
+        said["badge"] = json!("+1");
+        assert!(matches!(badge(said), Badge::Add { n: 1, .. }));
+    }
+    for text in ["title", "body", "big_text"] {
+        assert!(matches!(badge(json!({text: "t"})), Badge::Add { n: 1, .. }), "{text}");
+    }
+}
+
+#[test]
 fn an_image_has_an_address_that_ends_as_images_do() {
     let media = |kind: &str, url: &str| message(&saying(json!({"type": kind, "attachment_url": url}))).media;
     for url in ["https://cdn.example.com/a/b.JPG", "http://x/b.jpeg?w=876", "HTTPS://x/b.png#f"] {
@@ -116,6 +131,15 @@ fn ext_is_the_data_and_has_the_times() {
         assert_eq!(refused(&with("ext", wrong)), "message.ext is not an object");
     }
     assert!(message(&with("ext", json!(""))).data.is_empty());
+}
+
+#[test]
+fn an_ext_that_no_vendor_takes_is_refused() {
+    let most = "x".repeat(4096 - r#"{"a":""}"#.len());
+    assert_eq!(message(&with("ext", json!({"a": most, "payload": "y".repeat(9000)}))).data["a"], most);
+    let told = "message.ext is longer than 4096 bytes as JSON";
+    assert_eq!(refused(&with("ext", json!({"a": format!("{most}x")}))), told);
+    assert_eq!(refused(&with("ext", json!({"a": most, "b": 1}))), told);
 }
 
 #[test]
