@@ -53,17 +53,22 @@ impl Ack {
         };
         let number: i64 = number.ok_or_else(|| bad("task_id is not a whole number"))?;
         let task = u64::try_from(number).ok().and_then(TaskId::from_number).ok_or_else(no_task)?;
-        let stage = match fields.needed("stage")? {
+        let stage = match fields.needed("stage")?.to_ascii_lowercase().as_str() {
             "received" => Stage::Received,
             "clicked" => Stage::Clicked,
             _ => return Err(bad("stage is neither received nor clicked")),
         };
-        let device = match (fields.text("push_token")?, fields.get("device_sn")) {
-            (Some(name), _) => {
+        let number = fields.given("device_sn").map(device_number).transpose()?;
+        let device = match (fields.text("push_token")?, number) {
+            (Some(name), number) => {
                 let token = PushToken::parse(app, name).filter(|token| token.client == *user);
-                Reporter::Named(token.ok_or_else(|| bad("push_token is not one of this user's"))?.device)
+                let device = token.ok_or_else(|| bad("push_token is not one of this user's"))?.device;
+                if number.is_some_and(|number| number != device.number()) {
+                    return Err(bad("device_sn is the number of another device than push_token's"));
+                }
+                Reporter::Named(device)
             }
-            (None, Some(device_sn)) => match device_number(device_sn)? {
+            (None, Some(number)) => match number {
                 own if own.get() < NAMES => Reporter::Named(DeviceKey::numbered(own)),
                 named => Reporter::Numbered(named),
             },
@@ -142,8 +147,13 @@ mod tests {
     fn a_report_names_its_task_its_stage_and_perhaps_its_device() {
         let own = DeviceKey::of("fcm", "d1");
         let name = PushToken { client: user("u1"), device: own.clone() }.name(&app());
-        let said = parse(&json!({"task_id": 7, "stage": "received", "push_token": name, "device_sn": "x"})).unwrap();
-        assert_eq!((said.task.get(), said.stage, said.device), (7, Stage::Received, Reporter::Named(own)));
+        let said = parse(&json!({"task_id": 7, "stage": "received", "push_token": name, "device_sn": ""})).unwrap();
+        assert_eq!((said.task.get(), said.stage, said.device), (7, Stage::Received, Reporter::Named(own.clone())));
+        let number = own.number().get();
+        let both = parse(&json!({"task_id": 7, "stage": "Received", "push_token": name, "device_sn": number})).unwrap();
+        assert_eq!((both.stage, both.device), (Stage::Received, Reporter::Named(own)));
+        let differ = parse(&json!({"task_id": 7, "stage": "received", "push_token": name, "device_sn": number ^ 1}));
+        assert_eq!(differ.unwrap_err(), "device_sn is the number of another device than push_token's");
         let said = parse(&json!({"task_id": 7, "stage": "clicked", "device_sn": 3})).unwrap();
         let number = DeviceNumber::from_number(3).unwrap();
         assert_eq!((said.stage, said.device), (Stage::Clicked, Reporter::Named(DeviceKey::numbered(number))));

@@ -75,8 +75,8 @@ fn wrong_number() -> Failure {
 /// # Errors
 /// When it is missing or cannot be.
 pub fn device_number(query: &str) -> Result<DeviceNumber, Failure> {
-    let number =
-        parameter(query, ["device_sn", "deviceSn"])?.ok_or_else(|| bad("device_sn is missing in the query"))?;
+    let number = parameter(query, ["device_sn", "deviceSn"])?
+        .ok_or_else(|| bad("deviceSn or device_sn is missing in the query"))?;
     number.parse().ok().and_then(DeviceNumber::from_number).ok_or_else(wrong_number)
 }
 
@@ -254,7 +254,7 @@ mod tests {
         assert_eq!(of("device_sn=7"), Ok(7));
         assert_eq!(of("deviceSn=7"), Ok(7));
         assert_eq!(of("deviceSn=0x7").unwrap_err(), "device_sn is not a whole number from 0 to 2147483647");
-        assert_eq!(of("").unwrap_err(), "device_sn is missing in the query");
+        assert_eq!(of("").unwrap_err(), "deviceSn or device_sn is missing in the query");
     }
 
     #[test]
