@@ -63,7 +63,7 @@ fn table(push_token: &str) -> Vec<Line> {
         ("setting.distribution_strategy", set(json!({"distribution_strategy": "mxpush_only"})), vec![(Typed, "/message/roads/strategy", json!("online")), (Fcm, "", json!(null)), (Sns, "", json!(null))]),
         ("setting.ospush_sequence", set(json!({"ospush_sequence": ["huawei", "xiaomi"]})), vec![(Typed, "/message/roads/android", json!(["h", "x"])), (Fcm, "", json!(null)), (Sns, "/aps/alert/body", json!("B"))]),
         ("message", said(json!({"body": "other"})), vec![(Fcm, "/notification", json!({"title": "T", "body": "other"})), (Sns, "/aps/alert", json!({"title": "T", "body": "other"}))]),
-        ("message.type", said(json!({"type": "cmd"})), vec![(Fcm, "/notification", json!(null)), (Fcm, "/data/body", json!("B")), (Sns, "/aps", json!({"content-available": 1}))]),
+        ("message.type", said(json!({"type": "cmd"})), vec![(Fcm, "/notification", json!(null)), (Fcm, "/data/body", json!("B")), (Sns, "/aps", json!({"content-available": 1})), (Sns, "/title", json!("T")), (Sns, "/body", json!("B"))]),
         ("message.title", said(json!({"title": "Pickup"})), vec![(Fcm, "/notification/title", json!("Pickup")), (Sns, "/aps/alert/title", json!("Pickup"))]),
         ("message.body", said(json!({"body": "Bag 4"})), vec![(Fcm, "/notification/body", json!("Bag 4")), (Sns, "/aps/alert/body", json!("Bag 4"))]),
         ("message.attachment_url", said(json!({"type": "image", "attachment_url": IMAGE})), vec![(Fcm, "/notification/image", json!(IMAGE)), (Fcm, "/apns/fcm_options/image", json!(IMAGE)), (Sns, "/image", json!(IMAGE)), (Sns, "/aps/mutable-content", json!(1))]),

@@ -100,18 +100,28 @@ fn data(payload: &mut Template, message: &Message, content: &Content) {
     } else {
         payload.member("pushbell_id", id);
     }
+    // Nothing shows them, so the app is told, as on other phones.
+    let texts = aps::kind(message, content) == Kind::Data;
+    if texts {
+        payload.member_if("title", content.title.as_ref()).member_if("body", content.body.as_ref());
+    }
     // For the app's service extension, which loads what it shows.
     for (name, value) in [("image", content.image(message)), ("attachment", content.attachment(message))] {
         if !content.data.contains_key(name) {
             payload.member_if(name, value);
         }
     }
-    // The texts are in the alert. A localisation key that is not stands here.
+    // Other texts are in the alert. A localisation key that is not stands here.
     if let Some(localised) = content.localised.as_ref().filter(|text| !aps::is_carried(&text.key)) {
         payload.member("loc-key", &localised.key).member("loc-args", &localised.args);
     }
     for (key, value) in &content.data {
-        let written = matches!(key.as_str(), "aps" | "pushbell_id" | "pushbell_withdraw");
+        let written = match key.as_str() {
+            "aps" | "pushbell_id" | "pushbell_withdraw" => true,
+            "title" => texts && content.title.is_some(),
+            "body" => texts && content.body.is_some(),
+            _ => false,
+        };
         if !written && *value != Value::Null {
             payload.member(key, value);
         }
@@ -227,6 +237,40 @@ mod tests {
     }
 
     #[test]
+    fn a_data_message_has_its_texts_beside_aps_and_the_caller_s_own_give_way() {
+        let parts = json!({
+            "behaviour": {"kind": "data"}, "text": {"title": "T", "body": "B"},
+            "data": {"title": "mine", "body": "mine", "badge": "mine", "do": "sync"},
+        });
+        let expected = json!({
+            "aps": {"content-available": 1, "badge": 2}, "pushbell_id": "m1", "title": "T", "body": "B",
+            "badge": "mine", "do": "sync",
+        });
+        let texts = payload(&prepared(parts.clone()), &badge(Some(2)), Platform::Apns);
+        assert_eq!(texts.matches("\"title\"").count(), 1, "{texts}");
+        assert_eq!(serde_json::from_str::<Value>(&texts).unwrap(), expected);
+        let mut untitled = parts.clone();
+        untitled["text"] = json!({"body": "B"});
+        let sent = json_of(&prepared(untitled), &badge(None));
+        assert_eq!((&sent["title"], &sent["body"]), (&json!("mine"), &json!("B")));
+        let mut alert = parts;
+        alert["behaviour"] = json!({});
+        let sent = json_of(&prepared(alert), &badge(None));
+        assert_eq!((&sent["title"], &sent["aps"]["alert"]["title"]), (&json!("mine"), &json!("T")));
+    }
+
+    #[test]
+    fn the_texts_of_a_data_message_are_hidden_with_it() {
+        let whole = json!({
+            "origin": {"app": "demo", "dialect": "lanying", "message": "m1"},
+            "behaviour": {"kind": "data"}, "text": {"title": "lala", "body": "lala"},
+        });
+        let message = serde_json::from_value(whole).unwrap();
+        let sent = json_of(&Prepared::new(&message, Wording::Hidden(1), &Settings::default()), &badge(None));
+        assert_eq!(sent, json!({"aps": {"content-available": 1}, "pushbell_id": "m1"}));
+    }
+
+    #[test]
     fn a_caller_s_own_aps_goes_as_it_is() {
         let aps = json!({"alert": "hi", "badge": 4, "x": [1]});
         let sent =
@@ -283,11 +327,16 @@ mod tests {
         #[test]
         fn a_payload_fits_apns(
             text in "(\\PC|[\"\\\\\n\u{1}]){0,3000}", extra in 0_usize..6000, badge in any::<Option<u32>>(), silent in any::<bool>(),
+            data in any::<bool>(),
         ) {
             let mut parts = imkit("im_loc_text");
             parts["text"]["body"] = json!(format!("SSS: {text}"));
             parts["text"]["localised"]["args"] = json!(["SSS", text]);
             parts["data"]["payload"] = json!({"message": "p".repeat(extra)});
+            if data {
+                parts["behaviour"]["kind"] = json!("data");
+                parts["text"]["localised"] = Value::Null;
+            }
             let patch = Patch { badge, silent };
             let sent = payload(&prepared(parts), &patch, Platform::Apns);
             prop_assert!(sent.len() <= 4096);
