@@ -161,22 +161,49 @@ impl Sums {
         }
     }
 
-    /// Counts the devices that reported and are in the rows, each once for each stage.
+    /// Counts the devices that reported and may have got the push, by what became of them last, each once for each stage.
     fn add_receipts(&mut self, rows: &[ResultRow], receipts: &Receipts) {
-        let mut roads: HashMap<Digest, Option<Channel>> = HashMap::new();
-        for result in rows.iter().flat_map(|row| &row.results) {
-            for fate in &result.fates {
-                if let Some(device) = &fate.device {
-                    let channel = roads.entry(Digest::of(&result.client, device)).or_default();
-                    *channel = channel.or(fate.channel);
+        let mut rows: Vec<&ResultRow> = rows.iter().collect();
+        // A device's tries have rising numbers, also over its replays.
+        rows.sort_unstable_by_key(|row| row.attempt);
+        let mut devices: HashMap<Digest, (Option<Channel>, Outcome)> = HashMap::new();
+        for row in rows {
+            for result in &row.results {
+                for fate in &result.fates {
+                    if let Some(device) = &fate.device {
+                        let digest = Digest::of(&result.client, device);
+                        let (channel, last) = devices.entry(digest).or_insert((None, fate.outcome));
+                        (*channel, *last) = (channel.or(fate.channel), fate.outcome);
+                    }
                 }
             }
         }
         for stage in Stage::ALL {
-            for channel in receipts.of(stage).filter_map(|digest| roads.get(&digest)) {
+            let reported = receipts.of(stage).filter_map(|digest| devices.get(&digest));
+            for (channel, _) in reported.filter(|(_, last)| may_have_come(*last)) {
                 *self.receipts.entry((channel.map_or(Road::None, Road::Channel), stage)).or_default() += 1;
             }
         }
+    }
+}
+
+/// Whether a device may have got what came to this: a vendor who did not answer may have it all the same.
+fn may_have_come(outcome: Outcome) -> bool {
+    match outcome {
+        Outcome::Delivered | Outcome::GaveUp | Outcome::Pending => true,
+        Outcome::DeadToken
+        | Outcome::BadMessage
+        | Outcome::Misconfigured
+        | Outcome::ChannelUnavailable
+        | Outcome::Gone
+        | Outcome::NoDevice
+        | Outcome::Muted
+        | Outcome::Read
+        | Outcome::Withdrawn
+        | Outcome::Off
+        | Outcome::Blocked
+        | Outcome::HeldOut
+        | Outcome::Cancelled => false,
     }
 }
 

@@ -220,7 +220,7 @@ fn a_receipt_counts_once_a_stage_and_only_for_a_device_of_the_rows() {
     first.results.push(TargetResult { client: client(0), fates });
     first.leftovers = Some(Leftovers { to: Vec::new(), due: Timestamp::from_millis(2) });
     let mut second = row(Attempt::FIRST.next(), 2);
-    let fate = Fate::of_device(device(0), None, Outcome::Gone);
+    let fate = Fate::of_device(device(0), None, Outcome::GaveUp);
     second.results.push(TargetResult { client: client(0), fates: vec![fate] });
     let mut receipts = Receipts::default();
     for _ in 0..2 {
@@ -242,4 +242,34 @@ fn a_receipt_counts_once_a_stage_and_only_for_a_device_of_the_rows() {
     assert_eq!(online.keys().collect::<Vec<_>>(), [&Road::Online]);
     let all = RoadSums { target: 2, sent: 1, received: 2, clicked: 1 };
     assert_eq!(online[&Road::Online], all);
+}
+
+#[test]
+fn a_receipt_counts_only_where_the_push_may_have_come() {
+    let mut receipts = Receipts::default();
+    receipts.note(Stage::Received, Digest::of(&client(0), &device(0)));
+    receipts.note(Stage::Clicked, Digest::of(&client(0), &device(0)));
+    let tried = |attempt, outcome| {
+        let mut row = row(attempt, 1);
+        let fate = Fate::of_device(device(0), Some(Channel::Fcm), outcome);
+        row.results.push(TargetResult { client: client(0), fates: vec![fate] });
+        row
+    };
+    let counted = |rows: &[ResultRow]| {
+        let mut sums = Sums::default();
+        sums.add_chunk(rows, Some(&receipts));
+        let road = sums.by_road().get(&Road::Channel(Channel::Fcm)).copied().unwrap_or_default();
+        (road.received, road.clicked)
+    };
+    for (outcome, _, word) in Outcome::ALL {
+        let came = matches!(outcome, Outcome::Delivered | Outcome::GaveUp | Outcome::Pending);
+        let expected = if came { (1, 1) } else { (0, 0) };
+        assert_eq!(counted(&[tried(Attempt::FIRST, outcome)]), expected, "{word}");
+        // What came of the last try counts, in whatever order the rows are.
+        let second = Attempt::FIRST.next();
+        let mut rows = vec![tried(second, outcome), tried(Attempt::FIRST, Outcome::Pending)];
+        assert_eq!(counted(&rows), expected, "pending, then {word}");
+        rows = vec![tried(second.replay(), outcome), tried(second, Outcome::GaveUp)];
+        assert_eq!(counted(&rows), expected, "given up, then {word}");
+    }
 }
