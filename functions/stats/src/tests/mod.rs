@@ -188,7 +188,7 @@ async fn a_task_is_told_in_lanying_s_words_and_ours_and_an_unknown_one_in_zeros(
     let queued = cloud.detail(json!([TASK])).await;
     assert_eq!(queued.body["data"][0]["state"], "queued");
     cloud.delivered().await;
-    let told = cloud.detail(json!([7, TASK, -1, 0, u64::MAX, TASK])).await;
+    let told = cloud.detail(json!([7, TASK, -1, 0, u64::MAX, TASK.to_string()])).await;
     let data = told.body["data"].as_array().unwrap();
     let ids: Vec<_> = data.iter().map(|task| task["task_id"].clone()).collect();
     assert_eq!(json!(ids), json!([7, TASK, -1, 0, u64::MAX, TASK]));
@@ -218,7 +218,7 @@ async fn a_list_that_cannot_be_is_refused_by_its_entry() {
         (json!(7), "list is not a list"),
         (json!([]), "list is empty"),
         (json!((0..101).collect::<Vec<_>>()), "list has more than 100 entries"),
-        (json!([1, "2"]), "entry 1 of list is not a whole number"),
+        (json!([1, "2", "x"]), "entry 2 of list is not a whole number"),
         (json!([1.5]), "entry 0 of list is not a whole number"),
     ] {
         assert_eq!(cloud.detail(list).await.told(), (10_002, rule));

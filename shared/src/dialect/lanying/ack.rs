@@ -1,9 +1,7 @@
 //! `/push/ack`: a phone tells that a notification came, or was tapped. A call of ours, in Lanying's envelope: its own SDKs report over
 //! their connection.
 
-use serde_json::Value;
-
-use super::body::{Fields, bad};
+use super::body::{self, Fields, bad};
 use super::devices::{number as device_number, numbered};
 use super::envelope::Failure;
 use crate::call::BodyError;
@@ -42,17 +40,11 @@ impl Ack {
     ///
     /// # Errors
     /// When a field is missing or cannot be; the failure names it and the rule.
-    pub fn parse(body: Result<&[u8], BodyError>, app: &AppId, user: &ClientId) -> Result<Self, Failure> {
-        let fields = Fields::parse(body)?;
-        let task = fields.get("task_id").ok_or_else(|| bad("task_id is missing"))?;
-        // FCM hands data over as texts: an app may send on what it was told.
-        let number = match task {
-            Value::String(digits) => digits.parse().ok(),
-            Value::Number(number) => number.as_i64().or_else(|| number.as_u64().map(|_| i64::MAX)),
-            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
-        };
-        let number: i64 = number.ok_or_else(|| bad("task_id is not a whole number"))?;
-        let task = u64::try_from(number).ok().and_then(TaskId::from_number).ok_or_else(no_task)?;
+    pub fn parse(said: Result<&[u8], BodyError>, app: &AppId, user: &ClientId) -> Result<Self, Failure> {
+        let fields = Fields::parse(said)?;
+        let task = fields.given("task_id").ok_or_else(|| bad("task_id is missing"))?;
+        let number = body::whole(task).ok_or_else(|| bad("task_id is not a whole number"))?;
+        let task = body::task(&number).ok_or_else(no_task)?;
         let stage = match fields.needed("stage")?.to_ascii_lowercase().as_str() {
             "received" => Stage::Received,
             "clicked" => Stage::Clicked,
@@ -116,7 +108,7 @@ mod tests {
     use crate::id::Token;
     use crate::time::Timestamp;
     use proptest::prelude::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn app() -> AppId {
         AppId::parse("demo").unwrap()

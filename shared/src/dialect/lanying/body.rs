@@ -2,10 +2,11 @@
 
 use std::fmt::Display;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use super::envelope::{Code, Failure};
 use crate::call::{self, BodyError};
+use crate::id::TaskId;
 
 /// A body's fields, or those of an object in it. Those that nobody asks for are left alone.
 #[derive(Debug, Default)]
@@ -105,6 +106,23 @@ impl Fields {
         let Some(value) = self.given(name) else { return Ok(None) };
         value.as_array().map(|list| Some(list.as_slice())).ok_or_else(|| self.wrong(name, "is not a list"))
     }
+}
+
+/// A whole number, or a text of its digits: languages that round large numbers, and data that FCM hands over, have it so.
+pub(super) fn whole(value: &Value) -> Option<Number> {
+    match value {
+        Value::Number(number) if number.is_i64() || number.is_u64() => Some(number.clone()),
+        Value::String(text) if !text.starts_with('+') => {
+            let (natural, signed) = (text.parse::<u64>(), text.parse::<i64>());
+            natural.map(Number::from).or(signed.map(Number::from)).ok()
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// The task of that number; `None` where no task can have it.
+pub(super) fn task(number: &Number) -> Option<TaskId> {
+    number.as_u64().and_then(TaskId::from_number)
 }
 
 /// A parameter of the raw query, by either of two names; `None` when it is absent.

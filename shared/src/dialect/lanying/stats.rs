@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Number, Value, json};
 
-use super::body::{Fields, bad};
+use super::body::{self, Fields, bad};
 use super::envelope::Failure;
 use crate::call::BodyError;
 use crate::delivery::Channel;
@@ -61,12 +61,12 @@ impl Word {
     }
 }
 
-/// The ids of a body, as they were written; `None` beside one that can be no task's.
+/// The numbers of a body; `None` beside one that can be no task's.
 ///
 /// # Errors
 /// When there is no list, it is empty or too long, or an entry is no whole number.
-pub fn tasks(body: Result<&[u8], BodyError>) -> Result<Vec<(Number, Option<TaskId>)>, Failure> {
-    let fields = Fields::parse(body)?;
+pub fn tasks(said: Result<&[u8], BodyError>) -> Result<Vec<(Number, Option<TaskId>)>, Failure> {
+    let fields = Fields::parse(said)?;
     let list = fields.get("list").ok_or_else(|| bad("list is missing"))?;
     let list = list.as_array().ok_or_else(|| bad("list is not a list"))?;
     if list.is_empty() {
@@ -75,13 +75,10 @@ pub fn tasks(body: Result<&[u8], BodyError>) -> Result<Vec<(Number, Option<TaskI
     if list.len() > MOST_TASKS {
         return Err(bad("list has more than 100 entries"));
     }
-    let ids = list.iter().enumerate().map(|(index, entry)| match entry {
-        Value::Number(number) if number.is_i64() || number.is_u64() => {
-            Ok((number.clone(), number.as_u64().and_then(TaskId::from_number)))
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
-            Err(bad(format!("entry {index} of list is not a whole number")))
-        }
+    let ids = list.iter().enumerate().map(|(index, entry)| {
+        let number = body::whole(entry).ok_or_else(|| bad(format!("entry {index} of list is not a whole number")))?;
+        let task = body::task(&number);
+        Ok((number, task))
     });
     ids.collect()
 }
