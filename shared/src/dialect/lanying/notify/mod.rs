@@ -40,9 +40,12 @@ impl Push {
         let whom = audience::whom(&mut fields, app)?;
         let setting = fields.below("setting")?;
         let (request, roads) = (setting::request(&setting)?, setting::roads(&setting)?);
+        if fields.given("message").is_none() {
+            return Err(fields.wrong("message", "is missing"));
+        }
         let mut message = fields.below("message")?;
         if message.is_empty() {
-            return Err(fields.wrong("message", "is missing"));
+            return Err(fields.wrong("message", "is empty"));
         }
         let content = Content::parse(&mut message, now)?;
         Ok(Self { whom, request, due: content.due(now), content, roads })
