@@ -72,3 +72,40 @@ async fn a_call_is_one_line_with_numbers_and_no_content() {
         assert!(NEVER.iter().all(|never| !text.contains(never)), "{text}");
     }
 }
+
+#[tokio::test]
+async fn the_log_says_why_a_token_is_refused_and_the_answer_does_not() {
+    const NOW_S: u64 = NOW / 1000;
+    let cloud = Cloud::new().await;
+    let claims = |changed: &str, value: Value| {
+        let mut claims = json!({"app": "demo", "sub": "u-310", "role": "user", "exp": NOW_S + 60});
+        claims[changed] = value;
+        claims
+    };
+    let signed = |claims: &Value| jwt::sign_hs256(USER_KEY.as_bytes(), claims);
+    let valid = claims("nbf", Value::Null);
+    for (token, reason) in [
+        (signed(&claims("exp", json!(NOW_S - 61))), "the token has expired"),
+        (signed(&claims("exp", Value::Null)), "the token's claim `exp` is missing or unusable"),
+        (signed(&claims("role", Value::Null)), "the token's claim `role` is missing or unusable"),
+        (signed(&claims("role", json!("u-310"))), "the token's claim `role` is missing or unusable"),
+        (signed(&claims("app", json!("u-310"))), "the token is for another app"),
+        (signed(&claims("sub", json!("u-310\n"))), "the token's claim `sub` is no user's id"),
+        (signed(&claims("nbf", json!(NOW_S + 61))), "the token is not valid yet"),
+        (jwt::sign_hs256(&[7; 32], &valid), "the token's signature is not by one of the app's keys"),
+        ("eyJu-310".to_owned(), "the token is malformed"),
+    ] {
+        Lines::take();
+        let answer = Call::admin("POST", NOTIFY).header("access-token", &token).body(&json!({})).send(&cloud).await;
+        assert_eq!(answer.body["code"], 10_008, "{reason}");
+        assert_eq!(answer.body["message"], "the access token is not valid, or has ended");
+        let lines = Lines::take();
+        let told: Vec<_> = lines.iter().filter(|line| !line["reason"].is_null()).collect();
+        let [line] = &told[..] else { panic!("one line: {lines:?}") };
+        assert_eq!((&line["level"], &line["app"], &line["reason"]), (&json!("INFO"), &json!("demo"), &json!(reason)));
+        for line in lines {
+            let text = line.to_string();
+            assert!(NEVER.iter().all(|never| !text.contains(never)), "{text}");
+        }
+    }
+}

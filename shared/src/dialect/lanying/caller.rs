@@ -8,7 +8,7 @@ use lambda_http::http::HeaderMap;
 
 use super::envelope::{Code, Failure};
 use crate::app::{Callers, SecretDocuments};
-use crate::auth::jwt::{self, Role};
+use crate::auth::jwt::{self, JwtError, Role};
 use crate::call;
 use crate::id::{AppId, ClientId};
 use crate::time::Timestamp;
@@ -39,6 +39,17 @@ pub enum Who {
     },
     /// A user, as themself.
     User(ClientId),
+}
+
+/// Why a token is refused. Holds no part of it.
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    #[error(transparent)]
+    Token(#[from] JwtError),
+    #[error("the token is for another app")]
+    OtherApp,
+    #[error("the token's claim `sub` is no user's id")]
+    User,
 }
 
 fn either<'a>(headers: &'a HeaderMap, names: [&str; 2]) -> Option<&'a str> {
@@ -79,10 +90,14 @@ pub async fn authenticate(
 }
 
 fn who(callers: &Callers, app: &AppId, token: &str, as_user: Option<&str>, now: Timestamp) -> Result<Who, Failure> {
-    let invalid = || Failure::new(Code::BadToken, "the access token is not valid, or has ended");
-    let claims = jwt::verify(&callers.user_keys, token, now).map_err(|_| invalid())?;
+    // The answer says the same of every token: whoever may know more reads the log.
+    let refused = |reason: &Refused| {
+        tracing::info!(app = %app, reason = %reason, "an access token was refused");
+        Failure::new(Code::BadToken, "the access token is not valid, or has ended")
+    };
+    let claims = jwt::verify(&callers.user_keys, token, now).map_err(|error| refused(&error.into()))?;
     if claims.app != app.as_str() {
-        return Err(invalid());
+        return Err(refused(&Refused::OtherApp));
     }
     match claims.role {
         Role::Admin => {
@@ -91,7 +106,7 @@ fn who(callers: &Callers, app: &AppId, token: &str, as_user: Option<&str>, now: 
             Ok(Who::Admin { sub: claims.sub, user })
         }
         Role::User => {
-            let own = ClientId::parse(claims.sub).map_err(|_| invalid())?;
+            let own = ClientId::parse(claims.sub).map_err(|_| refused(&Refused::User))?;
             if as_user.is_some_and(|named| named != own.as_str()) {
                 return Err(Failure::new(Code::NoPermission, "the header user_id takes an admin's token"));
             }
