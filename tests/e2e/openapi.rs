@@ -6,7 +6,10 @@ mod description;
 use std::collections::BTreeSet;
 
 use pushbell::dialect::kinvey::error::Kind;
+use pushbell::dialect::lanying::notify::Push;
 use pushbell::dialect::openim::answer::Code;
+use pushbell::id::AppId;
+use pushbell::time::Timestamp;
 use pushbell_local::faults::{Effect, Rule, Target};
 use pushbell_local::gateway::routes::Router;
 use pushbell_local::template::Template;
@@ -92,6 +95,81 @@ fn every_route_of_the_template_is_described_and_nothing_else() {
         described.insert(key.clone());
     }
     assert_eq!(described, routed, "routes of the template (right) that are described (left)");
+}
+
+#[test]
+fn older_readers_of_yaml_find_texts_where_there_are_texts() {
+    let told = Description::ambiguous("- Off\na: { on: 1, 'no': 2 }\nno:\n- \"y\"\nb: [yes, n]\nc: true\ntrue: c\n");
+    let words: Vec<&str> = told.iter().map(|(_, word)| word.as_str()).collect();
+    assert_eq!(words, ["Off", "on", "no", "yes", "n", "true"]);
+    assert_eq!(Description::ambiguous(&Description::text()), []);
+}
+
+#[test]
+fn a_push_is_described_as_it_is_taken() {
+    let description = Description::read();
+    let schema = description.get("/components/schemas/LanyingPush");
+    let (app, now) = (AppId::parse("demo").unwrap(), Timestamp::now());
+    let plain = json!({"audience": "all", "message": {"body": "b"}});
+    let check = |at: &str, value: Value, taken: bool| {
+        let mut push = plain.clone();
+        let (above, name) = at.rsplit_once('/').unwrap();
+        for missing in ["/setting", "/message/vivo"].into_iter().filter(|missing| above == *missing) {
+            let (above, name) = missing.rsplit_once('/').unwrap();
+            push.pointer_mut(above).unwrap()[name] = json!({});
+        }
+        push.pointer_mut(above).unwrap()[name] = value;
+        let parsed = Push::parse(Ok(push.to_string().as_bytes()), &app, now);
+        assert_eq!(parsed.is_ok(), taken, "{push}: {parsed:?}");
+        let valid = description.valid(schema, &push);
+        assert_eq!(valid.is_ok(), taken, "{push}: {valid:?}");
+    };
+    let blocks = ["ios", "android", "fcm", "huawei", "xiaomi", "oppo", "vivo", "flyme", "honor"];
+    let blocks = blocks.map(|block| format!("/message/{block}"));
+    let fields = ["/setting", "/message/ext", "/message/show_begin_time", "/message/show_end_time", "/message/badge"];
+    let more = ["/setting/ospush_sequence", "/setting/distribution_strategy", "/setting/request_id", "/message/type"];
+    let last = ["/message/vivo/push_mode", "/message/vivo/classification", "/message/vivo/click_action"];
+    for field in fields.into_iter().chain(more).chain(last).chain(blocks.iter().map(String::as_str)) {
+        for blank in [json!(null), json!("")] {
+            check(field, blank, true);
+        }
+        check(field, json!(true), false);
+    }
+    for (at, value) in [
+        ("/message/badge", json!(7)),
+        ("/message/badge", json!("+7")),
+        ("/message/badge", json!("0000007")),
+        ("/message/type", json!("CMD")),
+        ("/message/vivo/click_action", json!("Open_App")),
+        ("/message/vivo/push_mode", json!(1)),
+        ("/message/xiaomi", json!({"badge_class": 5})),
+        ("/message/ios", json!({"content_available": "", "mutable_content": null})),
+        ("/message/show_end_time", json!(0)),
+        ("/setting/distribution_strategy", json!("Mxpush_only")),
+        ("/setting/ospush_sequence", json!(["flyme", "HONOR", "Ups"])),
+        ("/setting/ospush_sequence", json!([])),
+        ("/audience", json!("All")),
+        ("/audience", json!({"tag": ["a"], "alias": "", "user_id": null})),
+        ("/audience", json!({"user_id": [1, "u"]})),
+    ] {
+        check(at, value, true);
+    }
+    for (at, value) in [
+        ("/message/badge", json!(1_000_000)),
+        ("/message/badge", json!(-1)),
+        ("/message/type", json!("voice")),
+        ("/message/vivo/push_mode", json!(2)),
+        ("/message/huawei", json!({"badge_class": 5})),
+        ("/message/ios", json!({"content_available": "yes"})),
+        ("/message", json!({})),
+        ("/setting/ospush_sequence", json!(["apns"])),
+        ("/audience", json!("everybody")),
+        ("/audience", json!({})),
+        ("/audience", json!({"tag": ["a"], "alias": ["b"]})),
+        ("/audience", json!({"tag": ["a"], "alias": []})),
+    ] {
+        check(at, value, false);
+    }
 }
 
 #[test]

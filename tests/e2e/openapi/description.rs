@@ -34,9 +34,32 @@ pub struct Example {
 }
 
 impl Description {
+    pub fn text() -> String {
+        std::fs::read_to_string(workspace().join("docs/openapi.yaml")).unwrap()
+    }
+
     pub fn read() -> Self {
-        let text = std::fs::read_to_string(workspace().join("docs/openapi.yaml")).unwrap();
-        Self(serde_yaml_ng::from_str(&text).unwrap())
+        Self(serde_yaml_ng::from_str(&Self::text()).unwrap())
+    }
+
+    /// Keys and entries that a reader of YAML 1.1 takes for true or false, with their lines' numbers. `true` and `false` are only meant where
+    /// they are values.
+    pub fn ambiguous(text: &str) -> Vec<(usize, String)> {
+        let mut found = Vec::new();
+        for (index, line) in text.lines().enumerate() {
+            for part in line.split(['{', '}', '[', ']', ',']) {
+                let part = part.trim().trim_start_matches("- ");
+                let (key, value) = match part.split_once(": ") {
+                    Some((key, value)) => (Some(key), value),
+                    None => (part.strip_suffix(':'), part),
+                };
+                let is = |word: &str, words: &[&str]| words.iter().any(|own| own.eq_ignore_ascii_case(word.trim()));
+                let bad = |word: &&str| is(word, &["y", "n", "yes", "no", "on", "off"]);
+                let key = key.filter(|key| bad(key) || is(key, &["true", "false"]));
+                found.extend(key.or(Some(value).filter(bad)).map(|word| (index + 1, word.to_owned())));
+            }
+        }
+        found
     }
 
     pub fn get(&self, pointer: &str) -> &Value {
