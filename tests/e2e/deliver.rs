@@ -153,17 +153,31 @@ async fn a_count_whose_answer_is_lost_counts_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_that_comes_again_after_its_result_was_lost_counts_nothing_twice() {
     let bell = with_phones().await;
-    let lost = Rule::new(Target::Dynamodb, Effect::Error500).action("PutItem").body_contains("kc").times(3);
+    let lost = Rule::new(Target::Dynamodb, Effect::Error500).action("PutItem").body_contains("kc").times(7);
     let lost = bell.fault(lost);
     bell.caller.imkit(&text_message("m1", &["aaa"])).await;
     bell.stack.phones.wait_for(Channel::Fcm, "fcm-aaa", 1).await.unwrap();
-    bell.until(|| bell.stack.aws.faults.fired(lost) == 3).await;
+    bell.until(|| bell.stack.aws.faults.fired(lost) == 7).await;
     // The record is invisible until its time is over.
     bell.stack.aws.queues.advance(Duration::from_secs(400)).unwrap();
     bell.settled().await;
     assert_eq!(bell.badge("aaa").await, 1);
     assert_eq!(bell.android("fcm-aaa").len(), 1, "what is sent again replaces what is shown");
     assert_eq!(bell.android("fcm-aaa")[0].badge, Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_is_throttled_after_the_sends_makes_nobody_send_again() {
+    let bell = with_phones().await;
+    for (effect, sent) in [(Effect::Throttle, 2), (Effect::Error503, 4), (Effect::Error500, 6)] {
+        let rows =
+            Rule::new(Target::Dynamodb, effect).action("PutItem").table("TasksTable").body_contains("#c#").times(6);
+        let rows = bell.fault(rows);
+        bell.caller.imkit(&text_message(&format!("m{sent}"), &["aaa"])).await;
+        bell.until(|| bell.stack.aws.faults.fired(rows) == 6).await;
+        bell.drained().await;
+        assert_eq!(bell.stack.phones.accepted(), sent);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,12 +1,13 @@
 //! Results: one row per chunk and attempt. It says what became of every device, and what is left over: the outbox. A record that comes
 //! again reads it first; if it is there, nothing is sent again and its leftovers are queued again under the same name.
 
+mod put;
+
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{Attempt, Outcome, Target, TaskKey};
 use crate::aws::{number, text};
@@ -210,29 +211,6 @@ impl Results {
             .await
             .map_err(|error| ResultsError::Unavailable(Box::new(error.into())))?;
         Ok(answer.item)
-    }
-
-    /// Puts a row where none is: one run of an attempt wins.
-    ///
-    /// # Errors
-    /// When the table does not answer. The row may be there.
-    pub async fn put(&self, row: &ResultRow) -> Result<Put, ResultsError> {
-        let answer = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(to_item(row)))
-            .condition_expression("attribute_not_exists(pk)")
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        match answer.map_err(aws_sdk_dynamodb::error::SdkError::into_service_error) {
-            Ok(_) => Ok(Put::Stored),
-            Err(PutItemError::ConditionalCheckFailedException(refused)) => {
-                from_item(row.key.clone(), refused.item.unwrap_or_default()).map(|row| Put::Exists(Box::new(row)))
-            }
-            Err(error) => Err(ResultsError::Unavailable(Box::new(error.into()))),
-        }
     }
 
     /// Notes that all chunks of a part are in the queue.
