@@ -28,7 +28,7 @@ pub(crate) async fn ack(state: &State, call: &Call<'_>) -> Result<Response<Body>
     let mut noted = false;
     for head in heads {
         let Some(seq) = chunk_for(state, head, &user, &device).await? else { continue };
-        let done = state.results.note(&head.key, seq, said.stage, (&user, &device), call.now).await;
+        let done = state.results.note(head, seq, said.stage, (&user, &device), call.now).await;
         done.map_err(|error| trouble(&app, &error))?;
         noted = true;
     }

@@ -167,7 +167,7 @@ impl Reader<'_> {
         };
         let ranges: Vec<(u32, u32)> = ranges;
         let mut sums = Sums::default();
-        for range in try_join_all(ranges.into_iter().map(|range| self.range(&head.key, range))).await? {
+        for range in try_join_all(ranges.into_iter().map(|range| self.range(head, range))).await? {
             sums.merge(range);
         }
         if head.online_only {
@@ -193,7 +193,7 @@ impl Reader<'_> {
         let mut splits: BTreeMap<u32, u32> = BTreeMap::new();
         let mut perhaps_first_of_several = false;
         let nonce = &key.nonce;
-        self.each(key.task, (format!("{nonce}#"), format!("{nonce}#{LAST}")), |item| {
+        self.each(pk(key.task), (format!("{nonce}#"), format!("{nonce}#{LAST}")), |item| {
             let mut parts = text_of(&item, "sk").ok_or(ResultsError::Malformed)?.split('#').skip(1);
             match (parts.next(), parts.next().and_then(|first| first.parse().ok())) {
                 (Some("c"), _) => {
@@ -225,18 +225,14 @@ impl Reader<'_> {
     }
 
     /// Sums up chunks of a range of numbers, both ends with it.
-    async fn range(&self, key: &TaskKey, (first, last): (u32, u32)) -> Result<Sums, ResultsError> {
-        let mut reports: HashMap<u32, Receipts> = HashMap::new();
-        let prefix = receipts::prefix(&key.nonce);
-        self.each(key.task, (format!("{prefix}{first:010}"), format!("{prefix}{last:010}")), |item| {
-            let seq = text_of(&item, "sk").and_then(|sk| sk.strip_prefix(&prefix)?.parse().ok());
-            reports.insert(seq.ok_or(ResultsError::Malformed)?, Receipts::from_item(&item));
-            Ok(())
-        })
-        .await?;
+    async fn range(&self, head: &Head, (first, last): (u32, u32)) -> Result<Sums, ResultsError> {
+        let key = &head.key;
+        let partitions = head.extent.partitions((first, last)).into_iter();
+        let reports = partitions.map(|partition| self.reports(key, partition, (first, last)));
+        let reports: HashMap<u32, Receipts> = try_join_all(reports).await?.into_iter().flatten().collect();
         let mut chunks = Chunks::default();
         let prefix = format!("{}#c#", key.nonce);
-        self.each(key.task, (format!("{prefix}{first:010}"), format!("{prefix}{last:010}#{LAST}")), |item| {
+        self.each(pk(key.task), (format!("{prefix}{first:010}"), format!("{prefix}{last:010}#{LAST}")), |item| {
             chunks.add(from_item(key.clone(), item)?, &reports);
             Ok(())
         })
@@ -244,10 +240,28 @@ impl Reader<'_> {
         Ok(chunks.end(&reports))
     }
 
-    /// Hands over a task's rows from one sort key to another, in their order.
+    /// What is in one partition of the receipts of a range of chunks, both ends with it.
+    async fn reports(
+        &self,
+        key: &TaskKey,
+        partition: u32,
+        (first, last): (u32, u32),
+    ) -> Result<Vec<(u32, Receipts)>, ResultsError> {
+        let mut reports = Vec::new();
+        let (pk, prefix) = (receipts::partition_key(key.task, partition), receipts::prefix(&key.nonce));
+        self.each(pk, (format!("{prefix}{first:010}"), format!("{prefix}{last:010}")), |item| {
+            let seq = text_of(&item, "sk").and_then(|sk| sk.strip_prefix(&prefix)?.parse().ok());
+            reports.push((seq.ok_or(ResultsError::Malformed)?, Receipts::from_item(&item)));
+            Ok(())
+        })
+        .await?;
+        Ok(reports)
+    }
+
+    /// Hands over a partition's rows from one sort key to another, in their order.
     async fn each(
         &self,
-        task: TaskId,
+        pk: String,
         (from, to): (String, String),
         mut take: impl FnMut(Item) -> Result<(), ResultsError>,
     ) -> Result<(), ResultsError> {
@@ -261,7 +275,7 @@ impl Reader<'_> {
                 .query()
                 .table_name(&self.results.table)
                 .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :to")
-                .expression_attribute_values(":pk", text(pk(task)))
+                .expression_attribute_values(":pk", text(pk.as_str()))
                 .expression_attribute_values(":from", text(from.as_str()))
                 .expression_attribute_values(":to", text(to.as_str()))
                 .set_exclusive_start_key(start)

@@ -53,6 +53,12 @@ impl AudiencePage {
         shard as u32 * CHUNKS_OF_SHARD
     }
 
+    /// Whose chunk has a number.
+    pub(super) fn shard_of(seq: u32) -> u8 {
+        // 32 shards' numbers are all there are.
+        u8::try_from(seq / CHUNKS_OF_SHARD).unwrap_or_default()
+    }
+
     /// How many chunks it has.
     #[must_use]
     pub fn chunks(&self) -> u32 {

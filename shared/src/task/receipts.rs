@@ -1,5 +1,8 @@
-//! Receipts: which devices of a chunk told that a notification came, or was tapped. Two sets in a row beside the chunk's result rows, so that
-//! a device counts once however often it reports, and a report costs one write.
+//! Receipts: which devices of a chunk told that a notification came, or was tapped. Two sets in a row of the chunk's, so that a device counts
+//! once however often it reports, and a report costs one write.
+//!
+//! They have partitions of their own: all phones may report in the second in which the result rows are written, and a partition takes 1,000
+//! write units a second.
 //!
 //! A report may come before the result row that says who was a target: it is kept, and counts only once such a row says so.
 
@@ -10,13 +13,15 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::results::{KEPT, from_item, pk};
-use super::{Extent, Head, Members, ResultRow, Results, ResultsError, TaskKey};
+use super::{AudiencePage, Extent, Head, Members, ResultRow, Results, ResultsError, TaskKey};
 use crate::aws::{number, text};
-use crate::id::{ClientId, DeviceKey, digest};
+use crate::id::{ClientId, DeviceKey, TaskId, digest};
 use crate::time::Timestamp;
 
 /// The most devices of a chunk that may have reported: 100 clients with 20 devices each.
 const MOST: u32 = 2_000;
+/// Partitions of a list's receipts: chunk by chunk, one after the other.
+const PARTITIONS: u32 = 16;
 
 /// What a device reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -112,13 +117,32 @@ impl Standing {
     }
 }
 
-/// Before the chunk's number, in the sort keys of a task's receipts.
-pub(super) fn prefix(nonce: &str) -> String {
-    format!("{nonce}#k#")
+impl Extent {
+    /// The partition that has the receipts of a chunk.
+    fn partition(&self, seq: u32) -> u32 {
+        match self {
+            Self::Chunks(_) => seq % PARTITIONS,
+            Self::Shards(_) => AudiencePage::shard_of(seq).into(),
+        }
+    }
+
+    /// The partitions that have the receipts of a range of chunks, both ends with it: no more than it has chunks.
+    pub(super) fn partitions(&self, (first, last): (u32, u32)) -> Vec<u32> {
+        match self {
+            Self::Chunks(_) => (first..=last).take(PARTITIONS as usize).map(|seq| self.partition(seq)).collect(),
+            Self::Shards(_) => (self.partition(first)..=self.partition(last)).collect(),
+        }
+    }
 }
 
-fn sk(key: &TaskKey, seq: u32) -> String {
-    format!("{}{seq:010}", prefix(&key.nonce))
+/// The key of a partition of a task's receipts.
+pub(super) fn partition_key(task: TaskId, partition: u32) -> String {
+    format!("k#{task}#{partition}")
+}
+
+/// Before the chunk's number, in the sort keys of a task's receipts.
+pub(super) fn prefix(nonce: &str) -> String {
+    format!("{nonce}#")
 }
 
 impl Results {
@@ -172,7 +196,7 @@ impl Results {
     /// When the table does not answer. The report may be noted.
     pub async fn note(
         &self,
-        key: &TaskKey,
+        head: &Head,
         seq: u32,
         stage: Stage,
         (client, device): (&ClientId, &DeviceKey),
@@ -183,8 +207,8 @@ impl Results {
             .client
             .update_item()
             .table_name(&self.table)
-            .key("pk", text(pk(key.task)))
-            .key("sk", text(sk(key, seq)))
+            .key("pk", text(partition_key(head.key.task, head.extent.partition(seq))))
+            .key("sk", text(format!("{}{seq:010}", prefix(&head.key.nonce))))
             .update_expression("ADD #set :device SET #ttl = if_not_exists(#ttl, :ttl)")
             .condition_expression("attribute_not_exists(#set) OR size(#set) < :most")
             .expression_attribute_names("#set", stage.attribute())
@@ -201,6 +225,27 @@ impl Results {
                 Ok(())
             }
             Err(error) => Err(ResultsError::Unavailable(Box::new(error.into()))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn receipts_are_spread_and_a_small_task_s_are_read_from_few_partitions() {
+        let list = Extent::Chunks(Vec::new());
+        assert_eq!(list.partitions((0, 0)), [0]);
+        assert_eq!(list.partitions((14, 17)), [14, 15, 0, 1]);
+        assert_eq!(list.partitions((512, 1_023)), (0..16).collect::<Vec<_>>());
+        let pages = Extent::Shards(16);
+        for shard in [0_u8, 3, 15] {
+            let first = AudiencePage::first_of(shard);
+            let last = first + (AudiencePage::first_of(1) - 1);
+            assert_eq!(pages.partitions((first, last)), [u32::from(shard)]);
+            assert_eq!((pages.partition(first), pages.partition(last)), (shard.into(), shard.into()));
         }
     }
 }

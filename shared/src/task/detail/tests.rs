@@ -265,7 +265,7 @@ async fn a_report_is_kept_until_its_row_says_who_was_a_target() {
     let standing = async |id: &str, device: &DeviceKey| store.results.standing(&key, 0, &client(id), device).await;
     assert_eq!(standing("b", &own).await.unwrap(), Standing::Unknown);
     let note = async |stage, id: &str, device: &DeviceKey| {
-        store.results.note(&key, 0, stage, (&client(id), device), after(1)).await.unwrap();
+        store.results.note(&head, 0, stage, (&client(id), device), after(1)).await.unwrap();
     };
     for _ in 0..2 {
         note(Stage::Received, "b", &own).await;
@@ -293,25 +293,52 @@ async fn a_report_is_kept_until_its_row_says_who_was_a_target() {
 #[tokio::test]
 async fn a_chunk_takes_no_more_reports_than_it_can_have_devices() {
     let store = Store::new().await;
-    let key = key("aaaaaaaa");
+    let head = head("aaaaaaaa", Extent::Chunks(vec![client("b")]));
     let note = async |name: &str| {
         let device = device(name);
-        store.results.note(&key, 0, Stage::Received, (&client("b"), &device), after(1)).await.unwrap();
+        store.results.note(&head, 0, Stage::Received, (&client("b"), &device), after(1)).await.unwrap();
     };
     note("first").await;
+    let (pk, sk) = (format!("k#{}#0", head.key.task), "aaaaaaaa#0000000000");
     let set = async || {
-        let item = store.results.item(&key, format!("{}0000000000", receipts::prefix("aaaaaaaa"))).await.unwrap();
-        Receipts::from_item(&item.unwrap()).of(Stage::Received).count()
+        let row = store.results.client.get_item().table_name(&store.results.table);
+        let row = row.key("pk", text(pk.as_str())).key("sk", text(sk)).send().await.unwrap();
+        Receipts::from_item(&row.item.unwrap()).of(Stage::Received).count()
     };
     assert_eq!(set().await, 1);
     let blobs = (0..1_999_u64).map(|n| aws_sdk_dynamodb::primitives::Blob::new(&n.to_be_bytes()[2..]));
     let fill = store.results.client.update_item().table_name(&store.results.table);
-    let fill =
-        fill.key("pk", text(pk(key.task))).key("sk", text(format!("{}0000000000", receipts::prefix("aaaaaaaa"))));
+    let fill = fill.key("pk", text(pk.as_str())).key("sk", text(sk));
     let fill =
         fill.update_expression("ADD r :set").expression_attribute_values(":set", AttributeValue::Bs(blobs.collect()));
     fill.send().await.unwrap();
     assert_eq!(set().await, 2_000);
     note("one more").await;
     assert_eq!(set().await, 2_000);
+}
+
+#[tokio::test]
+async fn receipts_are_read_from_wherever_they_are_kept() {
+    let shard = |n: u8, index| AudiencePage::first_of(n) + index;
+    let lists = Extent::Chunks((0..40).map(|n| client(&format!("{n:02}"))).collect());
+    for (nonce, extent, seqs) in [
+        ("aaaaaaaa", lists, vec![0, 1, 15, 16, 17, 39]),
+        ("bbbbbbbb", Extent::Shards(16), vec![shard(0, 0), shard(0, 17), shard(3, 2), shard(15, 0), shard(15, 40)]),
+    ] {
+        let store = Store::new().await;
+        let head = head(nonce, extent);
+        store.results.put_head(&head).await.unwrap();
+        for seq in &seqs {
+            let id = client(&seq.to_string());
+            store.put(row(nonce, *seq, 0, &[(id.as_str(), Outcome::Delivered)])).await;
+            store.results.note(&head, *seq, Stage::Received, (&id, &device("d")), after(1)).await.unwrap();
+        }
+        let roads = store.at(after(5)).await.unwrap().sums.by_road();
+        assert_eq!(roads[&Road::Channel(Channel::Fcm)].received, u64::try_from(seqs.len()).unwrap(), "{nonce}");
+        // Result rows have their own partition to themselves.
+        let rows = store.results.client.query().table_name(&store.results.table);
+        let rows =
+            rows.key_condition_expression("pk = :pk").expression_attribute_values(":pk", text(pk(head.key.task)));
+        assert_eq!(rows.send().await.unwrap().count(), i32::try_from(seqs.len() + 1).unwrap(), "the rows and the head");
+    }
 }
