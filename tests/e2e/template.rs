@@ -184,6 +184,14 @@ fn an_http_function_answers_before_api_gateway_gives_up() {
     }
 }
 
+/// Until then a task that was cancelled may still get pages, and a hook's task more chunks.
+#[test]
+fn fan_out_ends_when_those_who_sum_up_count_on_it() {
+    let template = template();
+    let fan_out = template.functions.iter().find(|function| function.package == "fan-out").unwrap();
+    assert!(fan_out.timeout <= pushbell::task::FAN_OUT_LIMIT);
+}
+
 /// Lambda stops what it takes for an endless loop, after about 16 rounds: "Use Lambda recursive loop detection to prevent infinite loops"
 /// in its guide. A retry or an audience page is one round.
 #[test]

@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 
 use super::receipts::{self, Receipts};
 use super::results::{KEPT, from_item, number_of, pk, text_of};
-use super::{AudiencePage, Extent, Head, MOST_RECIPIENTS, ResultRow, Results, ResultsError, Sums, TaskKey};
+use super::{AudiencePage, Extent, Head, MOST_RECIPIENTS, Outcome, ResultRow, Results, ResultsError, Sums, TaskKey};
 use crate::aws::text;
 use crate::id::{AppId, TaskId};
 use crate::time::Timestamp;
@@ -26,7 +26,13 @@ const CHUNKS: u32 = 512;
 const LAST: &str = "~";
 /// A hook's task of just so many recipients as fit a chunk is a chunk, or the first of several whose number is not yet written. Fan-out
 /// writes it in the run that queues them, which takes no longer than this.
-const CUT: Duration = Duration::from_secs(60);
+const CUT: Duration = FAN_OUT_LIMIT;
+/// For how long after a cancellation a page may still be stored: by a run of fan-out that looked at the head before it was written. That takes
+/// as long as the call that cancels, 15 s; the rest is for clocks that differ.
+const LAST_PAGE: Duration = FAN_OUT_LIMIT.saturating_add(Duration::from_secs(30));
+
+/// A run of fan-out takes no longer: its timeout in `template.yaml`.
+pub const FAN_OUT_LIMIT: Duration = Duration::from_secs(60);
 
 /// How far a task is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,7 +45,7 @@ pub enum State {
     Sending,
     /// Every target has its outcome.
     Done,
-    /// Somebody cancelled it. What was under way may still be sent.
+    /// Somebody cancelled it. What was under way may still be sent; if that was everything, it is done.
     Cancelled,
 }
 
@@ -64,7 +70,7 @@ pub struct Detail {
     pub state: State,
     /// When it was accepted.
     pub created_at: Timestamp,
-    /// When the last of its targets had its outcome.
+    /// When the last of its targets had its outcome; or, of an audience that was not read to its end, when it was cancelled, if that was later.
     pub done_at: Option<Timestamp>,
     /// What its targets had.
     pub sums: Sums,
@@ -79,19 +85,36 @@ struct Plan {
     begun: bool,
 }
 
+/// The times of a task that its rows do not tell.
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    created_at: Timestamp,
+    /// When it is done if it has no targets.
+    empty_at: Timestamp,
+    cancelled_at: Option<Timestamp>,
+    now: Timestamp,
+}
+
 impl Detail {
-    fn of(created_at: Timestamp, plan: Plan, cancelled_at: Option<Timestamp>, empty_at: Timestamp, sums: Sums) -> Self {
-        let done = plan.whole && sums.begun >= plan.chunks && sums.ended >= plan.chunks;
-        let state = match (cancelled_at, done) {
-            (Some(_), _) => State::Cancelled,
-            (None, true) => State::Done,
-            (None, false) if !plan.begun && sums.latest.is_none() => State::Queued,
-            (None, false) if !plan.whole => State::Expanding,
-            (None, false) => State::Sending,
+    fn of(times: Times, plan: Plan, sums: Sums) -> Self {
+        let ended = sums.begun >= plan.chunks && sums.ended >= plan.chunks;
+        let done_at = match times.cancelled_at {
+            _ if !ended => None,
+            // Fan-out reads no further.
+            Some(at) if !plan.whole => {
+                (at.plus(LAST_PAGE) <= times.now).then(|| sums.latest.map_or(at, |last| last.max(at)))
+            }
+            Some(_) | None => plan.whole.then(|| sums.latest.unwrap_or(times.empty_at)),
         };
-        let ended_at = sums.latest.max(cancelled_at).unwrap_or(empty_at);
-        let done_at = done.then_some(ended_at);
-        Self { state, created_at, done_at, sums }
+        let too_late = plan.whole && done_at.is_some() && sums.of(Outcome::Cancelled) == 0;
+        let state = match (times.cancelled_at, done_at) {
+            (Some(_), _) if !too_late => State::Cancelled,
+            (_, Some(_)) => State::Done,
+            (_, None) if !plan.begun && sums.latest.is_none() => State::Queued,
+            (_, None) if !plan.whole => State::Expanding,
+            (_, None) => State::Sending,
+        };
+        Self { state, created_at: times.created_at, done_at, sums }
     }
 
     /// Two tasks that drew one number, as one.
@@ -156,7 +179,7 @@ impl Reader<'_> {
     }
 
     async fn of_head(&self, head: &Head) -> Result<Detail, ResultsError> {
-        let (mut plan, ranges) = match &head.extent {
+        let (plan, ranges) = match &head.extent {
             Extent::Chunks(firsts) => {
                 let chunks = u32::try_from(firsts.len()).unwrap_or(u32::MAX);
                 let begins = (0..chunks).step_by(CHUNKS as usize);
@@ -173,9 +196,8 @@ impl Reader<'_> {
         if head.online_only {
             sums.all_online();
         }
-        // Fan-out reads no further.
-        plan.whole |= head.cancelled_at.is_some();
-        Ok(Detail::of(head.created_at, plan, head.cancelled_at, head.due, sums))
+        let Head { created_at, due, cancelled_at, .. } = *head;
+        Ok(Detail::of(Times { created_at, empty_at: due, cancelled_at, now: self.now }, plan, sums))
     }
 
     async fn paged(&self, key: &TaskKey, shards: u8) -> Result<Plan, ResultsError> {
@@ -218,7 +240,9 @@ impl Reader<'_> {
             let reach = splits.iter().try_fold(0_u32, |next, (first, n)| (*first == next).then(|| next + n));
             plan = Plan { chunks: splits.values().sum(), whole: reach.is_some(), begun: true };
         }
-        let mut detail = Detail::of(key.task.made_at(), plan, None, self.now, sums);
+        let created_at = key.task.made_at();
+        let times = Times { created_at, empty_at: self.now, cancelled_at: None, now: self.now };
+        let mut detail = Detail::of(times, plan, sums);
         // Its recipients are known from the beginning.
         detail.state = detail.state.max(State::Sending);
         Ok(detail)

@@ -15,7 +15,7 @@ mod walk;
 mod whom;
 
 pub use attempt::Attempt;
-pub use detail::{Detail, State};
+pub use detail::{Detail, FAN_OUT_LIMIT, State};
 pub use head::{Extent, Head};
 pub use intake::{Accepted, Intake, SubmitError};
 pub use notice::Notice;

@@ -86,7 +86,11 @@ impl Store {
     }
 
     async fn told(&self) -> (State, u64, u64, Option<Timestamp>) {
-        let detail = self.at(after(3600)).await.unwrap();
+        self.told_at(after(3600)).await
+    }
+
+    async fn told_at(&self, now: Timestamp) -> (State, u64, u64, Option<Timestamp>) {
+        let detail = self.at(now).await.unwrap();
         (detail.state, detail.sums.target(), detail.sums.pending(), detail.done_at)
     }
 }
@@ -162,14 +166,43 @@ async fn an_audience_of_nobody_is_done() {
 async fn a_cancelled_task_says_so_at_once_and_when_it_ended() {
     let store = Store::new().await;
     store.results.put_head(&head("aaaaaaaa", Extent::Chunks(vec![client("a")]))).await.unwrap();
-    store.results.cancel(&app("demo"), key("").task, after(9)).await.unwrap();
+    store.results.cancel(&app("demo"), key("").task, after(0)).await.unwrap();
     assert_eq!(store.told().await, (State::Cancelled, 0, 0, None));
     store.put(row("aaaaaaaa", 0, 0, &[("a", Outcome::Cancelled)])).await;
-    assert_eq!(store.told().await, (State::Cancelled, 1, 0, Some(after(9))));
+    assert_eq!(store.told().await, (State::Cancelled, 1, 0, Some(after(1))));
 }
 
 #[tokio::test]
-async fn an_audience_that_is_cancelled_has_ended_with_the_chunks_that_were_cut() {
+async fn a_cancellation_that_comes_too_late_changes_nothing_that_is_told() {
+    let store = Store::new().await;
+    store.results.put_head(&head("aaaaaaaa", Extent::Chunks(vec![client("a")]))).await.unwrap();
+    store.put(row("aaaaaaaa", 0, 0, &[("a", Outcome::GaveUp)])).await;
+    let done = (State::Done, 1, 0, Some(after(1)));
+    assert_eq!(store.told().await, done);
+    store.results.cancel(&app("demo"), key("").task, after(9)).await.unwrap();
+    assert_eq!(store.told().await, done);
+    // Until somebody replays what was given up.
+    let mut replay = row("aaaaaaaa", 0, 200, &[("a", Outcome::Cancelled)]);
+    replay.taken_back.insert(Outcome::GaveUp, 1);
+    store.put(replay).await;
+    assert_eq!(store.told().await, (State::Cancelled, 1, 0, Some(after(201))));
+}
+
+#[tokio::test]
+async fn an_audience_that_was_read_and_sent_to_whole_is_done_whoever_cancels_it() {
+    let store = Store::new().await;
+    store.results.put_head(&head("aaaaaaaa", Extent::Shards(1))).await.unwrap();
+    let ends = vec![Place::behind(&client("b"))];
+    let page = AudiencePage { shard: 0, after: None, first: 0, ends, last: true, devices: 1, queued: true };
+    store.results.put_page(&key("aaaaaaaa"), &page, NOW).await.unwrap();
+    store.results.cancel(&app("demo"), key("").task, after(9)).await.unwrap();
+    assert_eq!(store.told().await, (State::Cancelled, 0, 0, None));
+    store.put(row("aaaaaaaa", 0, 0, &[("b", Outcome::Delivered)])).await;
+    assert_eq!(store.told_at(after(10)).await, (State::Done, 1, 0, Some(after(1))));
+}
+
+#[tokio::test]
+async fn an_audience_that_is_cancelled_has_ended_when_no_run_that_saw_it_uncancelled_can_add_a_page() {
     let store = Store::new().await;
     store.results.put_head(&head("aaaaaaaa", Extent::Shards(2))).await.unwrap();
     let page = AudiencePage {
@@ -184,8 +217,20 @@ async fn an_audience_that_is_cancelled_has_ended_with_the_chunks_that_were_cut()
     store.results.put_page(&key("aaaaaaaa"), &page, NOW).await.unwrap();
     store.results.cancel(&app("demo"), key("").task, after(9)).await.unwrap();
     assert_eq!(store.told().await, (State::Cancelled, 0, 0, None));
-    store.put(row("aaaaaaaa", 0, 0, &[("a", Outcome::Cancelled)])).await;
-    assert_eq!(store.told().await, (State::Cancelled, 1, 0, Some(after(9))));
+    store.put(row("aaaaaaaa", 0, 0, &[("a", Outcome::Delivered)])).await;
+    let last = after(9).plus(LAST_PAGE);
+    let before = Timestamp::from_millis(last.as_millis() - 1);
+    assert_eq!(store.told_at(before).await, (State::Cancelled, 1, 0, None));
+    assert_eq!(store.told_at(last).await, (State::Cancelled, 1, 0, Some(after(9))));
+    // A page that a run stored just before.
+    let after_b = Some(Place::behind(&client("b")));
+    let second = AudiencePage { after: after_b, first: 1, ends: vec![Place::behind(&client("d"))], ..page };
+    store.results.put_page(&key("aaaaaaaa"), &second, NOW).await.unwrap();
+    assert_eq!(store.told_at(last).await, (State::Cancelled, 1, 0, None));
+    store.put(row("aaaaaaaa", 1, 20, &[("c", Outcome::Cancelled)])).await;
+    assert_eq!(store.told_at(last).await, (State::Cancelled, 2, 0, None), "its first try's row is not there");
+    store.put(row("aaaaaaaa", 1, 0, &[("c", Outcome::Cancelled)])).await;
+    assert_eq!(store.told_at(last).await, (State::Cancelled, 3, 0, Some(after(22))), "later than the cancellation");
 }
 
 #[tokio::test]
