@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::stream::{self, TryStreamExt as _};
 use pushbell::auth::jwt;
-use pushbell::time::Timestamp;
 use pushbell_local::stack::Stack;
 use serde_json::{Value, json};
 
@@ -112,7 +111,8 @@ impl Crowd {
 
     /// A call with an admin's token, and the data of its answer.
     pub(super) async fn call(&self, path: &str, user: Option<&str>, body: &Value) -> Result<Value, Error> {
-        let claims = json!({"app": "demo", "sub": "bench", "role": "admin", "exp": Timestamp::now().as_secs() + 3_600});
+        // The services' clock is let run ahead by hours.
+        let claims = json!({"app": "demo", "sub": "bench", "role": "admin", "exp": 4_000_000_000_u64});
         let token = jwt::sign_hs256(KEY, &claims);
         let mut headers = vec![("app_id", "demo"), ("access-token", token.as_str())];
         headers.extend(user.map(|user| ("user_id", user)));

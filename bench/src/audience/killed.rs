@@ -36,7 +36,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<bool, Error> {
     wait_for_pages(&crowd, task).await?;
     let window = started.elapsed();
     drain(&stack).await?;
-    println!("    undisturbed, every chunk is queued after {window:.0?}: the kills come within that time");
+    println!("    undisturbed, every chunk is queued after {window:.1?}: the kills come within that time");
 
     let mut good = true;
     for round in 0..arguments.kills {
@@ -74,7 +74,7 @@ async fn one(stack: &Stack, crowd: &mut Crowd, round: u32, after: Duration) -> R
     let seen = Seen::of(stack, task)?;
     let detail = crowd.detail(task).await?;
     println!(
-        "    {}: {killed} processes killed after {after:.0?}; {} repeats at the vendors",
+        "    {}: {killed} processes killed after {after:.1?}; {} repeats at the vendors",
         round + 1,
         repeats(&seen)
     );
