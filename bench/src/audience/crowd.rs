@@ -52,7 +52,7 @@ impl Crowd {
         self.made += 1;
         let n = self.made;
         let (token, platform) =
-            if n % 2 == 0 { (format!("fcm-{n:07}"), "android") } else { (format!("{n:064x}"), "ios") };
+            if n.is_multiple_of(2) { (format!("fcm-{n:07}"), "android") } else { (format!("{n:064x}"), "ios") };
         Phone { client, token, platform }
     }
 

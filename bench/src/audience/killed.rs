@@ -53,7 +53,7 @@ async fn one(stack: &Stack, crowd: &mut Crowd, round: u32, after: Duration) -> R
     let coming: Vec<Phone> =
         (0..leaving.len()).map(|n| crowd.phone((900_000 + 1_000 * round as usize + n).to_string())).collect();
     let crowd_now: &Crowd = crowd;
-    let audience = if round % 2 == 0 { json!("all") } else { json!({"tag": [TAG]}) };
+    let audience = if round.is_multiple_of(2) { json!("all") } else { json!({"tag": [TAG]}) };
     let task = crowd_now.notify(audience, &format!("killed {round}")).await?;
     let moves = async {
         for (come, leave) in coming.iter().zip(&leaving) {
