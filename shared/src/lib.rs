@@ -18,6 +18,7 @@ pub mod delivery;
 pub mod dialect;
 pub mod env;
 pub mod filter;
+pub mod function;
 pub mod id;
 pub mod message;
 pub mod queue;

@@ -134,14 +134,18 @@ where
                 source.rows = (2 * source.rows).min(self.page.max(FEWEST));
                 source.reach = page.next.map_or(Reach::End, Reach::Through);
             }
-            for member in page.members {
-                // Who belongs to several is a member since the first of them.
-                let since = member.since;
-                let there = self.pool.entry(member.place()).or_insert(member);
-                there.since = there.since.min(since);
-            }
+            merge(&mut self.pool, page.members);
         }
         Ok(())
+    }
+}
+
+/// Who belongs to several audiences is a member since the first of them.
+fn merge(pool: &mut BTreeMap<Place, Member>, members: Vec<Member>) {
+    for member in members {
+        let since = member.since;
+        let there = pool.entry(member.place()).or_insert(member);
+        there.since = there.since.min(since);
     }
 }
 
@@ -166,11 +170,7 @@ pub(crate) async fn between<E>(
     let all: Vec<Vec<Member>> =
         stream::iter(audiences.iter().map(of_one)).buffer_unordered(QUERIES).try_collect().await?;
     let mut by_place: BTreeMap<Place, Member> = BTreeMap::new();
-    for member in all.into_iter().flatten() {
-        let since = member.since;
-        let there = by_place.entry(member.place()).or_insert(member);
-        there.since = there.since.min(since);
-    }
+    all.into_iter().for_each(|members| merge(&mut by_place, members));
     Ok(by_place.into_values().collect())
 }
 
