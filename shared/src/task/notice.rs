@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::value::RawValue;
 
 use super::intake::{Accepted, Intake, REPEAT_DELAY, SubmitError, content, number_of, record_text};
 use super::results::KEPT;
@@ -63,20 +64,19 @@ impl Intake {
         let whom = in_order(notice.whom.clone());
         let drawn = TaskId::new(now, fastrand::u16(..));
         let due = notice.due.map_or(now, |due| due.max(now));
-        let (claim, message) = match &notice.request {
+        let (claim, raw) = match &notice.request {
             None => {
                 let nonce = URL_SAFE_NO_PAD.encode(fastrand::u64(..).to_be_bytes().get(..6).unwrap_or_default());
                 let key = TaskKey { task: drawn, nonce };
-                let message = message(message_id(&key));
-                content(&message)?;
-                (Claim { key, at: now, due, repeated: false, alike: true }, message)
+                let raw = content(&message(message_id(&key)))?;
+                (Claim { key, at: now, due, repeated: false, alike: true }, raw)
             }
             Some(request) => {
                 // Looked at before the name is taken: a caller who mends a message that is too long may use it again.
                 content(&message(message_id(&TaskKey { task: drawn, nonce: "-".repeat(8) })))?;
                 let claim = self.claim_request(&notice, request, &whom, (drawn, due), now).await?;
-                let message = message(message_id(&claim.key));
-                (claim, message)
+                let raw = content(&message(message_id(&claim.key)))?;
+                (claim, raw)
             }
         };
         let accepted = Accepted { task: claim.key.task, repeated: claim.repeated };
@@ -104,7 +104,7 @@ impl Intake {
         let due = claim.due.max(now);
         let delay = due.since(now) + if claim.repeated { REPEAT_DELAY } else { Duration::ZERO };
         // The claim stays if this fails: somebody else may have queued the same request under this name already.
-        self.queue_notice(&message, whom, &claim, due, (delay, now)).await.map_err(SubmitError::Queue)?;
+        self.queue_notice(&notice.app, raw, whom, &claim, due, (delay, now)).await.map_err(SubmitError::Queue)?;
         if due > now {
             // Nothing else will say for a while that it is in the queue. Without this the same request queues it once more.
             if let Err(error) = self.results.head_is_queued(&claim.key).await {
@@ -164,14 +164,14 @@ impl Intake {
 
     async fn queue_notice(
         &self,
-        message: &Message,
+        app: &AppId,
+        raw: Box<RawValue>,
         whom: Whom,
         claim: &Claim,
         due: Timestamp,
         when: (Duration, Timestamp),
     ) -> Result<(), Refused> {
-        let raw = content(message).map_err(|_| Refused(crate::deferred::DeferredError::TooLarge))?;
-        let (app, key, repeat) = (&message.origin.app, claim.key.clone(), claim.repeated);
+        let (key, repeat) = (claim.key.clone(), claim.repeated);
         match whom {
             Whom::Targets(to) => {
                 let part = Part { key, first: 0, claimed_at: due, repeat, headed: true, message: raw, to };
