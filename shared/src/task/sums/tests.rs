@@ -133,7 +133,8 @@ impl World {
             row.leftovers = Some(Leftovers { to: left.clone(), due: Timestamp::from_millis(2) });
             next.push(Work { attempt: work.attempt.next(), to: left, replayed: false });
         }
-        if !row.given_up.is_empty() {
+        // Six replays of replays have numbers of their own; a seventh finds the row of the sixth.
+        if !row.given_up.is_empty() && work.attempt.replay() != work.attempt {
             next.push(Work { attempt: work.attempt.replay(), to: row.given_up.clone(), replayed: true });
         }
         (row, next)
