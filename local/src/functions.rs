@@ -33,6 +33,12 @@ pub enum Function {
     Deliver(Box<deliver::State>),
     /// `functions/notify`
     Notify(Box<notify::State>),
+    /// `functions/push-results`
+    PushResults(Box<push_results::State>),
+    /// `functions/tally`
+    Tally(Box<tally::State>),
+    /// `functions/report`
+    Report(Box<report::State>),
     /// `functions/retry`
     Retry(retry::State),
 }
@@ -88,6 +94,9 @@ impl Function {
             "fan-out" => fan_out::State::new(environment).map(Self::FanOut),
             "deliver" => deliver::State::new(environment).map(|state| Self::Deliver(Box::new(state))),
             "notify" => notify::State::new(environment).map(|state| Self::Notify(Box::new(state))),
+            "push-results" => push_results::State::new(environment).map(|state| Self::PushResults(Box::new(state))),
+            "tally" => tally::State::new(environment).map(|state| Self::Tally(Box::new(state))),
+            "report" => report::State::new(environment).map(|state| Self::Report(Box::new(state))),
             "retry" => retry::State::new(environment).map(Self::Retry),
             other => return Err(LoadError::Unknown(other.to_owned())),
         }
@@ -102,6 +111,9 @@ impl Function {
             Self::Devices(state) => answer(devices::handle(state, request(&event)?).await),
             Self::Notify(state) => answer(notify::handle(state, request(&event)?).await),
             Self::Stats(state) => answer(stats::handle(state, request(&event)?).await),
+            Self::PushResults(state) => answer(push_results::handle(state, request(&event)?).await),
+            Self::Tally(state) => json(&tally::handle(state, records(&event)?, deadline).await),
+            Self::Report(state) => json(&report::handle(state, records(&event)?, deadline).await),
             Self::FanOut(state) => json(&fan_out::handle(state, records(&event)?, deadline).await),
             Self::Deliver(state) => json(&deliver::handle(state, records(&event)?, deadline).await),
             Self::Retry(state) => {

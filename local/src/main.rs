@@ -17,8 +17,20 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 const DEMO_USER_KEY: &[u8] = b"demo-user-key-0123456789abcdef0123456789ab";
 
 /// Whose events below warnings may be shown.
-const OUR_CRATES: [&str; 9] =
-    ["pushbell", "generic_push", "before_push", "devices", "notify", "stats", "fan_out", "deliver", "retry"];
+const OUR_CRATES: [&str; 12] = [
+    "pushbell",
+    "generic_push",
+    "before_push",
+    "devices",
+    "notify",
+    "stats",
+    "fan_out",
+    "deliver",
+    "push_results",
+    "tally",
+    "report",
+    "retry",
+];
 
 fn main() -> ExitCode {
     let cli = Cli::parse();

@@ -22,7 +22,7 @@ pub struct Environment {
     endpoints: [Option<String>; 4],
     stage: String,
     tables: [Option<String>; 4],
-    queues: [Option<String>; 3],
+    queues: [Option<String>; 6],
 }
 
 /// The AWS services that functions talk to.
@@ -86,16 +86,27 @@ pub enum Queue {
     Deliver,
     /// Chunks that were given up.
     DeadLetters,
+    /// What vendors reported about pushes, to be counted.
+    Results,
+    /// Outcomes, to be sent to the apps' own addresses.
+    Report,
+    /// Outcomes that no app's address took.
+    ReportDeadLetters,
 }
 
 impl Queue {
-    const ALL: [Self; 3] = [Self::FanOut, Self::Deliver, Self::DeadLetters];
+    /// All of them, each at its own number.
+    pub(crate) const ALL: [Self; 6] =
+        [Self::FanOut, Self::Deliver, Self::DeadLetters, Self::Results, Self::Report, Self::ReportDeadLetters];
 
     const fn variable(self) -> &'static str {
         match self {
             Self::FanOut => "QUEUE_FAN_OUT",
             Self::Deliver => "QUEUE_DELIVER",
             Self::DeadLetters => "QUEUE_DEAD_LETTERS",
+            Self::Results => "QUEUE_RESULTS",
+            Self::Report => "QUEUE_REPORT",
+            Self::ReportDeadLetters => "QUEUE_REPORT_DEAD_LETTERS",
         }
     }
 
@@ -106,6 +117,9 @@ impl Queue {
             Self::FanOut => "fan-out",
             Self::Deliver => "deliver",
             Self::DeadLetters => "dead-letters",
+            Self::Results => "results",
+            Self::Report => "report",
+            Self::ReportDeadLetters => "report-dead-letters",
         }
     }
 

@@ -25,6 +25,7 @@ pub mod queue;
 pub mod recipient;
 pub mod registry;
 pub mod shutdown;
+pub mod tally;
 pub mod task;
 pub mod telemetry;
 #[cfg(test)]

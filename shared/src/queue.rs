@@ -45,7 +45,7 @@ pub fn body(record: &impl Serialize) -> Result<String, serde_json::Error> {
 /// The queues, with the deferred table behind them.
 pub struct Work {
     client: Client,
-    urls: [Option<String>; 3],
+    urls: [Option<String>; 6],
     deferred: Deferred,
 }
 
@@ -55,7 +55,7 @@ impl Work {
     /// # Errors
     /// When it names no deferred table.
     pub fn new(env: &Environment) -> Result<Self, EnvError> {
-        let urls = [Queue::FanOut, Queue::Deliver, Queue::DeadLetters].map(|queue| env.queue(queue).ok());
+        let urls = Queue::ALL.map(|queue| env.queue(queue).ok());
         Ok(Self { client: crate::aws::sqs(env), urls, deferred: Deferred::new(env)? })
     }
 

@@ -24,7 +24,19 @@ async fn every_function_ends_with_0_when_it_is_told_to() {
     assert_eq!(bell.caller.post("/hooks/demo/demo-secret/openim", &[], &serde_json::json!({})).await.status, 200);
     assert_eq!(bell.caller.post("/push/notify", &[], &serde_json::json!({})).await.status, 200);
     assert_eq!(bell.caller.post("/push/task/detail", &[], &serde_json::json!({})).await.status, 200);
-    for function in ["before-push", "devices", "generic-push", "notify", "stats", "fan-out", "deliver", "retry"] {
+    for function in [
+        "before-push",
+        "devices",
+        "generic-push",
+        "notify",
+        "stats",
+        "fan-out",
+        "deliver",
+        "push-results",
+        "tally",
+        "report",
+        "retry",
+    ] {
         let ends = bell.stack.retire(function).await;
         assert_eq!(ends.iter().map(|end| end.code()).collect::<Vec<_>>(), [Some(0)], "{function}");
     }

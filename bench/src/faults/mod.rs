@@ -140,8 +140,19 @@ async fn see(campaign: &Campaign) -> Result<Seen, Error> {
 
 /// The functions, where this was started by cargo; otherwise they have to be there.
 pub(crate) fn build(processes: &Processes) -> Result<(), Error> {
-    const FUNCTIONS: [&str; 8] =
-        ["before-push", "deliver", "devices", "fan-out", "generic-push", "notify", "retry", "stats"];
+    const FUNCTIONS: [&str; 11] = [
+        "before-push",
+        "deliver",
+        "devices",
+        "fan-out",
+        "generic-push",
+        "notify",
+        "push-results",
+        "report",
+        "retry",
+        "stats",
+        "tally",
+    ];
     if let Some(cargo) = std::env::var_os("CARGO") {
         let mut command = std::process::Command::new(cargo);
         command.args(["build", "--quiet", "--locked", "--bins"]);

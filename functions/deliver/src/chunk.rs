@@ -10,6 +10,7 @@ use pushbell::app::{Settings, Vendors};
 use pushbell::delivery::breaker::Breaker;
 use pushbell::delivery::{fcm, sns};
 use pushbell::env::Queue;
+use pushbell::function::receive_count;
 use pushbell::id::{Mark, RoomKey};
 use pushbell::message::{Badge, Kind, Message, Source, Strategy};
 use pushbell::queue;
@@ -24,7 +25,7 @@ use crate::backoff;
 use crate::recipient::Served;
 use crate::rendered::Rendered;
 use crate::shares::Share;
-use crate::{RecordError, State, receive_count};
+use crate::{RecordError, State};
 
 /// The task's number in a message's data, for apps that report receipts by it. A caller's own member of that name gives way.
 const TASK: &str = "pushbell_task";

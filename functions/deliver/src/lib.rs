@@ -13,13 +13,14 @@ mod shares;
 
 use std::time::Instant;
 
-use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use futures_util::future::join_all;
 use pushbell::app::{AppError, SecretDocuments, SettingsDocuments, Vendors};
 use pushbell::delivery::breaker::Breakers;
 use pushbell::delivery::fcm::Fcm;
 use pushbell::delivery::sns::Sns;
 use pushbell::env::{EnvError, Environment};
+use pushbell::function::{attribute, batch_response, receive_count};
 use pushbell::queue::{Refused, Work};
 use pushbell::recipient::Recipients;
 use pushbell::registry::Registry;
@@ -105,15 +106,6 @@ fn clock_of(records: &[SqsMessage]) -> QueueClock {
     QueueClock::from_now(times.flatten().max().map_or_else(Timestamp::now, Timestamp::from_millis))
 }
 
-fn attribute(record: &SqsMessage, name: &str) -> Option<u64> {
-    record.attributes.get(name)?.parse().ok()
-}
-
-/// How often a record was received, this time included.
-fn receive_count(record: &SqsMessage) -> u64 {
-    attribute(record, "ApproximateReceiveCount").unwrap_or(1)
-}
-
 /// Delivers the chunks of `event`. The answer names the records that are to come again.
 pub async fn handle(state: &State, event: SqsEvent, deadline: Instant) -> SqsBatchResponse {
     let clock = clock_of(&event.records);
@@ -123,18 +115,5 @@ pub async fn handle(state: &State, event: SqsEvent, deadline: Instant) -> SqsBat
     let fresh = event.records.iter().any(|record| receive_count(record) == 1);
     let batch = chunk::Batch { state, clock, soft_deadline, fresh };
     let ends = join_all(event.records.iter().map(|record| batch.run(record))).await;
-    let mut response = SqsBatchResponse::default();
-    for (record, end) in event.records.iter().zip(ends) {
-        if let Err(error) = end {
-            let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-            let received = receive_count(record);
-            // The record's group is its app, whatever is wrong with its body.
-            let app = record.attributes.get("MessageGroupId").map(String::as_str);
-            tracing::error!(app, error = %error, source, received, metric = "record_failed", "the record comes again");
-            let mut failure = BatchItemFailure::default();
-            failure.item_identifier = record.message_id.clone().unwrap_or_default();
-            response.batch_item_failures.push(failure);
-        }
-    }
-    response
+    batch_response(&event, ends)
 }

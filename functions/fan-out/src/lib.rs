@@ -6,9 +6,10 @@ mod walk;
 
 use std::time::Instant;
 
-use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use futures_util::future::join_all;
 use pushbell::env::{EnvError, Environment, Queue};
+use pushbell::function::{batch_response, receive_count};
 use pushbell::id::AppId;
 use pushbell::queue::{self, Refused, Work};
 use pushbell::registry::{Registry, RegistryError};
@@ -68,19 +69,7 @@ pub async fn handle(state: &State, event: SqsEvent, deadline: Instant) -> SqsBat
     let left = deadline.saturating_duration_since(Instant::now());
     let soft_deadline = deadline.checked_sub(left / SPARE).unwrap_or(deadline);
     let ends = join_all(event.records.iter().map(|record| run(state, record, soft_deadline))).await;
-    let mut response = SqsBatchResponse::default();
-    for (record, end) in event.records.iter().zip(ends) {
-        if let Err(error) = end {
-            let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-            // The record's group is its app, whatever is wrong with its body.
-            let app = record.attributes.get("MessageGroupId").map(String::as_str);
-            tracing::error!(app, error = %error, source, metric = "record_failed", "the record comes again");
-            let mut failure = BatchItemFailure::default();
-            failure.item_identifier = record.message_id.clone().unwrap_or_default();
-            response.batch_item_failures.push(failure);
-        }
-    }
-    response
+    batch_response(&event, ends)
 }
 
 async fn run(state: &State, record: &SqsMessage, soft_deadline: Instant) -> Result<(), RecordError> {
@@ -91,7 +80,7 @@ async fn run(state: &State, record: &SqsMessage, soft_deadline: Instant) -> Resu
     };
     let Origin { origin } = serde_json::from_str(message.get()).map_err(malformed)?;
     // A record that comes again has queued some of its chunks: deliver looks for their results before it sends.
-    let again = record.attributes.get("ApproximateReceiveCount").is_some_and(|count| count != "1");
+    let again = receive_count(record) > 1;
     // What the caller named its request stands on every line that is written meanwhile.
     let From { app, operation } = origin;
     let span = operation.map_or_else(Span::none, |operation| tracing::info_span!("part", operation));

@@ -1,0 +1,8 @@
+//! The `report` Lambda function.
+
+use std::process::ExitCode;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    pushbell::function::serve_events(env!("CARGO_CRATE_NAME"), report::State::new, report::handle).await
+}

@@ -1,0 +1,8 @@
+//! The `tally` Lambda function.
+
+use std::process::ExitCode;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    pushbell::function::serve_events(env!("CARGO_CRATE_NAME"), tally::State::new, tally::handle).await
+}
