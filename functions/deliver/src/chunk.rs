@@ -324,7 +324,7 @@ impl Job<'_> {
         }
         if let Some(earliest) = earliest {
             let due = backoff::due(retry, self.chunk.attempt, earliest, self.expiry, fastrand::f64());
-            row.leftovers = Some(Leftovers { to, due });
+            row.leftovers = Some(Leftovers { to, due, until: Some(self.expiry) });
         }
         row
     }

@@ -9,7 +9,7 @@ use pushbell::id::{ClientId, DeviceKey, Mark};
 use pushbell::message::{Badge, Kind, Strategy, Wording};
 use pushbell::recipient::{Counted, Device, NotCounted, Recipient, StoreError};
 use pushbell::shutdown;
-use pushbell::task::{Fate, Outcome, Tally, Target, TargetResult};
+use pushbell::task::{Fate, Outcome, Reason, Recount, Tally, Target, TargetResult};
 
 use crate::backoff::{self, Wish};
 use crate::chunk::{Job, Stop};
@@ -28,7 +28,7 @@ pub(crate) struct Served {
 
 impl Served {
     fn new(client: &ClientId, fates: Vec<Fate>) -> Self {
-        let result = TargetResult { client: client.clone(), fates };
+        let result = TargetResult { client: client.clone(), fates, recount: None };
         Self { result, tally: Tally::default(), left: None, wish: Wish::default(), kept: Vec::new() }
     }
 
@@ -51,8 +51,20 @@ impl Served {
     }
 
     /// Nothing was done, or it is not known whether it was counted: the recipient comes again as it came.
-    fn not_begun(target: &Target) -> Self {
-        Self { left: Some(target.clone()), ..Self::all(target, Outcome::Pending) }
+    fn not_begun(target: &Target, reason: Reason) -> Self {
+        let mut all = Self::all(target, Outcome::Pending);
+        for fate in &mut all.result.fates {
+            fate.reason = Some(reason);
+        }
+        Self { left: Some(target.clone()), ..all }
+    }
+
+    /// With how the recipient was counted.
+    fn tallied(mut self, tally: Tally) -> Self {
+        self.tally = tally;
+        self.result.recount =
+            if tally.repeat > 0 { Some(Recount::Repeat) } else { (tally.uncounted > 0).then_some(Recount::Late) };
+        self
     }
 }
 
@@ -75,14 +87,14 @@ impl Job<'_> {
         if let Target::Left { not_before: Some(not_before), .. } = target
             && self.clock.now() < *not_before
         {
-            return Ok(Served { wish: Wish::until(*not_before), ..Served::not_begun(target) });
+            return Ok(Served { wish: Wish::until(*not_before), ..Served::not_begun(target, Reason::Waiting) });
         }
         let found = {
             // The semaphore is never closed: it lives as long as the process.
             let _permit = self.state.updates.acquire().await;
             // After the wait for a permit: that is where the time of a slow table goes.
             if self.is_late() {
-                return Ok(Served::not_begun(target));
+                return Ok(Served::not_begun(target, Reason::NotBegun));
             }
             // Boxed, like every call below: a thousand recipients of a batch wait here, and the state of an SDK call takes kilobytes.
             match target {
@@ -96,12 +108,12 @@ impl Job<'_> {
             Ok(found) => found,
             Err(error) => {
                 tracing::warn!(app = %self.chunk.message.origin.app, error = %error, metric = "recipient_left_over", "a recipient is left over");
-                return Ok(Served::not_begun(target));
+                return Ok(Served::not_begun(target, Reason::NotBegun));
             }
         };
         let roads = &self.chunk.message.roads;
         let unsent = match (not, target) {
-            (Some(outcome), Target::Fresh(_)) => return Ok(Served { tally, ..Served::all(target, outcome) }),
+            (Some(outcome), Target::Fresh(_)) => return Ok(Served::all(target, outcome).tallied(tally)),
             (Some(outcome), Target::Chosen { .. } | Target::Left { .. }) => Some(outcome),
             (None, _) => (roads.strategy == Strategy::Online).then_some(Outcome::ChannelUnavailable),
         };
@@ -112,7 +124,7 @@ impl Job<'_> {
             if fates.is_empty() {
                 fates.push(Fate::of_recipient(not.unwrap_or(Outcome::NoDevice)));
             }
-            return Ok(Served { tally, ..Served::new(target.client(), fates) });
+            return Ok(Served::new(target.client(), fates).tallied(tally));
         }
         if tally.repeat > 0 || tally.uncounted > 0 {
             Box::pin(self.stop_if_delivered()).await?;
@@ -241,7 +253,7 @@ impl Job<'_> {
         (tally, tries): (Tally, u32),
     ) -> Served {
         if devices.is_empty() && fates.is_empty() {
-            return Served { tally, ..Served::new(client, vec![Fate::of_recipient(Outcome::NoDevice)]) };
+            return Served::new(client, vec![Fate::of_recipient(Outcome::NoDevice)]).tallied(tally);
         }
         let patch = self.patch(recipient);
         let wording = |device| self.wording(client, recipient, device);
@@ -250,17 +262,17 @@ impl Job<'_> {
         let (mut refused, mut hopeless) = (Vec::new(), Vec::new());
         let mut tried = tries;
         for (device, sent) in devices.into_iter().zip(sent) {
-            let outcome = match sent {
-                Sent::NoChannel => Outcome::ChannelUnavailable,
-                Sent::NotSetUp => Outcome::Misconfigured,
-                Sent::Later(its) => {
+            let (outcome, reason) = match sent {
+                Sent::NoChannel => (Outcome::ChannelUnavailable, None),
+                Sent::NotSetUp => (Outcome::Misconfigured, Some(Reason::NoCredentials)),
+                Sent::Later(its, reason) => {
                     left.push(device);
                     wish = wish.and(its);
-                    Outcome::Pending
+                    (Outcome::Pending, Some(reason))
                 }
                 Sent::Ended(class) if backoff::is_hopeless(class, tries + 1) => {
                     hopeless.push(device);
-                    Outcome::GaveUp
+                    (Outcome::GaveUp, Reason::of(class))
                 }
                 Sent::Ended(class) => {
                     let outcome = Outcome::of(class);
@@ -286,10 +298,10 @@ impl Job<'_> {
                         | Outcome::HeldOut
                         | Outcome::Cancelled => {}
                     }
-                    outcome
+                    (outcome, Reason::of(class))
                 }
             };
-            fates.push(Fate::of_device(device.key.clone(), Some(device.channel), outcome));
+            fates.push(Fate::of_device(device.key.clone(), Some(device.channel), outcome).because(reason));
         }
         let of = |devices: Vec<&Device>, tries, was| {
             let channels = devices.iter().map(|device| device.channel).collect();
@@ -305,11 +317,10 @@ impl Job<'_> {
         };
         let kept = [of(refused, 0, Some(Outcome::Misconfigured)), of(hopeless, 0, Some(Outcome::GaveUp))];
         Served {
-            tally,
             left: of(left, tried, None),
             wish,
             kept: kept.into_iter().flatten().collect(),
-            ..Served::new(client, fates)
+            ..Served::new(client, fates).tallied(tally)
         }
     }
 

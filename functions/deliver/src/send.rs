@@ -9,6 +9,7 @@ use pushbell::id::ClientId;
 use pushbell::message::Wording;
 use pushbell::recipient::Device;
 use pushbell::shutdown;
+use pushbell::task::Reason;
 use pushbell::telemetry::metrics::{self, Metric, Of};
 use pushbell::time::Timestamp;
 
@@ -26,8 +27,8 @@ pub(crate) enum Sent {
     NoChannel,
     /// The app has no credentials for the channel.
     NotSetUp,
-    /// Not sent now: too little time is left, or its vendor is left alone.
-    Later(Wish),
+    /// Not sent now, or not known to be.
+    Later(Wish, Reason),
     /// The vendor's answer.
     Ended(Class),
 }
@@ -62,13 +63,13 @@ impl Job<'_> {
         let _place = self.state.shares.place(&self.share, device.channel).await;
         let started = self.clock.now();
         if started >= self.expiry || self.is_late() {
-            return Sent::Later(Wish::default());
+            return Sent::Later(Wish::default(), Reason::NotBegun);
         }
         // After the wait for a place: what was learned meanwhile counts.
         let pass = self.breaker.pass(device.channel, started).await;
         if let Pass::Wait(until) = pass {
             metrics::count(Metric::BreakerPaused, Of::Channel(app, device.channel), 1);
-            return Sent::Later(Wish::until(until));
+            return Sent::Later(Wish::until(until), Reason::LeftAlone);
         }
         let exchange = async {
             match road {
@@ -83,7 +84,7 @@ impl Job<'_> {
                 ended.unwrap_or((Verdict::new(Class::Retry { after: None }, "timeout"), None))
             }
             // It says nothing about the vendor. The phone shows the next try in its place, if this one came through.
-            () = shutdown::calls_end() => return Sent::Later(Wish::default()),
+            () = shutdown::calls_end() => return Sent::Later(Wish::default(), Reason::NotBegun),
         };
         metrics::sent(app, device.channel, verdict.class, Some(asked.elapsed()));
         Box::pin(self.breaker.tell(device.channel, pass, verdict.class, started, self.clock.now())).await;

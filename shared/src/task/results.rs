@@ -2,6 +2,7 @@
 //! again reads it first; if it is there, nothing is sent again and its leftovers are queued again under the same name.
 
 mod put;
+mod reasons;
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::{Attempt, Outcome, Target, TaskKey};
+use super::{Attempt, Outcome, Reason, Recount, Target, TaskKey};
 use crate::aws::{number, text};
 use crate::delivery::Channel;
 use crate::env::{EnvError, Environment, Table};
@@ -37,6 +38,8 @@ pub struct TargetResult {
     pub client: ClientId,
     /// Each device's fate; or one without a device, when none was sent to.
     pub fates: Vec<Fate>,
+    /// How the badge was counted, where it was not plainly counted, or is not.
+    pub recount: Option<Recount>,
 }
 
 /// What became of one device, or of a recipient none of whose devices was sent to.
@@ -48,19 +51,27 @@ pub struct Fate {
     pub channel: Option<Channel>,
     /// What became of it.
     pub outcome: Outcome,
+    /// Why, where the outcome does not say it.
+    pub reason: Option<Reason>,
 }
 
 impl Fate {
     /// Of a recipient none of whose devices was sent to.
     #[must_use]
     pub const fn of_recipient(outcome: Outcome) -> Self {
-        Self { device: None, channel: None, outcome }
+        Self { device: None, channel: None, outcome, reason: None }
+    }
+
+    /// The same, for this reason.
+    #[must_use]
+    pub fn because(self, reason: impl Into<Option<Reason>>) -> Self {
+        Self { reason: reason.into(), ..self }
     }
 
     /// Of a device.
     #[must_use]
     pub const fn of_device(device: DeviceKey, channel: Option<Channel>, outcome: Outcome) -> Self {
-        Self { device: Some(device), channel, outcome }
+        Self { device: Some(device), channel, outcome, reason: None }
     }
 }
 
@@ -82,6 +93,8 @@ pub struct Leftovers {
     pub to: Vec<Target>,
     /// From when on they may be tried.
     pub due: Timestamp,
+    /// When the message ends: nothing is tried after it. `None` in rows of earlier releases.
+    pub until: Option<Timestamp>,
 }
 
 /// What became of a chunk in one attempt.
@@ -264,7 +277,7 @@ fn results_from(text: &str) -> Option<Vec<TargetResult>> {
         .map(|line| {
             let (client, fates) = line.split_once('\t')?;
             let fates = fates.split(',').filter(|part| !part.is_empty()).map(fate_from).collect::<Option<_>>()?;
-            Some(TargetResult { client: ClientId::parse(client).ok()?, fates })
+            Some(TargetResult { client: ClientId::parse(client).ok()?, fates, recount: None })
         })
         .collect()
 }
@@ -305,6 +318,13 @@ fn to_item(row: &ResultRow) -> HashMap<String, AttributeValue> {
     if let Some(leftovers) = &row.leftovers {
         item.insert("l".to_owned(), targets_text(&leftovers.to));
         item.insert("ld".to_owned(), number(leftovers.due.as_millis()));
+        if let Some(until) = leftovers.until {
+            item.insert("le".to_owned(), number(until.as_millis()));
+        }
+    }
+    let reasons = reasons::text_of(&row.results);
+    if !reasons.is_empty() {
+        item.insert(reasons::ATTRIBUTE.to_owned(), text(reasons));
     }
     if !row.given_up.is_empty() {
         item.insert("gu".to_owned(), targets_text(&row.given_up));
@@ -337,6 +357,7 @@ fn read(key: TaskKey, item: &HashMap<String, AttributeValue>) -> Option<ResultRo
         Some(left) => Some(Leftovers {
             to: serde_json::from_str(left).ok()?,
             due: Timestamp::from_millis(number_of(item, "ld")?),
+            until: number_of(item, "le").map(Timestamp::from_millis),
         }),
     };
     let given_up = match text_of(item, "gu") {
@@ -350,6 +371,10 @@ fn read(key: TaskKey, item: &HashMap<String, AttributeValue>) -> Option<ResultRo
             .map(|(word, n)| Some((Outcome::from_word(word)?, n.as_n().ok()?.parse().ok()?)))
             .collect::<Option<_>>()?,
     };
+    let mut results = results_from(text_of(item, "o")?)?;
+    if let Some(reasons) = text_of(item, reasons::ATTRIBUTE) {
+        reasons::read_into(&mut results, reasons);
+    }
     Some(ResultRow {
         key,
         app: AppId::parse(text_of(item, "app")?).ok()?,
@@ -357,7 +382,7 @@ fn read(key: TaskKey, item: &HashMap<String, AttributeValue>) -> Option<ResultRo
         attempt,
         at: Timestamp::from_millis(number_of(item, "at")?),
         tally: Tally { counted: tally("kc"), repeat: tally("kr"), uncounted: tally("ku") },
-        results: results_from(text_of(item, "o")?)?,
+        results,
         leftovers,
         given_up,
         taken_back,

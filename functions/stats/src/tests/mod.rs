@@ -130,8 +130,13 @@ impl Cloud {
                 TargetResult {
                     client: client("u-310"),
                     fates: vec![Fate::of_device(number(4711), Some(Channel::Fcm), Outcome::Delivered)],
+                    recount: None,
                 },
-                TargetResult { client: client("u-311"), fates: vec![Fate::of_recipient(Outcome::NoDevice)] },
+                TargetResult {
+                    client: client("u-311"),
+                    fates: vec![Fate::of_recipient(Outcome::NoDevice)],
+                    recount: None,
+                },
             ],
             leftovers: None,
             given_up: Vec::new(),

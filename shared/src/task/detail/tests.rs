@@ -59,9 +59,9 @@ fn row(nonce: &str, seq: u32, attempt: u64, outcomes: &[(&str, Outcome)]) -> Res
         tally: Tally::default(),
         results: outcomes
             .iter()
-            .map(|(id, outcome)| TargetResult { client: client(id), fates: vec![fate(*outcome)] })
+            .map(|(id, outcome)| TargetResult { client: client(id), fates: vec![fate(*outcome)], recount: None })
             .collect(),
-        leftovers: (!to.is_empty()).then(|| Leftovers { to, due: after(60) }),
+        leftovers: (!to.is_empty()).then(|| Leftovers { to, due: after(60), until: None }),
         given_up: Vec::new(),
         taken_back: BTreeMap::new(),
     }

@@ -126,11 +126,11 @@ impl World {
                 let misconfigured = by.get(&Outcome::Misconfigured);
                 row.given_up.extend(misconfigured.map(|devices| of(devices, Some(Outcome::Misconfigured))));
             }
-            row.results.push(TargetResult { client: client(n), fates });
+            row.results.push(TargetResult { client: client(n), fates, recount: None });
         }
         let mut next = Vec::new();
         if !left.is_empty() {
-            row.leftovers = Some(Leftovers { to: left.clone(), due: Timestamp::from_millis(2) });
+            row.leftovers = Some(Leftovers { to: left.clone(), due: Timestamp::from_millis(2), until: None });
             next.push(Work { attempt: work.attempt.next(), to: left, replayed: false });
         }
         // Six replays of replays have numbers of their own; a seventh finds the row of the sixth.
@@ -190,8 +190,8 @@ proptest! {
 fn a_chunk_whose_next_row_is_missing_has_not_ended() {
     let mut first = row(Attempt::FIRST, 1);
     let fate = Fate::of_device(device(0), Some(Channel::Fcm), Outcome::Pending);
-    first.results.push(TargetResult { client: client(0), fates: vec![fate] });
-    first.leftovers = Some(Leftovers { to: Vec::new(), due: Timestamp::from_millis(2) });
+    first.results.push(TargetResult { client: client(0), fates: vec![fate], recount: None });
+    first.leftovers = Some(Leftovers { to: Vec::new(), due: Timestamp::from_millis(2), until: None });
     let sums = summed(std::slice::from_ref(&first));
     assert_eq!((sums.begun, sums.ended, sums.pending(), sums.target()), (1, 0, 1, 0));
     let sums = summed(&[first, row(Attempt::FIRST.next(), 9)]);
@@ -218,11 +218,11 @@ fn a_receipt_counts_once_a_stage_and_only_for_a_device_of_the_rows() {
         Fate::of_device(device(0), Some(Channel::Fcm), Outcome::Pending),
         Fate::of_device(device(1), Some(Channel::Sns), Outcome::Delivered),
     ];
-    first.results.push(TargetResult { client: client(0), fates });
-    first.leftovers = Some(Leftovers { to: Vec::new(), due: Timestamp::from_millis(2) });
+    first.results.push(TargetResult { client: client(0), fates, recount: None });
+    first.leftovers = Some(Leftovers { to: Vec::new(), due: Timestamp::from_millis(2), until: None });
     let mut second = row(Attempt::FIRST.next(), 2);
     let fate = Fate::of_device(device(0), None, Outcome::GaveUp);
-    second.results.push(TargetResult { client: client(0), fates: vec![fate] });
+    second.results.push(TargetResult { client: client(0), fates: vec![fate], recount: None });
     let mut receipts = Receipts::default();
     for _ in 0..2 {
         receipts.note(Stage::Received, Digest::of(&client(0), &device(0)));
@@ -253,7 +253,7 @@ fn a_receipt_counts_only_where_the_push_may_have_come() {
     let tried = |attempt, outcome| {
         let mut row = row(attempt, 1);
         let fate = Fate::of_device(device(0), Some(Channel::Fcm), outcome);
-        row.results.push(TargetResult { client: client(0), fates: vec![fate] });
+        row.results.push(TargetResult { client: client(0), fates: vec![fate], recount: None });
         row
     };
     let counted = |rows: &[ResultRow]| {
