@@ -29,6 +29,10 @@ const ATTEMPTS: u32 = 3;
 /// How long a call to SQS may take with all its tries: what it does not take by then the deferred table has to take, before the
 /// function's own time is over.
 const QUEUE_CALL: Duration = Duration::from_secs(3);
+/// Tries of a patient call; up to how long before the second of them, and before any.
+const PATIENT_ATTEMPTS: u32 = 8;
+const PATIENT_WAIT: Duration = Duration::from_millis(100);
+const PATIENT_LONGEST: Duration = Duration::from_secs(3);
 /// Before the second try of a hasty call; twice as long before each one after it.
 const HASTY_WAIT: Duration = Duration::from_millis(25);
 
@@ -60,6 +64,14 @@ fn config(env: &Environment, service: Service) -> SdkConfig {
 #[must_use]
 pub fn dynamodb(env: &Environment) -> aws_sdk_dynamodb::Client {
     aws_sdk_dynamodb::Client::new(&config(env, Service::DynamoDb))
+}
+
+/// A client of DynamoDB for work that nobody waits for, and that comes again only after minutes: a throttled call is tried for some 10 s.
+pub(crate) fn patient_dynamodb(env: &Environment) -> aws_sdk_dynamodb::Client {
+    let retries = RetryConfig::standard().with_max_attempts(PATIENT_ATTEMPTS).with_initial_backoff(PATIENT_WAIT);
+    let config =
+        config(env, Service::DynamoDb).to_builder().retry_config(retries.with_max_backoff(PATIENT_LONGEST)).build();
+    aws_sdk_dynamodb::Client::new(&config)
 }
 
 /// A client of DynamoDB for somebody who is waited for: calls are tried anew within fractions of a second, where the others' own waits are

@@ -4,10 +4,17 @@
 //! and bring it late or out of order.
 
 mod class;
+mod counts;
+mod day;
+mod query;
+mod store;
 
 use serde::{Deserialize, Serialize};
 
 pub use class::Class;
+pub use counts::{Code, Counts};
+pub use day::Day;
+pub use store::{DAYS_KEPT, EVENTS_KEPT, Tallies, TallyError};
 
 use crate::id::AppId;
 use crate::time::Timestamp;
@@ -185,7 +192,10 @@ pub struct Batch {
 }
 
 #[cfg(test)]
-mod tests {
+mod tests;
+
+#[cfg(test)]
+mod spelling {
     #![allow(clippy::unwrap_used)]
     use super::*;
 

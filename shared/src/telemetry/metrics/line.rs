@@ -76,20 +76,29 @@ const CHANNEL: Names = Cow::Borrowed(&[Cow::Borrowed("stage"), Cow::Borrowed("ch
 const APP_CHANNEL: Names = Cow::Borrowed(&[Cow::Borrowed("stage"), Cow::Borrowed("app"), Cow::Borrowed("channel")]);
 const RULE: Names = Cow::Borrowed(&[Cow::Borrowed("stage"), Cow::Borrowed("rule")]);
 
+const REPORT: Names = Cow::Borrowed(&[
+    Cow::Borrowed("stage"),
+    Cow::Borrowed("vendor"),
+    Cow::Borrowed("push_stage"),
+    Cow::Borrowed("class"),
+]);
+
 static BY_STAGE: EntryDimensions = EntryDimensions::new_static(&[STAGE]);
 static BY_APP: EntryDimensions = EntryDimensions::new_static(&[STAGE, APP]);
 static BY_CHANNEL: EntryDimensions = EntryDimensions::new_static(&[STAGE, CHANNEL, APP_CHANNEL]);
 static BY_RULE: EntryDimensions = EntryDimensions::new_static(&[RULE]);
+static BY_REPORT: EntryDimensions = EntryDimensions::new_static(&[REPORT]);
 
 impl Entry for Line<'_> {
     fn write<'a>(&'a self, writer: &mut impl EntryWriter<'a>) {
         writer.timestamp(SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(self.now.as_millis()));
-        let Group { shape, app, channel, class, rule, values } = self.group;
+        let Group { shape, app, channel, class, rule, report, values } = self.group;
         match (shape, app, channel) {
             (Shape::Send | Shape::Vendor, _, _) => {}
             (Shape::Channel, Some(_), Some(_)) => writer.config(&BY_CHANNEL),
             (Shape::App | Shape::Channel, Some(_), _) => writer.config(&BY_APP),
             (Shape::Rule, _, _) if rule.is_some() => writer.config(&BY_RULE),
+            (Shape::Report, _, _) => writer.config(&BY_REPORT),
             (Shape::Whole | Shape::App | Shape::Channel | Shape::Rule, _, _) => writer.config(&BY_STAGE),
         }
         if let Some(level) = self.level {
@@ -108,6 +117,10 @@ impl Entry for Line<'_> {
         }
         if let Some(rule) = rule {
             writer.value("rule", rule.as_str());
+        }
+        if let Some((vendor, stage)) = report {
+            writer.value("vendor", vendor.as_str());
+            writer.value("push_stage", stage.as_str());
         }
         for (metric, number) in values {
             writer.value(metric.as_str(), &Written(*metric, number));

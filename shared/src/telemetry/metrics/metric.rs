@@ -73,6 +73,8 @@ pub enum Metric {
     HookAnsweredOnError,
     /// Log events: a hook's call could not be read, and was answered so too.
     HookUnreadable,
+    /// Events that vendors reported, by vendor, stage and class. Written by [`super::reported`] only.
+    PushResults,
     /// Log events: SNS did not create an endpoint.
     EndpointNotCreated,
     /// Log events: an SNS endpoint was left behind.
@@ -105,11 +107,13 @@ pub enum Shape {
     Vendor,
     /// `[stage, rule]`: one for each rule, however many apps there are. The app is on the line.
     Rule,
+    /// `[stage, vendor, push_stage, class]`: what vendors report, of all apps together. The app is on the line.
+    Report,
 }
 
 impl Metric {
     /// All of them.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::Sends,
         Self::TimeToVendor,
         Self::Success,
@@ -143,6 +147,7 @@ impl Metric {
         Self::Unfiltered,
         Self::HookAnsweredOnError,
         Self::HookUnreadable,
+        Self::PushResults,
         Self::EndpointNotCreated,
         Self::EndpointNotDeleted,
     ];
@@ -184,6 +189,7 @@ impl Metric {
             Self::Unfiltered => "unfiltered",
             Self::HookAnsweredOnError => "hook_answered_on_error",
             Self::HookUnreadable => "hook_unreadable",
+            Self::PushResults => "push_results",
             Self::EndpointNotCreated => "endpoint_not_created",
             Self::EndpointNotDeleted => "endpoint_not_deleted",
         }
@@ -202,6 +208,7 @@ impl Metric {
             Self::Sends => Shape::Send,
             Self::TimeToVendor | Self::Success => Shape::Vendor,
             Self::FilterRemoved => Shape::Rule,
+            Self::PushResults => Shape::Report,
             Self::QuotaPause | Self::BreakerOpen | Self::BreakerClosed | Self::BreakerPaused => Shape::Channel,
             Self::Misconfigured
             | Self::Repeat
@@ -267,6 +274,7 @@ impl Shape {
             Self::Send => &[&["stage", "channel", "class"], &["stage", "app", "class"]],
             Self::Vendor => &[&["stage"], &["stage", "channel"]],
             Self::Rule => &[&["stage", "rule"]],
+            Self::Report => &[&["stage", "vendor", "push_stage", "class"]],
         }
     }
 }
@@ -294,7 +302,11 @@ mod tests {
         for metric in Metric::ALL {
             let name = metric.as_str();
             assert!(name.chars().all(|c| c.is_ascii_lowercase() || c == '_'), "{name}");
-            assert!(!["stage", "app", "channel", "class", "rule", "level", "timestamp"].contains(&name), "{name}");
+            assert!(
+                !["stage", "app", "channel", "class", "rule", "vendor", "push_stage", "level", "timestamp"]
+                    .contains(&name),
+                "{name}"
+            );
         }
     }
 

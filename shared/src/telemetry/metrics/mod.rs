@@ -28,6 +28,7 @@ pub use metric::{Metric, Shape};
 use crate::delivery::{Channel, Class};
 use crate::filter::Rule;
 use crate::id::AppId;
+use crate::tally::{self, Stage, Vendor};
 use crate::time::Timestamp;
 use line::Lines;
 use recorder::Recorder;
@@ -58,6 +59,11 @@ pub fn count(metric: Metric, of: Of<'_>, n: u64) {
 /// the verdict, where the vendor was asked at all.
 pub fn sent(app: &AppId, channel: Channel, class: Class, took: Option<Duration>) {
     record(|recorder| recorder.sent(app, channel, class, took));
+}
+
+/// Counts what vendors reported of an app's pushes.
+pub fn reported(app: &AppId, vendor: Vendor, stage: Stage, class: tally::Class, n: u64) {
+    record(|recorder| recorder.reported(app, (vendor, stage), class, n));
 }
 
 fn record(act: impl FnOnce(&mut Recorder)) {

@@ -8,6 +8,7 @@ use super::spread::Spread;
 use crate::delivery::{Channel, Class};
 use crate::filter::Rule;
 use crate::id::AppId;
+use crate::tally::{self, Stage, Vendor};
 
 /// The most apps that one invocation tells apart; the rest count together. A line each is a metric each.
 const MOST_APPS: usize = 50;
@@ -22,6 +23,7 @@ pub(super) struct Group {
     pub(super) channel: Option<Channel>,
     pub(super) class: Option<&'static str>,
     pub(super) rule: Option<Rule>,
+    pub(super) report: Option<(Vendor, Stage)>,
     pub(super) values: Vec<(Metric, Number)>,
 }
 
@@ -52,11 +54,11 @@ impl Recorder {
             Of::Channel(app, channel) => (Some(app), Some(channel), None),
             Of::Rule(app, rule) => (Some(app), None, Some(rule)),
         };
-        self.group(metric.shape(), app, channel, None, rule).add(metric, n);
+        self.group(metric.shape(), app, channel, None, (rule, None)).add(metric, n);
     }
 
     pub(super) fn sent(&mut self, app: &AppId, channel: Channel, class: Class, took: Option<Duration>) {
-        let group = self.group(Shape::Send, Some(app), Some(channel), Some(class.as_str()), None);
+        let group = self.group(Shape::Send, Some(app), Some(channel), Some(class.as_str()), (None, None));
         group.add(Metric::Sends, 1);
         if let Some(took) = took {
             group.add(Metric::TimeToVendor, u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
@@ -76,22 +78,28 @@ impl Recorder {
         }
     }
 
+    pub(super) fn reported(&mut self, app: &AppId, of: (Vendor, Stage), class: tally::Class, n: u64) {
+        let group = self.group(Shape::Report, Some(app), None, Some(class.as_str()), (None, Some(of)));
+        group.add(Metric::PushResults, n);
+    }
+
     fn group(
         &mut self,
         shape: Shape,
         app: Option<&AppId>,
         channel: Option<Channel>,
         class: Option<&'static str>,
-        rule: Option<Rule>,
+        (rule, report): (Option<Rule>, Option<(Vendor, Stage)>),
     ) -> &mut Group {
         let app = app.map(|app| self.name_of(app));
         let found = self.groups.iter().position(|group| {
             group.shape == shape
                 && group.app.as_deref() == app
-                && (group.channel, group.class, group.rule) == (channel, class, rule)
+                && (group.channel, group.class, group.rule, group.report) == (channel, class, rule, report)
         });
         let at = found.unwrap_or_else(|| {
-            self.groups.push(Group { shape, app: app.map(str::to_owned), channel, class, rule, values: Vec::new() });
+            let (app, values) = (app.map(str::to_owned), Vec::new());
+            self.groups.push(Group { shape, app, channel, class, rule, report, values });
             self.groups.len() - 1
         });
         &mut self.groups[at]

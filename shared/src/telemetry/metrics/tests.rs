@@ -227,3 +227,28 @@ fn a_line_stays_short() {
     // The ordinary invocation's only line: at 50 cents a gigabyte of log, 27 cents per million invocations.
     assert!(text.len() < 540, "{}", text.len());
 }
+
+#[tokio::test]
+async fn what_vendors_report_is_a_metric_of_vendor_stage_and_class_and_of_no_app() {
+    let (demo, other) = (app("demo"), app("other"));
+    let lines = lines_of(|| {
+        reported(&demo, Vendor::Fcm, Stage::Sent, tally::Class::Ok, 2);
+        reported(&demo, Vendor::Fcm, Stage::Sent, tally::Class::Ok, 3);
+        reported(&demo, Vendor::Apns, Stage::Sent, tally::Class::DeadToken, 1);
+        reported(&other, Vendor::Fcm, Stage::Clicked, tally::Class::Ok, 0);
+    })
+    .await;
+    assert_eq!(lines.len(), 2);
+    assert_eq!(
+        lines[0],
+        json!({
+            "_aws": {"CloudWatchMetrics": [{
+                "Namespace": "Pushbell",
+                "Dimensions": [["stage", "vendor", "push_stage", "class"]],
+                "Metrics": [{"Name": "push_results", "Unit": "Count"}],
+            }]},
+            "stage": "test", "app": "demo", "vendor": "fcm", "push_stage": "sent", "class": "ok", "push_results": 5,
+        })
+    );
+    assert_eq!((&lines[1]["vendor"], &lines[1]["class"]), (&json!("apns"), &json!("dead_token")));
+}
