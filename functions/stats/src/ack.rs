@@ -1,20 +1,17 @@
 //! `/push/ack`.
 
-use lambda_http::http::StatusCode;
 use lambda_http::{Body, Response};
 use pushbell::call;
-use pushbell::dialect::imkit;
 use pushbell::dialect::lanying::ack::{Ack, Reporter, no_target, no_task};
-use pushbell::dialect::lanying::caller::{self, unavailable};
-use pushbell::dialect::lanying::envelope::{Code, Failure, ok};
+use pushbell::dialect::lanying::envelope::{Failure, ok};
 use pushbell::id::{AppId, ClientId, DeviceKey};
 use pushbell::recipient::Device;
 use pushbell::task::{Head, Standing};
 
-use crate::{Call, State, trouble};
+use crate::{Call, State, trouble, who};
 
 pub(crate) async fn ack(state: &State, call: &Call<'_>) -> Result<Response<Body>, Failure> {
-    let (app, user) = authenticate(state, call).await?;
+    let (app, user) = who::user(state, call).await?;
     let said = Ack::parse(call::body(call.request), &app, &user)?;
     let heads = state.results.heads(said.task).await.map_err(|error| trouble(&app, &error))?;
     let heads: Vec<&Head> = heads.iter().filter(|head| head.app == app && head.is_kept(call.now)).collect();
@@ -33,36 +30,6 @@ pub(crate) async fn ack(state: &State, call: &Call<'_>) -> Result<Response<Body>
         noted = true;
     }
     if noted { Ok(ok(true)) } else { Err(no_target()) }
-}
-
-/// A user, by Lanying's headers; or, where they are not there, by IMKIT's.
-async fn authenticate(state: &State, call: &Call<'_>) -> Result<(AppId, ClientId), Failure> {
-    let headers = call.request.headers();
-    let imkits = ["im-authorization", "authorization", "im-api-key"]
-        .into_iter()
-        .any(|name| call::header(headers, name).is_some());
-    if imkits && call::header(headers, "access-token").is_none() {
-        let caller = imkit::caller::authenticate(&state.callers, headers, call.now).await;
-        let caller = caller.map_err(|failure| of_imkit(failure.status()))?;
-        call.is_for(&caller.app);
-        return match caller.who {
-            imkit::caller::Who::Client(user) => Ok((caller.app, user)),
-            imkit::caller::Who::Server => {
-                Err(Failure::new(Code::NoPermission, "a receipt is reported with a user's token"))
-            }
-        };
-    }
-    let caller = caller::authenticate(&state.callers, caller::app(headers)?, headers, call.now).await?;
-    call.is_for(&caller.app);
-    let user = caller.user()?.clone();
-    Ok((caller.app, user))
-}
-
-fn of_imkit(status: StatusCode) -> Failure {
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        return unavailable();
-    }
-    Failure::new(Code::BadToken, "the user token is not valid, or has ended")
 }
 
 async fn devices(state: &State, app: &AppId, user: &ClientId) -> Result<Vec<Device>, Failure> {

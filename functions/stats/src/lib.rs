@@ -1,7 +1,9 @@
-//! Stats: what became of tasks, and the receipts that phones report, in Lanying's words.
+//! Stats: what became of tasks, what vendors report of pushes, and the receipts of phones, in Lanying's words.
 
 mod ack;
 mod detail;
+mod rates;
+mod who;
 
 use std::error::Error;
 use std::sync::OnceLock;
@@ -16,6 +18,7 @@ use pushbell::dialect::lanying::envelope::{Code, Failure, method_not_allowed};
 use pushbell::env::{EnvError, Environment};
 use pushbell::id::AppId;
 use pushbell::recipient::Recipients;
+use pushbell::tally::Tallies;
 use pushbell::task::Results;
 use pushbell::telemetry;
 use pushbell::time::Timestamp;
@@ -31,6 +34,7 @@ pub struct State {
     callers: SecretDocuments<Callers>,
     recipients: Recipients,
     results: Results,
+    tallies: Tallies,
     limit: Duration,
 }
 
@@ -44,6 +48,7 @@ impl State {
             callers: SecretDocuments::callers(env),
             recipients: Recipients::new(env)?,
             results: Results::new(env)?,
+            tallies: Tallies::new(env)?,
             limit: LIMIT,
         })
     }
@@ -69,8 +74,9 @@ pub async fn handle(state: &State, request: Request) -> Response<Body> {
     let call = Call { request: &request, now: call::received_at(&request), app: OnceLock::new() };
     let path = call::route(&request).split_once(' ').map(|(_, path)| path);
     let mut response = match path {
-        Some("/push/task/detail") => answer(state, &call, detail::detail(state, &call)).await,
-        Some("/push/ack") => answer(state, &call, ack::ack(state, &call)).await,
+        Some("/push/task/detail") => answer(state, &call, Method::POST, detail::detail(state, &call)).await,
+        Some("/push/ack") => answer(state, &call, Method::POST, ack::ack(state, &call)).await,
+        Some("/push/stats") => answer(state, &call, Method::GET, rates::rates(state, &call)).await,
         _ => Failure::new(Code::NotFound, "there is nothing at this address").response(),
     };
     if response.status() == StatusCode::SERVICE_UNAVAILABLE {
@@ -83,14 +89,15 @@ pub async fn handle(state: &State, request: Request) -> Response<Body> {
     response
 }
 
-/// What `work` answers, if it does so while the function still has time. Both addresses take POST.
+/// What `work` answers, if it does so while the function still has time. An address takes one method.
 async fn answer(
     state: &State,
     call: &Call<'_>,
+    method: Method,
     work: impl Future<Output = Result<Response<Body>, Failure>>,
 ) -> Response<Body> {
-    if call.request.method() != Method::POST {
-        return method_not_allowed("POST");
+    if call.request.method() != method {
+        return method_not_allowed(if method == Method::GET { "GET" } else { "POST" });
     }
     let answered = timeout(state.limit, work).await.unwrap_or_else(|_| {
         let app = call.app.get().map(AppId::as_str).unwrap_or_default();

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use futures_util::future::try_join;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::store::{day_key, push_key, task_key};
@@ -34,12 +35,9 @@ impl Tallies {
         days: impl Iterator<Item = Day>,
         now: Timestamp,
     ) -> Result<BTreeMap<Day, Counts>, TallyError> {
-        stream::iter(days)
-            .map(|day| async move { Ok((day, self.sum(day_key(app, day), From::Counters, now).await?)) })
-            .buffer_unordered(READS)
-            .try_filter(|(_, counts)| std::future::ready(!counts.is_empty()))
-            .try_collect()
-            .await
+        let reads: Vec<_> = days.map(|day| self.of_day(app, day, now)).collect();
+        let days: Vec<(Day, Counts)> = stream::iter(reads).buffer_unordered(READS).try_collect().await?;
+        Ok(days.into_iter().filter(|(_, counts)| !counts.is_empty()).collect())
     }
 
     /// What was counted of each of these pushes or tasks; `None` of one that nothing was reported of within seven days.
@@ -52,20 +50,19 @@ impl Tallies {
         ids: &[&str],
         now: Timestamp,
     ) -> Result<Vec<Option<Counts>>, TallyError> {
-        stream::iter(ids)
-            .map(|id| async move {
-                let (of_push, of_task) = futures_util::future::try_join(
-                    self.sum(push_key(app, id), From::Events, now),
-                    self.sum(task_key(app, id), From::Counters, now),
-                )
-                .await?;
-                let mut counts = of_push;
-                counts.merge(&of_task);
-                Ok((!counts.is_empty()).then_some(counts))
-            })
-            .buffered(READS)
-            .try_collect()
-            .await
+        let reads: Vec<_> = ids.iter().map(|id| self.of_push(app, id, now)).collect();
+        stream::iter(reads).buffered(READS).try_collect().await
+    }
+
+    async fn of_push(&self, app: &AppId, id: &str, now: Timestamp) -> Result<Option<Counts>, TallyError> {
+        let of_push = self.sum(push_key(app, id), From::Events, now);
+        let (mut counts, of_task) = try_join(of_push, self.sum(task_key(app, id), From::Counters, now)).await?;
+        counts.merge(&of_task);
+        Ok((!counts.is_empty()).then_some(counts))
+    }
+
+    async fn of_day(&self, app: &AppId, day: Day, now: Timestamp) -> Result<(Day, Counts), TallyError> {
+        Ok((day, self.sum(day_key(app, day), From::Counters, now).await?))
     }
 
     async fn sum(&self, pk: String, from: From, now: Timestamp) -> Result<Counts, TallyError> {

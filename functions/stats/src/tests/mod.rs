@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod cloud;
+mod rates;
 
 use lambda_http::Body;
 use pushbell::auth::jwt;
@@ -70,12 +71,13 @@ impl Cloud {
     async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
         let headers: serde_json::Map<String, Value> =
             headers.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let route_key = format!("ANY {path}");
         let event = json!({
             "version": "2.0",
             "routeKey": route_key,
             "rawPath": path,
-            "rawQueryString": "",
+            "rawQueryString": query,
             "headers": headers,
             "requestContext": {
                 "http": {"method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "203.0.113.7"},
@@ -219,7 +221,7 @@ async fn a_task_is_told_in_lanying_s_words_and_ours_and_an_unknown_one_in_zeros(
 async fn a_list_that_cannot_be_is_refused_by_its_entry() {
     let cloud = Cloud::new().await;
     for (list, rule) in [
-        (json!(null), "list is missing"),
+        (json!(null), "list is missing, and so is push_ids"),
         (json!(7), "list is not a list"),
         (json!([]), "list is empty"),
         (json!((0..101).collect::<Vec<_>>()), "list has more than 100 entries"),

@@ -11,4 +11,5 @@ pub mod envelope;
 pub mod labels;
 pub mod notify;
 pub mod preferences;
+pub mod rates;
 pub mod stats;

@@ -10,8 +10,10 @@ use crate::delivery::Channel;
 use crate::id::TaskId;
 use crate::task::{Detail, Outcome, Road, Sums};
 
-/// The most tasks of a call.
-pub const MOST_TASKS: usize = 100;
+/// The most entries of a list.
+pub const MOST_ENTRIES: usize = 100;
+/// The longest id of a push, in bytes.
+const MOST_ID: usize = 128;
 
 /// A road as the counters name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,26 +63,55 @@ impl Word {
     }
 }
 
-/// The numbers of a body; `None` beside one that can be no task's.
-///
-/// # Errors
-/// When there is no list, it is empty or too long, or an entry is no whole number.
-pub fn tasks(said: Result<&[u8], BodyError>) -> Result<Vec<(Number, Option<TaskId>)>, Failure> {
-    let fields = Fields::parse(said)?;
-    let list = fields.get("list").ok_or_else(|| bad("list is missing"))?;
-    let list = list.as_array().ok_or_else(|| bad("list is not a list"))?;
+/// What a body asks about.
+#[derive(Debug, Default)]
+pub struct Asked {
+    /// Tasks, by the numbers that were given; `None` beside one that can be no task's.
+    pub tasks: Vec<(Number, Option<TaskId>)>,
+    /// Pushes and tasks of Tencent's, by its ids.
+    pub pushes: Vec<String>,
+}
+
+impl Asked {
+    /// Reads a body.
+    ///
+    /// # Errors
+    /// When there is neither list, one is empty or too long, or an entry is no whole number, or no id.
+    pub fn parse(said: Result<&[u8], BodyError>) -> Result<Self, Failure> {
+        let fields = Fields::parse(said)?;
+        if fields.get("list").is_none() && fields.get("push_ids").is_none() {
+            return Err(bad("list is missing, and so is push_ids"));
+        }
+        let number = |(index, entry): (usize, &Value)| {
+            let number =
+                body::whole(entry).ok_or_else(|| bad(format!("entry {index} of list is not a whole number")))?;
+            let task = body::task(&number);
+            Ok((number, task))
+        };
+        let push = |(index, entry): (usize, &Value)| {
+            let id = entry.as_str().ok_or_else(|| bad(format!("entry {index} of push_ids is not a text")))?;
+            if id.is_empty() || id.len() > MOST_ID {
+                return Err(bad(format!("entry {index} of push_ids has not 1 to {MOST_ID} bytes")));
+            }
+            Ok(id.to_owned())
+        };
+        let tasks = entries(&fields, "list")?.iter().enumerate().map(number).collect::<Result<_, Failure>>()?;
+        let pushes = entries(&fields, "push_ids")?.iter().enumerate().map(push).collect::<Result<_, Failure>>()?;
+        Ok(Self { tasks, pushes })
+    }
+}
+
+/// The entries of a list; none where it is absent.
+fn entries<'f>(fields: &'f Fields, name: &str) -> Result<&'f [Value], Failure> {
+    let Some(list) = fields.get(name) else { return Ok(&[]) };
+    let list = list.as_array().ok_or_else(|| bad(format!("{name} is not a list")))?;
     if list.is_empty() {
-        return Err(bad("list is empty"));
+        return Err(bad(format!("{name} is empty")));
     }
-    if list.len() > MOST_TASKS {
-        return Err(bad("list has more than 100 entries"));
+    if list.len() > MOST_ENTRIES {
+        return Err(bad(format!("{name} has more than 100 entries")));
     }
-    let ids = list.iter().enumerate().map(|(index, entry)| {
-        let number = body::whole(entry).ok_or_else(|| bad(format!("entry {index} of list is not a whole number")))?;
-        let task = body::task(&number);
-        Ok((number, task))
-    });
-    ids.collect()
+    Ok(list)
 }
 
 /// What the answer says of one task; of one that is not there, zeros.
