@@ -9,6 +9,7 @@ mod filter;
 mod isolation;
 mod population;
 mod stats;
+mod tally;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -54,6 +55,12 @@ enum What {
         #[arg(long, default_value_t = 1_000)]
         bytes: usize,
     },
+    /// Drives `tally`: write units of a reported event, by the events of a callback and the callbacks that come together.
+    Tally {
+        /// Events at each point of the curve, about.
+        #[arg(long, default_value_t = 2_000)]
+        events: u32,
+    },
     /// Watches one app's pushes while the vendor of another hangs for 30 s a request.
     Isolation {
         /// Seconds of each of the two phases.
@@ -77,6 +84,7 @@ async fn main() -> Result<ExitCode, Error> {
         What::Audience(arguments) => {
             Ok(if audience::run(&arguments).await? { ExitCode::SUCCESS } else { FOUND.into() })
         }
+        What::Tally { events } => tally::run(events).await.map(|()| ExitCode::SUCCESS),
         What::Backlog { rows, bytes } => backlog::run(rows, bytes).await.map(|()| ExitCode::SUCCESS),
         What::Deliver { recipients, latency, rooms, seed } => {
             let latency = Duration::from_millis(latency);
