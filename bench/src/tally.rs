@@ -21,31 +21,34 @@ enum Kind {
     TaskEach,
 }
 
-/// Kind, events of a callback, callbacks of an invocation.
-const CURVE: [(Kind, u32, u32); 12] = [
-    (Kind::Pushes, 1, 1),
-    (Kind::Pushes, 1, 10),
-    (Kind::Pushes, 10, 1),
-    (Kind::Pushes, 10, 10),
-    (Kind::Pushes, 100, 1),
-    (Kind::Pushes, 100, 10),
-    (Kind::OneTask, 1, 1),
-    (Kind::OneTask, 10, 10),
-    (Kind::OneTask, 100, 10),
-    (Kind::TaskEach, 1, 1),
-    (Kind::TaskEach, 10, 10),
-    (Kind::TaskEach, 100, 10),
+/// Kind, events of a callback, callbacks of an invocation, invocations within five seconds.
+const CURVE: [(Kind, u32, u32, u32); 15] = [
+    (Kind::Pushes, 1, 1, 1),
+    (Kind::Pushes, 1, 2, 1),
+    (Kind::Pushes, 1, 5, 1),
+    (Kind::Pushes, 1, 10, 1),
+    (Kind::Pushes, 1, 100, 5),
+    (Kind::Pushes, 10, 1, 1),
+    (Kind::Pushes, 10, 10, 1),
+    (Kind::Pushes, 100, 1, 1),
+    (Kind::Pushes, 100, 10, 1),
+    (Kind::OneTask, 1, 1, 1),
+    (Kind::OneTask, 10, 1, 1),
+    (Kind::OneTask, 100, 10, 1),
+    (Kind::TaskEach, 1, 1, 1),
+    (Kind::TaskEach, 10, 10, 1),
+    (Kind::TaskEach, 100, 10, 1),
 ];
 
 /// Counts about `events` events at each point of the curve, and each once more.
 pub(crate) async fn run(events: u32) -> Result<(), Error> {
     let stack = Stack::start(Options::test()).await?;
     let env = population::operator(&stack)?;
-    println!("tally: write units per event, the day's counters included; 20 s of callbacks accepted in turn");
-    println!("  kind       events/callback  callbacks/invocation  new    again  events/s");
-    for (point, (kind, per_callback, callbacks)) in CURVE.into_iter().enumerate() {
+    println!("tally: write units per event, the counters included");
+    println!("  kind       events/callback  callbacks/invocation  invocations/5 s  new    again  events/s");
+    for (point, (kind, per_callback, callbacks, at_once)) in CURVE.into_iter().enumerate() {
         let of_invocation = per_callback * callbacks;
-        let invocations = (events / of_invocation).clamp(1, 500);
+        let invocations = (events / of_invocation).clamp(at_once, 500);
         let state = ::tally::State::new(&env)?.measured();
         let begun = Instant::now();
         for round in 0..2 {
@@ -54,7 +57,8 @@ pub(crate) async fn run(events: u32) -> Result<(), Error> {
                 let mut event = SqsEvent::default();
                 for callback in 0..callbacks {
                     let number = (invocation * callbacks + callback) * 2 + round;
-                    let batch = batch(kind, (point, invocation * callbacks + callback), number, per_callback)?;
+                    let slot = invocation / at_once + round * invocations;
+                    let batch = batch(kind, (point, invocation * callbacks + callback), (number, slot), per_callback)?;
                     let mut record = SqsMessage::default();
                     record.message_id = Some(number.to_string());
                     record.body = Some(serde_json::to_string(&batch)?);
@@ -73,7 +77,7 @@ pub(crate) async fn run(events: u32) -> Result<(), Error> {
                         Kind::OneTask => "one task",
                         Kind::TaskEach => "task each",
                     };
-                    print!("  {word:<9}  {per_callback:>15}  {callbacks:>20}  {units:.3}");
+                    print!("  {word:<9}  {per_callback:>15}  {callbacks:>20}  {at_once:>15}  {units:.3}");
                 }
                 _ => {
                     let rate = f64::from(2 * invocations * of_invocation) / begun.elapsed().as_secs_f64();
@@ -86,9 +90,9 @@ pub(crate) async fn run(events: u32) -> Result<(), Error> {
     Ok(())
 }
 
-/// The batch of callback `n`, under a number of its own. Each point of the curve has its own events.
-fn batch(kind: Kind, (point, n): (usize, u32), number: u32, events: u32) -> Result<Batch, Error> {
-    let at = Timestamp::from_millis(1_767_225_600_000);
+/// The batch of callback `n`, under a number of its own, accepted in that slot. Each point of the curve has its own events and its own day.
+fn batch(kind: Kind, (point, n): (usize, u32), (number, slot): (u32, u32), events: u32) -> Result<Batch, Error> {
+    let at = Timestamp::from_millis(1_767_225_600_000 + point as u64 * 86_400_000);
     let events = (0..events).map(|index| {
         let id = u64::from(n) * 1_000 + u64::from(index);
         let about = match kind {
@@ -103,6 +107,6 @@ fn batch(kind: Kind, (point, n): (usize, u32), number: u32, events: u32) -> Resu
         Event { key: format!("{point:02}{id:014x}"), about, vendor, stage, code, info, at }
     });
     let id = format!("{point:x}{number:07x}");
-    let accepted_at = Timestamp::from_millis(at.as_millis() + u64::from(number % 20) * 1_000);
+    let accepted_at = Timestamp::from_millis(at.as_millis() + u64::from(slot) * 5_000);
     Ok(Batch { app: AppId::parse("demo")?, id, accepted_at, events: events.collect() })
 }

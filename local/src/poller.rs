@@ -30,7 +30,8 @@ const REST: Duration = Duration::from_millis(200);
 pub async fn run(queues: Queues, source: QueueSource, invoker: Invoker, faults: Faults, mut closing: Closing) {
     let source = Arc::new(source);
     let permits = Arc::new(Semaphore::new(usize::try_from(source.maximum_concurrency).unwrap_or(1)));
-    let most = usize::try_from(source.batch_size).unwrap_or(10).clamp(1, 10);
+    // Lambda fills a batch from several receives, and waits for that as long as the window says; here it takes what is there at once.
+    let most = usize::try_from(source.batch_size).unwrap_or(1).max(1);
     let mut batches = JoinSet::new();
     loop {
         let received = tokio::select! {

@@ -24,7 +24,7 @@ enum From {
 }
 
 impl Tallies {
-    /// What was counted of each of these days. Days without an event are left out. Half a read unit for each 4 KB: a busy day has up to 8,640
+    /// What was counted of each of these days. Days without an event are left out. Half a read unit for each 4 KB: a busy day has up to 17,280
     /// rows of half a kilobyte.
     ///
     /// # Errors

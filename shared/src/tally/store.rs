@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `e#<app>#p<push>`, `<event>` | an event of a push: who counts it, and what it says |
 //! | `e#<app>#t<task>#<shard>`, `<event>` | an event of a task: who counts it |
-//! | `n#<app>#<day>`, `<slot>` | counters of a day's events, from the batches that were accepted in a slot of ten seconds |
+//! | `n#<app>#<day>`, `<slot>` | counters of a day's events, from the batches that were accepted in a slot of five seconds |
 //! | `m#<app>#<task>`, `<slot>` | the same of a task |
 //!
 //! Each event is put where none is: the batch whose number stands in the row counts it, and no other. When all events of a batch have their
@@ -42,13 +42,15 @@ pub const EVENTS_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 pub const DAYS_KEPT: Duration = Duration::from_secs(92 * 24 * 60 * 60);
 /// Rows that are put at once.
 const PUTS: usize = 64;
-/// The most batches that share an update, and the most attributes that they add to together: an update expression has 4 KB.
-const MOST_TOGETHER: usize = 20;
+/// The most batches that share an update, and the most attributes that they add to together: an expression has up to 4 KB and 300 operators,
+/// three for each batch.
+const MOST_TOGETHER: usize = 75;
 const MOST_ADDITIONS: usize = 200;
 /// The most sayings that an update keeps.
 const MOST_SAYINGS: usize = 16;
-/// A slot, in milliseconds.
-const SLOT: u64 = 10_000;
+/// A slot, in milliseconds. A longer one has more batches in its row's set, and every update costs a unit for each kilobyte of it; of a shorter
+/// one more rows are read.
+const SLOT: u64 = 5_000;
 
 /// Why events could not be counted, or counts not be read.
 #[derive(Debug, Clone, thiserror::Error)]
