@@ -30,3 +30,4 @@ mod shutdown;
 mod stats;
 mod targets;
 mod template;
+mod why;

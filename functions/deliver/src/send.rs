@@ -62,7 +62,10 @@ impl Job<'_> {
         };
         let _place = self.state.shares.place(&self.share, device.channel).await;
         let started = self.clock.now();
-        if started >= self.expiry || self.is_late() {
+        if started >= self.expiry {
+            return Sent::Later(Wish::default(), Reason::Over);
+        }
+        if self.is_late() {
             return Sent::Later(Wish::default(), Reason::NotBegun);
         }
         // After the wait for a place: what was learned meanwhile counts.

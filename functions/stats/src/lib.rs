@@ -4,6 +4,7 @@ mod ack;
 mod detail;
 mod rates;
 mod who;
+mod why;
 
 use std::error::Error;
 use std::sync::OnceLock;
@@ -77,6 +78,7 @@ pub async fn handle(state: &State, request: Request) -> Response<Body> {
         Some("/push/task/detail") => answer(state, &call, Method::POST, detail::detail(state, &call)).await,
         Some("/push/ack") => answer(state, &call, Method::POST, ack::ack(state, &call)).await,
         Some("/push/stats") => answer(state, &call, Method::GET, rates::rates(state, &call)).await,
+        Some("/push/why") => answer(state, &call, Method::GET, why::why(state, &call)).await,
         _ => Failure::new(Code::NotFound, "there is nothing at this address").response(),
     };
     if response.status() == StatusCode::SERVICE_UNAVAILABLE {

@@ -126,6 +126,9 @@ pub enum Dialect {
 }
 
 impl Dialect {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Imkit, Self::Openim, Self::Kinvey, Self::Lanying, Self::Pushbell];
+
     /// The word in keys, logs and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

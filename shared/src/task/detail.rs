@@ -169,7 +169,7 @@ impl Reader<'_> {
             if task.made_at().plus(KEPT) <= self.now {
                 return Ok(None);
             }
-            let mut nonces = self.nonces(task).await?;
+            let mut nonces = self.results.nonces(self.app, task).await?;
             nonces.retain(|nonce| heads.iter().all(|head| head.key.nonce != *nonce));
             try_join_all(nonces.into_iter().map(|nonce| self.of_hook(TaskKey { task, nonce }))).await?
         } else {
@@ -313,33 +313,6 @@ impl Reader<'_> {
             if start.is_none() {
                 return Ok(());
             }
-        }
-    }
-
-    /// The nonces of this app's rows under a number: one read for each nonce there is, however many rows it has.
-    async fn nonces(&self, task: TaskId) -> Result<Vec<String>, ResultsError> {
-        let (mut nonces, mut after) = (Vec::new(), "!".to_owned());
-        loop {
-            let _reading = self.reads.acquire().await;
-            let answer = self
-                .results
-                .client
-                .query()
-                .table_name(&self.results.table)
-                .key_condition_expression("pk = :pk AND sk > :after")
-                .expression_attribute_values(":pk", text(pk(task)))
-                .expression_attribute_values(":after", text(after.as_str()))
-                .limit(1)
-                .send()
-                .await
-                .map_err(|error| ResultsError::Unavailable(Box::new(error.into())))?;
-            let Some(row) = answer.items().first() else { return Ok(nonces) };
-            let (nonce, _) = text_of(row, "sk").and_then(|sk| sk.split_once('#')).ok_or(ResultsError::Malformed)?;
-            // Heads have a letter in a nonce's place.
-            if nonce.len() > 1 && text_of(row, "app") == Some(self.app.as_str()) {
-                nonces.push(nonce.to_owned());
-            }
-            after = format!("{nonce}#{LAST}");
         }
     }
 }

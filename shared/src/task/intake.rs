@@ -21,8 +21,8 @@ use super::results::KEPT;
 use super::{MOST_RECIPIENTS, Part, Results, ResultsError, Target, TaskKey};
 use crate::deferred;
 use crate::env::{EnvError, Environment, Queue, Table};
-use crate::id::{AppId, ClientId, RoomKey, TaskId, digest};
-use crate::message::{self, Message};
+use crate::id::{AppId, ClientId, MessageId, RoomKey, TaskId, digest};
+use crate::message::{self, Dialect, Message};
 use crate::queue::{self, Refused, Work};
 use crate::time::Timestamp;
 
@@ -172,7 +172,7 @@ impl Intake {
 
     async fn claim(&self, pk: &str, sk: &str, message: &Message, recipients: usize, now: Timestamp) -> Claim {
         let task = TaskId::new(now, fastrand::u16(..));
-        let nonce = URL_SAFE_NO_PAD.encode(digest::<6>(&[pk.as_bytes(), sk.as_bytes()]));
+        let nonce = claim_nonce(pk, sk);
         let text = |value: &str| AttributeValue::S(value.to_owned());
         let number = |value: u64| AttributeValue::N(value.to_string());
         let mut put = self.client.put_item();
@@ -322,17 +322,29 @@ pub(super) fn content(message: &Message) -> Result<Box<RawValue>, SubmitError> {
     Ok(raw)
 }
 
-/// Claims of one message stand together, so that what became of a message can be found by its id.
 fn claim_key(message: &Message, recipients: &[ClientId]) -> (String, String) {
     let origin = &message.origin;
+    let withdraws = match message.behaviour.kind {
+        message::Kind::Withdraw => true,
+        message::Kind::Alert | message::Kind::Silent | message::Kind::Data | message::Kind::Badge => false,
+    };
+    (claim_partition(&origin.app, origin.dialect, &origin.message), claim_set(recipients, withdraws))
+}
+
+/// Claims of one message stand together, so that what became of a message can be found by its id.
+pub(super) fn claim_partition(app: &AppId, dialect: Dialect, message: &MessageId) -> String {
+    format!("c#{app}#{}#{message}", dialect.as_str())
+}
+
+/// A recall has the id of the message it takes back, and is a task of its own.
+pub(super) fn claim_set(recipients: &[ClientId], withdraws: bool) -> String {
     let mut sorted: Vec<&[u8]> = recipients.iter().map(|client| client.as_str().as_bytes()).collect();
     sorted.sort_unstable();
-    // A recall has the id of the message it takes back, and is a task of its own.
-    let kind: &[u8] = match message.behaviour.kind {
-        message::Kind::Withdraw => b"withdraw",
-        message::Kind::Alert | message::Kind::Silent | message::Kind::Data | message::Kind::Badge => b"",
-    };
-    sorted.push(kind);
-    let set = URL_SAFE_NO_PAD.encode(digest::<16>(&sorted));
-    (format!("c#{}#{}#{}", origin.app, origin.dialect.as_str(), origin.message), set)
+    sorted.push(if withdraws { b"withdraw" } else { b"" });
+    URL_SAFE_NO_PAD.encode(digest::<16>(&sorted))
+}
+
+/// The nonce of the task that a claim is of.
+pub(super) fn claim_nonce(pk: &str, sk: &str) -> String {
+    URL_SAFE_NO_PAD.encode(digest::<6>(&[pk.as_bytes(), sk.as_bytes()]))
 }

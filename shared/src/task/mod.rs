@@ -15,6 +15,7 @@ mod results;
 mod sums;
 mod walk;
 mod whom;
+mod why;
 
 pub use attempt::Attempt;
 pub use detail::{Detail, FAN_OUT_LIMIT, State};
@@ -31,3 +32,4 @@ pub use results::{Fate, Leftovers, Put, ResultRow, Results, ResultsError, Split,
 pub use sums::{Road, RoadSums, Sums};
 pub use walk::{Walk, Work};
 pub use whom::{Members, Whom};
+pub use why::{Counted, DeviceWhy, Kind, Pending, Progress, TaskWhy, Try, Why};

@@ -187,7 +187,7 @@ impl Intake {
 }
 
 /// Unique for the task, whatever number others draw.
-fn message_id(key: &TaskKey) -> MessageId {
+pub(super) fn message_id(key: &TaskKey) -> MessageId {
     let name = format!("{}-{}", key.task, key.nonce);
     // Digits and letters, far below the longest id.
     #[expect(clippy::expect_used, reason = "digits, a hyphen and base64 are a message's id")]

@@ -25,10 +25,12 @@ pub enum Reason {
     Waiting,
     /// Not sent: no time was left, or the client's item could not be read or written.
     NotBegun,
+    /// Not sent: the message's end had come.
+    Over,
 }
 
 impl Reason {
-    const ALL: [(Self, char, &'static str); 10] = [
+    const ALL: [(Self, char, &'static str); 11] = [
         (Self::Retry, 't', "retry"),
         (Self::Throttled, 'h', "throttled"),
         (Self::Quota, 'q', "quota"),
@@ -39,6 +41,7 @@ impl Reason {
         (Self::LeftAlone, 'l', "left_alone"),
         (Self::Waiting, 'w', "waiting"),
         (Self::NotBegun, 'n', "not_begun"),
+        (Self::Over, 'o', "over"),
     ];
 
     /// The letter in result rows.
@@ -57,6 +60,20 @@ impl Reason {
     #[must_use]
     pub fn from_letter(letter: char) -> Option<Self> {
         Self::ALL.into_iter().find(|(_, own, _)| *own == letter).map(|(reason, _, _)| reason)
+    }
+
+    /// Whether something was sent, and this was the answer.
+    #[must_use]
+    pub const fn is_of_the_vendor(self) -> bool {
+        match self {
+            Self::Retry
+            | Self::Throttled
+            | Self::Quota
+            | Self::Unauthorized
+            | Self::Misconfigured
+            | Self::Unrecognised => true,
+            Self::NoCredentials | Self::LeftAlone | Self::Waiting | Self::NotBegun | Self::Over => false,
+        }
     }
 
     /// What a vendor's verdict adds to the outcome; `None` where that says it all.

@@ -5,9 +5,11 @@
 mod cloud;
 mod rates;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use lambda_http::Body;
 use pushbell::auth::jwt;
 use pushbell::delivery::Channel;
+use pushbell::env::Table;
 use pushbell::id::{AppId, ClientId, DeviceKey, DeviceNumber, TaskId, Token};
 use pushbell::recipient::Device;
 use pushbell::registry::{PushToken, Registry};
@@ -147,6 +149,29 @@ impl Cloud {
         assert!(matches!(Results::new(&self.env).unwrap().put(&row).await.unwrap(), Put::Stored));
     }
 
+    /// A claim of a message for three clients, as IMKIT's callback leaves it.
+    async fn claimed(&self, message: &str) {
+        let number = |n: u64| AttributeValue::N(n.to_string());
+        pushbell::aws::dynamodb(&self.env)
+            .put_item()
+            .table_name(self.env.table(Table::Tasks).unwrap())
+            .item("pk", AttributeValue::S(format!("c#demo#imkit#{message}")))
+            .item("sk", AttributeValue::S("digest".to_owned()))
+            .item("task", number(TASK))
+            .item("at", number(1_767_225_600_000))
+            .item("of", number(3))
+            .item("ttl", number(1_767_225_600 + 7 * 86_400))
+            .send()
+            .await
+            .unwrap();
+    }
+
+    async fn why(&self, client: &str, message: &str) -> Answer {
+        let event = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../events/stats/why-notice.json"));
+        let query = format!("client={client}&message={message}");
+        self.answer(&event.unwrap().replace("client=u-310&message=258696806400000", &query)).await
+    }
+
     async fn register(&self, user: &str, n: u64) {
         let device = Device {
             key: number(n),
@@ -172,6 +197,7 @@ async fn every_sample_is_answered_as_it_should_be() {
     cloud.task().await;
     cloud.register("u-310", 4711).await;
     cloud.delivered().await;
+    cloud.claimed("5dd51a4f21841443cfd3090d").await;
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events/stats");
     let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
@@ -182,7 +208,14 @@ async fn every_sample_is_answered_as_it_should_be() {
         assert_eq!(answer.told(), (200, ""), "{name}: {}", answer.body);
         names.push(name);
     }
-    let known = ["imkit-ack-clicked", "lanying-ack-as-user", "lanying-ack-received", "lanying-task-detail"];
+    let known = [
+        "imkit-ack-clicked",
+        "lanying-ack-as-user",
+        "lanying-ack-received",
+        "lanying-task-detail",
+        "why-callback",
+        "why-notice",
+    ];
     assert_eq!(names, known);
     let told = cloud.detail(json!([TASK])).await;
     assert_eq!(told.sums(["fcm_target", "fcm_sent", "fcm_received", "fcm_click"]), [1, 1, 1, 1]);
@@ -215,6 +248,35 @@ async fn a_task_is_told_in_lanying_s_words_and_ours_and_an_unknown_one_in_zeros(
     }
     let sum: u64 = task["outcomes"].as_object().unwrap().values().map(|n| n.as_u64().unwrap()).sum();
     assert_eq!(task["target"], sum);
+}
+
+#[tokio::test]
+async fn a_push_is_told_by_the_message_s_id_by_the_task_s_number_and_by_its_name() {
+    let cloud = Cloud::new().await;
+    cloud.task().await;
+    let asked = cloud.why("u-310", &TASK.to_string()).await;
+    assert_eq!((asked.told(), &asked.body["data"]["tasks"][0]["state"]), ((200, ""), &json!("waiting")));
+    cloud.delivered().await;
+    for name in [TASK.to_string(), format!("{TASK}-abcdefgh")] {
+        let asked = cloud.why("u-310", &name).await;
+        assert_eq!(asked.told(), (200, ""));
+        let task = &asked.body["data"]["tasks"][0];
+        assert_eq!((&task["state"], &task["kind"]), (&json!("done"), &json!("notice")), "{task}");
+        assert_eq!((&task["devices"][0]["outcome"], &task["devices"][0]["at"]), (&json!("delivered"), &Value::Null));
+        assert_eq!(task["counted"], json!({"is": false, "why": "not a counting message"}));
+    }
+    assert_eq!(cloud.why("u-311", &TASK.to_string()).await.body["data"]["tasks"][0]["outcome"], "no_device");
+    assert_eq!(cloud.why("u-309", &TASK.to_string()).await.told().0, 10_002, "before the list, and unknown");
+    assert_eq!(cloud.why("u-310", &format!("{TASK}-zzzzzzzz")).await.told().0, 10_002);
+    assert_eq!(cloud.why("u-310", "5dd51a4f21841443cfd3090d").await.told().0, 10_002);
+    cloud.claimed("5dd51a4f21841443cfd3090d").await;
+    let asked = cloud.why("u-310", "5dd51a4f21841443cfd3090d").await;
+    let task = &asked.body["data"]["tasks"][0];
+    assert_eq!(
+        (&task["kind"], &task["recipients"], &task["state"]),
+        (&json!("callback"), &json!(3), &json!("waiting"))
+    );
+    assert_eq!(task["counted"]["is"], Value::Null);
 }
 
 #[tokio::test]

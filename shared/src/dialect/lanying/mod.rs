@@ -13,3 +13,4 @@ pub mod notify;
 pub mod preferences;
 pub mod rates;
 pub mod stats;
+pub mod why;

@@ -1,0 +1,209 @@
+//! `/push/why`: what happened to one push, in words. A call of ours, in Lanying's envelope.
+
+use serde_json::{Value, json};
+
+use super::body::{bad, parameter};
+use super::envelope::Failure;
+use crate::id::{ClientId, DeviceKey, MessageId};
+use crate::recipient::Recipient;
+use crate::task::{Counted, DeviceWhy, Kind, Outcome, Progress, Reason, TaskWhy, Try, Why};
+use crate::time::Timestamp;
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// About whom.
+    pub client: ClientId,
+    /// About which message: its id, or a task's number.
+    pub message: MessageId,
+}
+
+impl Question {
+    /// The question that a raw query is.
+    ///
+    /// # Errors
+    /// When it lacks one of the two, or one cannot be.
+    pub fn parse(query: &str) -> Result<Self, Failure> {
+        let of = |name: &'static str| {
+            let given = parameter(query, [name, name])?.filter(|value| !value.is_empty());
+            given.ok_or_else(|| bad(format!("{name} is missing in the query")))
+        };
+        let client = ClientId::parse(of("client")?).map_err(|rule| bad(format!("client {rule}")))?;
+        let message = MessageId::parse(of("message")?).map_err(|rule| bad(format!("message {rule}")))?;
+        Ok(Self { client, message })
+    }
+}
+
+/// The failure of a message that is not known.
+#[must_use]
+pub fn no_message() -> Failure {
+    bad("message is none of this app's last 7 days: neither a message's id nor a task's number")
+}
+
+/// The failure of a client whom nobody knows.
+#[must_use]
+pub fn no_client() -> Failure {
+    bad("client is not known to this app, and was in none of the message's tasks")
+}
+
+/// Whether nothing is known of the client.
+#[must_use]
+pub fn is_stranger(why: &Why, recipient: Option<&Recipient>) -> bool {
+    recipient.is_none() && why.left_out == 0 && why.tasks.iter().all(|task| task.progress == Progress::NotIn)
+}
+
+/// What the answer says.
+#[must_use]
+pub fn told(question: &Question, why: &Why, recipient: Option<&Recipient>, asked_at: Timestamp) -> Value {
+    let tasks: Vec<Value> = why.tasks.iter().map(|task| task_told(task, recipient)).collect();
+    json!({
+        "client": question.client,
+        "message": question.message,
+        "asked_at": asked_at,
+        "client_known": recipient.is_some(),
+        "devices_now": recipient.map_or(0, |recipient| recipient.devices.len()),
+        "withdrawn_at": why.withdrawn_at,
+        "tasks": tasks,
+        "tasks_left_out": why.left_out,
+        "tasks_of_others": why.of_others,
+    })
+}
+
+fn task_told(task: &TaskWhy, recipient: Option<&Recipient>) -> Value {
+    let (is, reason) = counted(task.counted);
+    let devices: Vec<Value> = task.devices.iter().map(|device| device_told(device, task, recipient)).collect();
+    let tries: Vec<Value> = task.tries.iter().map(try_told).collect();
+    json!({
+        "task_id": task.task,
+        "kind": match task.kind {
+            Kind::Callback => "callback",
+            Kind::Notice => "notice",
+            Kind::Recall => "recall",
+        },
+        "dialect": task.dialect.map(crate::message::Dialect::as_str),
+        "accepted_at": task.accepted_at,
+        "due_at": task.due,
+        "recipients": task.recipients,
+        "cancelled_at": task.cancelled_at,
+        "state": state(task),
+        "counted": {"is": is, "why": reason},
+        "outcome": task.outcome.map(Outcome::as_str),
+        "meaning": task.outcome.map(meaning),
+        "attempts": tries,
+        "devices": devices,
+        "pending": task.pending.map(|pending| json!({"next_try": pending.next_try, "until": pending.until})),
+    })
+}
+
+fn state(task: &TaskWhy) -> &'static str {
+    match task.progress {
+        Progress::NotIn => "not in the task",
+        Progress::Done => "done",
+        Progress::Waiting | Progress::Pending if task.cancelled_at.is_some() => "cancelled",
+        Progress::Waiting => "waiting",
+        Progress::Pending => "pending",
+    }
+}
+
+fn counted(counted: Counted) -> (Option<bool>, &'static str) {
+    match counted {
+        Counted::Yes => (Some(true), "counted"),
+        Counted::Before => (Some(true), "counted before: by an earlier try, or by another callback of this message"),
+        Counted::Late => (Some(false), "late (uncounted): it came over 15 minutes behind newer messages"),
+        Counted::Not(outcome) => (Some(false), outcome.as_str()),
+        Counted::DoesNotCount => (Some(false), "not a counting message"),
+        Counted::GaveUp => (Some(false), "given up before it could be counted"),
+        Counted::NotYet => (None, "not tried yet"),
+        Counted::NotIn => (Some(false), "not in the task"),
+    }
+}
+
+fn device_told(device: &DeviceWhy, task: &TaskWhy, recipient: Option<&Recipient>) -> Value {
+    let last = device.last();
+    let now = |key: &DeviceKey| recipient?.devices.iter().find(|own| own.key == *key);
+    let pending = task.pending.filter(|_| device.pending);
+    let tries: Vec<Value> = device.tries.iter().map(try_told).collect();
+    json!({
+        "device": device.device,
+        "platform": device.channel.map(|channel| if channel.is_apple() { "ios" } else { "android" }),
+        "channel": device.channel.map(crate::delivery::Channel::as_str),
+        "registered_at": now(&device.device).map(|own| own.registered_at),
+        "outcome": last.map(|last| last.outcome.as_str()),
+        "class": last.and_then(|last| class_of(device, last)),
+        "meaning": last.map(|last| meaning(last.outcome)),
+        "attempts": tries,
+        "pending_until": pending.and_then(|pending| pending.until),
+    })
+}
+
+fn try_told(one: &Try) -> Value {
+    json!({"attempt": one.attempt, "at": one.at, "outcome": one.outcome.as_str(), "class": class(one)})
+}
+
+/// Of what was given up, the vendor's last answer says more than that its time was over.
+fn class_of(device: &DeviceWhy, last: &Try) -> Option<&'static str> {
+    let answered = |one: &&Try| one.reason.is_some_and(Reason::is_of_the_vendor);
+    let given_up = last.outcome == Outcome::GaveUp;
+    let answer = device.tries.iter().rev().find(answered).filter(|_| given_up);
+    class(answer.unwrap_or(last))
+}
+
+/// The class of a vendor's answer, as docs and logs call it; or why nothing was sent.
+fn class(one: &Try) -> Option<&'static str> {
+    match one.outcome {
+        Outcome::Delivered | Outcome::DeadToken | Outcome::BadMessage => Some(one.outcome.as_str()),
+        Outcome::Misconfigured
+        | Outcome::GaveUp
+        | Outcome::ChannelUnavailable
+        | Outcome::Gone
+        | Outcome::NoDevice
+        | Outcome::Muted
+        | Outcome::Read
+        | Outcome::Withdrawn
+        | Outcome::Off
+        | Outcome::Blocked
+        | Outcome::HeldOut
+        | Outcome::Cancelled
+        | Outcome::Pending => one.reason.map(Reason::as_str),
+    }
+}
+
+const fn meaning(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Delivered => "the vendor has it",
+        Outcome::DeadToken => {
+            "the vendor says that the token is dead; the device is deleted, unless it was registered anew"
+        }
+        Outcome::BadMessage => "the vendor does not take this message",
+        Outcome::Misconfigured => "the app's credentials or rights are wrong; it can be replayed once they are mended",
+        Outcome::GaveUp => "tried until the message's end, or too often",
+        Outcome::ChannelUnavailable => "there is no channel to this device",
+        Outcome::Gone => "the device was not registered any more",
+        Outcome::NoDevice => "the client has no device",
+        Outcome::Muted => "the client muted the room or the sender",
+        Outcome::Read => "the client had read the room by then",
+        Outcome::Withdrawn => "the message was taken back",
+        Outcome::Off => "the client switched push off",
+        Outcome::Blocked => "the client blocked the sender",
+        Outcome::HeldOut => "the client is in a group of an experiment that gets nothing",
+        Outcome::Cancelled => "the task was cancelled before it was sent",
+        Outcome::Pending => "to be tried again",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_question_names_client_and_message() {
+        let asks = |query: &str| Question::parse(query).map_err(|failure| failure.to_string());
+        let asked = asks("client=a%2Bb&message=m+1").unwrap();
+        assert_eq!((asked.client.as_str(), asked.message.as_str()), ("a+b", "m 1"));
+        assert_eq!(asks("message=m").unwrap_err(), "client is missing in the query");
+        assert_eq!(asks("client=a&message=").unwrap_err(), "message is missing in the query");
+        assert_eq!(asks("client=%01&message=m").unwrap_err(), "client holds a character that is not allowed");
+        assert_eq!(asks("client=%ff&message=m").unwrap_err(), "client in the query is not UTF-8");
+    }
+}
