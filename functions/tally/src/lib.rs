@@ -88,3 +88,80 @@ fn note(batch: &Batch, counts: &Counts) {
     }
     tracing::info!(app = %batch.app, batch = batch.id, events = batch.events.len(), counted, "batch");
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use axum::http::StatusCode;
+    use pushbell::telemetry::metrics::captured;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// A table that takes every write, or none for good.
+    async fn state(answer: (StatusCode, &'static str)) -> State {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let router = axum::Router::new().fallback(async move || answer);
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let env = Environment::from_lookup(|name| match name {
+            "AWS_ENDPOINT_URL" => Some(url.clone()),
+            _ => Some("test".to_owned()).filter(|_| !name.starts_with("AWS_ENDPOINT_URL")),
+        });
+        State::new(&env.unwrap()).unwrap()
+    }
+
+    fn event(bodies: &[Value]) -> SqsEvent {
+        let mut event = SqsEvent::default();
+        for (index, body) in bodies.iter().enumerate() {
+            let mut record = SqsMessage::default();
+            record.message_id = Some(format!("r{index}"));
+            record.body = Some(body.to_string());
+            event.records.push(record);
+        }
+        event
+    }
+
+    fn batch(id: &str, events: Value) -> Value {
+        json!({"app": "demo", "id": id, "accepted_at": 1_767_225_605_000_u64, "events": events})
+    }
+
+    async fn failed(state: &State, event: SqsEvent) -> (Vec<String>, Vec<Value>) {
+        let (answer, lines) = captured(handle(state, event, Instant::now())).await;
+        (answer.batch_item_failures.into_iter().map(|one| one.item_identifier).collect(), lines)
+    }
+
+    #[tokio::test]
+    async fn what_was_counted_is_measured_by_vendor_stage_and_class() {
+        let state = state((StatusCode::OK, "{}")).await;
+        let one = |key: &str, code: i64| json!({"k": key, "of": {"p": "p1"}, "v": 4, "s": 1, "c": code, "at": 1_767_225_600_000_u64});
+        let good = batch("AAAAAAAA", json!([one("a", 0), one("b", 0), one("c", 987_654), one("a", 0)]));
+        let (failed, lines) = failed(&state, event(&[good])).await;
+        assert!(failed.is_empty());
+        let told: Vec<_> = lines
+            .iter()
+            .map(|line| json!([line["vendor"], line["push_stage"], line["class"], line["push_results"]]))
+            .collect();
+        assert_eq!(told, [json!(["fcm", "sent", "ok", 2]), json!(["fcm", "sent", "unrecognised", 1])]);
+    }
+
+    #[tokio::test]
+    async fn a_record_that_is_no_batch_fails_alone() {
+        let state = state((StatusCode::OK, "{}")).await;
+        let good = batch("AAAAAAAA", json!([]));
+        let (failed, lines) = failed(&state, event(&[json!("no batch"), good, json!({"app": "demo"})])).await;
+        assert_eq!(failed, ["r0", "r2"]);
+        assert_eq!(lines[0]["record_failed"], 2);
+    }
+
+    #[tokio::test]
+    async fn what_is_not_counted_comes_again_and_is_not_measured() {
+        let refusal = r#"{"__type": "AccessDeniedException", "message": "no"}"#;
+        let state = state((StatusCode::BAD_REQUEST, refusal)).await;
+        let one = json!({"k": "a", "of": {"p": "p1"}, "v": 4, "s": 1, "c": 0, "at": 1_767_225_600_000_u64});
+        let (failed, lines) =
+            failed(&state, event(&[batch("AAAAAAAA", json!([one])), batch("AAAAAAAB", json!([]))])).await;
+        assert_eq!(failed, ["r0"]);
+        assert!(lines.iter().all(|line| line.get("push_results").is_none()));
+    }
+}
