@@ -22,7 +22,7 @@ pub struct Environment {
     endpoints: [Option<String>; 4],
     stage: String,
     tables: [Option<String>; 4],
-    queues: [Option<String>; 6],
+    queues: [Option<String>; Queue::COUNT],
 }
 
 /// The AWS services that functions talk to.
@@ -95,6 +95,9 @@ pub enum Queue {
 }
 
 impl Queue {
+    /// How many there are.
+    pub const COUNT: usize = Self::ALL.len();
+
     /// All of them, each at its own number.
     pub(crate) const ALL: [Self; 6] =
         [Self::FanOut, Self::Deliver, Self::DeadLetters, Self::Results, Self::Report, Self::ReportDeadLetters];

@@ -45,7 +45,7 @@ pub fn body(record: &impl Serialize) -> Result<String, serde_json::Error> {
 /// The queues, with the deferred table behind them.
 pub struct Work {
     client: Client,
-    urls: [Option<String>; 6],
+    urls: [Option<String>; Queue::COUNT],
     deferred: Deferred,
 }
 

@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn a_run_that_left_something_undone_has_failed() {
         assert!(end(Tally::default()).is_ok());
-        assert!(matches!(end(Tally { refused: [0, 2, 1], ..Tally::default() }), Err(RetryError::Refused(3))));
+        assert!(matches!(end(Tally { refused: [0, 2, 1, 0, 0, 0], ..Tally::default() }), Err(RetryError::Refused(3))));
         let unread = Tally { unread: Some(DeferredError::Unprocessed(1)), ..Tally::default() };
         assert!(matches!(end(unread), Err(RetryError::Read(_))));
     }

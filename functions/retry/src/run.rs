@@ -44,7 +44,7 @@ pub(crate) struct Tally {
     /// Records that are in their queue.
     pub(crate) moved: usize,
     /// Records that their queue refused, by queue. Others of a queue that is left alone are not counted.
-    pub(crate) refused: [usize; 3],
+    pub(crate) refused: [usize; Queue::COUNT],
     /// Rows and keys that hold no record.
     pub(crate) unreadable: usize,
     /// Lanes that hold rows which are due.
