@@ -31,3 +31,4 @@ pub mod telemetry;
 #[cfg(test)]
 mod test_tables;
 pub mod time;
+pub mod webhook;

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout};
 use tracing::Instrument as _;
 
-use super::{Callers, Settings, Vendors};
+use super::{Callers, ResultsKeys, Settings, Vendors};
 use crate::env::{EnvError, Environment, Table};
 use crate::id::AppId;
 
@@ -37,13 +37,13 @@ pub enum AppError {
     /// Not within the time that the caller had.
     #[error("the app's {document} document did not come in time")]
     Late {
-        /// `callers`, `vendors` or `settings`.
+        /// `callers`, `vendors`, `results` or `settings`.
         document: &'static str,
     },
     /// The document is not of its shape. The place is named and never a value.
     #[error("the app's {document} document is malformed at line {line}, column {column}{}", reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default())]
     Malformed {
-        /// `callers`, `vendors` or `settings`.
+        /// `callers`, `vendors`, `results` or `settings`.
         document: &'static str,
         /// Counted from 1.
         line: usize,
@@ -122,7 +122,7 @@ impl<T> Cache<T> {
     }
 }
 
-/// One of the two documents in Secrets Manager, of every app. A clone has the same cache.
+/// One of the documents in Secrets Manager, of every app. A clone has the same cache.
 pub struct SecretDocuments<T> {
     client: aws_sdk_secretsmanager::Client,
     prefix: String,
@@ -150,6 +150,14 @@ impl SecretDocuments<Vendors> {
     #[must_use]
     pub fn vendors(env: &Environment) -> Self {
         Self::new(env, "vendors")
+    }
+}
+
+impl SecretDocuments<ResultsKeys> {
+    /// The `results` documents.
+    #[must_use]
+    pub fn results(env: &Environment) -> Self {
+        Self::new(env, "results")
     }
 }
 
@@ -296,7 +304,7 @@ fn is_gone(error: &GetSecretValueError) -> bool {
 /// The name of the document that holds nothing secret.
 const SETTINGS: &str = "settings";
 
-/// Whether `text` is a document of this name (`callers`, `vendors`, `settings`), for who writes one.
+/// Whether `text` is a document of this name (`callers`, `vendors`, `results`, `settings`), for who writes one.
 ///
 /// # Errors
 /// When it is not of its shape, or there is no document of the name.
@@ -304,6 +312,7 @@ pub fn check(document: &str, text: &str) -> Result<(), AppError> {
     match document {
         "callers" => parse::<Callers>("callers", text).map(|_| ()),
         "vendors" => parse::<Vendors>("vendors", text).map(|_| ()),
+        "results" => parse::<ResultsKeys>("results", text).map(|_| ()),
         _ => parse::<Settings>(SETTINGS, text).map(|_| ()),
     }
 }

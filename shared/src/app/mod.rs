@@ -1,7 +1,7 @@
 //! App: what one tenant is set to, and who may call and be called in its name.
 //!
-//! Three documents: `callers` (hook secrets, keys) and `vendors` (credentials) in Secrets Manager under
-//! `pushbell/<stage>/apps/<app>/`, `settings` in the registry table. Each is cached for five minutes, unknown apps too, so that
+//! Four documents: `callers` (hook secrets, keys), `vendors` (credentials) and `results` (what outcomes are signed with) in Secrets Manager
+//! under `pushbell/<stage>/apps/<app>/`, `settings` in the registry table. Each is cached for five minutes, unknown apps too, so that
 //! scanning for them costs nothing; when a refresh fails the old document goes on serving.
 
 mod certificates;
@@ -10,6 +10,7 @@ mod filter;
 mod lanying;
 mod openim;
 mod reading;
+mod results;
 
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ pub use filter::FilterSettings;
 pub use lanying::{LanyingSettings, Notifier};
 pub use openim::{BeforePushStage, HideFor, OnError, OpenimMode, OpenimSettings, OpenimText, TextKey};
 pub use reading::{HiddenTexts, MuteYieldsTo};
+pub use results::{ResultsKeys, ResultsSettings};
 
 /// A secret that may be rotated: valid, or valid until a point in time. Never shown.
 #[derive(Clone, Deserialize)]
@@ -63,6 +65,12 @@ impl Secret {
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.value
+    }
+
+    /// Until when it is valid.
+    #[must_use]
+    pub(crate) const fn until(&self) -> Option<Timestamp> {
+        self.until
     }
 }
 
@@ -216,6 +224,8 @@ pub struct Settings {
     pub zone: Option<Zone>,
     /// What comes through although its room or sender is muted.
     pub mute_yields_to: MuteYieldsTo,
+    /// Where outcomes are sent.
+    pub results: ResultsSettings,
 }
 
 impl Settings {

@@ -24,18 +24,22 @@ pub struct Answer {
     pub body: Bytes,
 }
 
-/// `Retry-After` as seconds or as an HTTP date (RFC 9110, 10.2.3). A date is counted from the answer's own `Date`; from `now`, the
-/// worker's clock, only where there is none.
+/// A vendor's `Retry-After`, within [`DELAY`].
 pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    delay(headers, now).map(|delay| delay.clamp(DELAY.0, DELAY.1))
+}
+
+/// `Retry-After` as seconds or as an HTTP date (RFC 9110, 10.2.3), however long. A date is counted from the answer's own `Date`; from
+/// `now`, the worker's clock, only where there is none.
+pub(crate) fn delay(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    let delay = match text.parse::<u64>() {
-        Ok(seconds) => Duration::from_secs(seconds),
+    match text.parse::<u64>() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
         Err(_) => {
             let date = headers.get(header::DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
-            httpdate::parse_http_date(text).ok()?.duration_since(date.unwrap_or(now)).unwrap_or_default()
+            Some(httpdate::parse_http_date(text).ok()?.duration_since(date.unwrap_or(now)).unwrap_or_default())
         }
-    };
-    Some(delay.clamp(DELAY.0, DELAY.1))
+    }
 }
 
 /// Reads a body to its end.

@@ -25,6 +25,7 @@ use tokio_rustls::TlsConnector;
 
 pub use address::{Address, AddressError};
 pub use answer::Answer;
+pub(crate) use answer::delay;
 use site::Site;
 
 use super::{Class, Verdict};
