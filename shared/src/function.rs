@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::env::{EnvError, Environment};
+use crate::time::{QueueClock, Timestamp};
 use crate::{shutdown, telemetry};
 
 /// Serves calls with `handle`, which is given what `new` makes of the process's environment, and writes each call's metrics. `name` is the
@@ -87,6 +88,15 @@ pub fn attribute(record: &SqsMessage, name: &str) -> Option<u64> {
 #[must_use]
 pub fn receive_count(record: &SqsMessage) -> u64 {
     attribute(record, "ApproximateReceiveCount").unwrap_or(1)
+}
+
+/// The queue's clock, from the latest time on the records.
+#[must_use]
+pub fn queue_clock(records: &[SqsMessage]) -> QueueClock {
+    let times = records
+        .iter()
+        .flat_map(|record| ["SentTimestamp", "ApproximateFirstReceiveTimestamp"].map(|name| attribute(record, name)));
+    QueueClock::from_now(times.flatten().max().map_or_else(Timestamp::now, Timestamp::from_millis))
 }
 
 /// The answer to a batch, whose records ended so: it names those that are to come again. Each is logged and counted.

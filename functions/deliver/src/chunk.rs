@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use aws_lambda_events::event::sqs::SqsMessage;
 use futures_util::future::{join, try_join_all};
@@ -15,7 +15,7 @@ use pushbell::id::{Mark, RoomKey};
 use pushbell::message::{Badge, Kind, Message, Source, Strategy};
 use pushbell::queue;
 use pushbell::recipient::{Counting, names};
-use pushbell::task::{Chunk, Leftovers, Outcome, Put, ResultRow, Target};
+use pushbell::task::{Chunk, Leftovers, Outcome, Put, Reportable, ResultRow, Target};
 use pushbell::telemetry::metrics::{self, Metric, Of};
 use pushbell::time::{QueueClock, Timestamp};
 use tokio::sync::OnceCell;
@@ -96,14 +96,14 @@ impl Batch<'_> {
             if chunk.repeat || receive_count(record) > 1 || !counts {
                 let row = self.state.results.get(&chunk.key, chunk.seq, chunk.attempt).await;
                 if let Some(row) = row.map_err(RecordError::Results)? {
-                    return self.hand_back(chunk, &row, true).await;
+                    return self.hand_back(&job, &row, true).await;
                 }
             }
             let serving = try_join_all(chunk.to.iter().map(|target| job.serve(target)));
             let (served, ()) = join(serving, job.breaker.refresh(self.clock.now())).await;
             match served {
                 Ok(served) => served,
-                Err(Stop::Done(row)) => return self.hand_back(chunk, &row, true).await,
+                Err(Stop::Done(row)) => return self.hand_back(&job, &row, true).await,
                 Err(Stop::Failed(error)) => return Err(error),
             }
         };
@@ -112,10 +112,10 @@ impl Batch<'_> {
             Put::Stored => {
                 log(&row, started);
                 measure(&row);
-                self.hand_back(chunk, &row, false).await
+                self.hand_back(&job, &row, false).await
             }
             // Another run of this attempt came first; its row is what counts.
-            Put::Exists(first) => self.hand_back(chunk, &first, true).await,
+            Put::Exists(first) => self.hand_back(&job, &first, true).await,
         }
     }
 
@@ -145,18 +145,42 @@ impl Batch<'_> {
         })
     }
 
-    /// Queues what a result row left over, under the chunk's next attempt. `repeat`: it may have been queued before.
-    async fn hand_back(&self, chunk: &Chunk<Message>, row: &ResultRow, repeat: bool) -> Result<(), RecordError> {
-        let now = self.clock.now();
+    /// Queues what a result row left over, under the chunk's next attempt; then what it says, for the app's own address. `repeat`: it may
+    /// have been queued before.
+    async fn hand_back(&self, job: &Job<'_>, row: &ResultRow, repeat: bool) -> Result<(), RecordError> {
+        let (chunk, now) = (job.chunk, self.clock.now());
         let next = |to: &[Target], attempt, given_up| Chunk { given_up, repeat, ..chunk.again(attempt, to.to_vec()) };
         if !row.given_up.is_empty() {
             let given_up = next(&row.given_up, chunk.attempt.replay(), true);
             self.put(Queue::DeadLetters, &given_up, now, now).await?;
         }
-        match &row.leftovers {
-            None => Ok(()),
-            Some(left) => self.put(Queue::Deliver, &next(&left.to, chunk.attempt.next(), false), left.due, now).await,
+        if let Some(left) = &row.leftovers {
+            self.put(Queue::Deliver, &next(&left.to, chunk.attempt.next(), false), left.due, now).await?;
         }
+        self.report(job, row, now).await
+    }
+
+    /// Queues an attempt's outcomes for the app's own address, if it has one. A record that fails here comes again, finds its row, sends
+    /// nothing and queues this once more: the receiver drops repeats.
+    async fn report(&self, job: &Job<'_>, row: &ResultRow, now: Timestamp) -> Result<(), RecordError> {
+        let mut fates = row.results.iter().flat_map(|result| &result.fates);
+        if job.settings.results.address.is_none() || !fates.any(|fate| fate.outcome.is_final()) {
+            return Ok(());
+        }
+        let origin = &job.chunk.message.origin;
+        let reportable = Reportable {
+            app: row.app.clone(),
+            key: row.key.clone(),
+            seq: row.seq,
+            attempt: row.attempt,
+            dialect: origin.dialect,
+            message: origin.message.clone(),
+            operation: origin.operation.clone(),
+            at: row.at,
+        };
+        let body = queue::body(&reportable).map_err(|_| RecordError::Malformed { line: 0, column: 0 })?;
+        let put = self.state.work.put(Queue::Report, &row.app, body, Duration::ZERO, now);
+        put.await.map_err(RecordError::Outcomes)
     }
 
     /// Queues a chunk once more as it is, because nothing of it may be tried yet. It is no attempt: nothing is read but a head, and nothing

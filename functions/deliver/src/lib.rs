@@ -13,19 +13,18 @@ mod shares;
 
 use std::time::Instant;
 
-use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use futures_util::future::join_all;
 use pushbell::app::{AppError, SecretDocuments, SettingsDocuments, Vendors};
 use pushbell::delivery::breaker::Breakers;
 use pushbell::delivery::fcm::Fcm;
 use pushbell::delivery::sns::Sns;
 use pushbell::env::{EnvError, Environment};
-use pushbell::function::{attribute, batch_response, receive_count};
+use pushbell::function::{batch_response, queue_clock, receive_count};
 use pushbell::queue::{Refused, Work};
 use pushbell::recipient::Recipients;
 use pushbell::registry::Registry;
 use pushbell::task::{Results, ResultsError};
-use pushbell::time::{QueueClock, Timestamp};
 use shares::Shares;
 use tokio::sync::Semaphore;
 
@@ -96,19 +95,13 @@ enum RecordError {
     Results(#[source] ResultsError),
     #[error("the leftovers could not be queued")]
     Leftovers(#[source] Refused),
-}
-
-/// The queue's clock, from the latest time on the records.
-fn clock_of(records: &[SqsMessage]) -> QueueClock {
-    let times = records
-        .iter()
-        .flat_map(|record| ["SentTimestamp", "ApproximateFirstReceiveTimestamp"].map(|name| attribute(record, name)));
-    QueueClock::from_now(times.flatten().max().map_or_else(Timestamp::now, Timestamp::from_millis))
+    #[error("the outcomes could not be queued for the app's address")]
+    Outcomes(#[source] Refused),
 }
 
 /// Delivers the chunks of `event`. The answer names the records that are to come again.
 pub async fn handle(state: &State, event: SqsEvent, deadline: Instant) -> SqsBatchResponse {
-    let clock = clock_of(&event.records);
+    let clock = queue_clock(&event.records);
     let left = deadline.saturating_duration_since(Instant::now());
     let soft_deadline = deadline.checked_sub(left / SPARE).unwrap_or(deadline);
     // A record that comes again has the time of its first receipt; only a fresh one in the batch tells the time of now.

@@ -1,12 +1,16 @@
-//! What is to be reported to an app's own address: outcomes, by the result rows that hold them.
+//! What is to be reported to an app's own address: outcomes, by the result rows that hold them. A record of the report queue holds no
+//! outcome, so that it stays small however many there are.
+
+use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Attempt, TaskKey};
-use crate::id::AppId;
+use crate::id::{AppId, MessageId};
+use crate::message::Dialect;
 use crate::time::Timestamp;
 
-/// The outcomes of one attempt of a chunk, to be reported: a record of the report queue. They are read from the attempt's result row.
+/// The outcomes of one attempt of a chunk. They are read from the attempt's result row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reportable {
     /// Whose task.
@@ -17,13 +21,89 @@ pub struct Reportable {
     pub seq: u32,
     /// Which attempt.
     pub attempt: Attempt,
-    /// The dialect's word: `imkit`, `openim`, `lanying`.
-    pub dialect: String,
+    /// The protocol that the message came by.
+    pub dialect: Dialect,
     /// The caller's id of the message.
-    pub message: String,
+    pub message: MessageId,
     /// What the caller named its request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<String>,
     /// When the attempt ended.
     pub at: Timestamp,
+}
+
+/// Some of the outcomes of an attempt: those with these numbers among the final ones of its row, in the row's order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Excerpt {
+    /// Which attempt.
+    pub of: Reportable,
+    /// Which of its final outcomes.
+    pub numbers: Range<usize>,
+}
+
+/// What an app's address did not take yet: the content of one post.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unreported {
+    /// Whose outcomes.
+    pub app: AppId,
+    /// Which, in the order of the post.
+    pub excerpts: Vec<Excerpt>,
+    /// How often it was posted in vain, or held back as others were.
+    #[serde(default)]
+    pub tries: u32,
+    /// When it was to be posted first; `None` when it was given up since, and begins anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+}
+
+/// A record of the report queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Report {
+    /// It was posted before, or was to be.
+    Again(Unreported),
+    /// As `deliver` puts it.
+    Fresh(Reportable),
+}
+
+impl Report {
+    /// Whose outcomes.
+    #[must_use]
+    pub const fn app(&self) -> &AppId {
+        match self {
+            Self::Again(unreported) => &unreported.app,
+            Self::Fresh(reportable) => &reportable.app,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::id::TaskId;
+
+    #[test]
+    fn a_record_is_read_as_what_it_was_written_as() {
+        let of = Reportable {
+            app: AppId::parse("demo").unwrap(),
+            key: TaskKey { task: TaskId::from_number(7).unwrap(), nonce: "abcdefgh".to_owned() },
+            seq: 3,
+            attempt: Attempt::from_number(1),
+            dialect: Dialect::Imkit,
+            message: MessageId::parse("m1").unwrap(),
+            operation: None,
+            at: Timestamp::from_millis(5),
+        };
+        let again = Unreported {
+            app: of.app.clone(),
+            excerpts: vec![Excerpt { of: of.clone(), numbers: 100..200 }],
+            tries: 2,
+            since: Some(Timestamp::from_millis(9)),
+        };
+        for report in [Report::Fresh(of), Report::Again(again)] {
+            let text = serde_json::to_string(&report).unwrap();
+            assert_eq!(serde_json::from_str::<Report>(&text).unwrap(), report);
+        }
+    }
 }
