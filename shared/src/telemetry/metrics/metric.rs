@@ -79,6 +79,18 @@ pub enum Metric {
     EndpointNotCreated,
     /// Log events: an SNS endpoint was left behind.
     EndpointNotDeleted,
+    /// Outcomes that an app's own address took.
+    Reported,
+    /// Log events: posts of outcomes that an app's address did not take, and that are tried again.
+    ReportFailed,
+    /// Log events: posts that were not made, as the app's address is not a public one.
+    ReportRefusedAddress,
+    /// Outcomes that were not posted now, as the app's address had failed just before.
+    ReportHeldBack,
+    /// Log events: outcomes, as their count, that an app's address did not take for days, or does not want.
+    ReportGivenUp,
+    /// Log events: outcomes whose result row is gone.
+    ReportRowGone,
 }
 
 /// How values of one invocation come together.
@@ -113,7 +125,7 @@ pub enum Shape {
 
 impl Metric {
     /// All of them.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 42] = [
         Self::Sends,
         Self::TimeToVendor,
         Self::Success,
@@ -150,6 +162,12 @@ impl Metric {
         Self::PushResults,
         Self::EndpointNotCreated,
         Self::EndpointNotDeleted,
+        Self::Reported,
+        Self::ReportFailed,
+        Self::ReportRefusedAddress,
+        Self::ReportHeldBack,
+        Self::ReportGivenUp,
+        Self::ReportRowGone,
     ];
 
     /// The metric's name in CloudWatch, and the word of a log event's `metric` field.
@@ -192,6 +210,12 @@ impl Metric {
             Self::PushResults => "push_results",
             Self::EndpointNotCreated => "endpoint_not_created",
             Self::EndpointNotDeleted => "endpoint_not_deleted",
+            Self::Reported => "reported",
+            Self::ReportFailed => "report_failed",
+            Self::ReportRefusedAddress => "report_refused_address",
+            Self::ReportHeldBack => "report_held_back",
+            Self::ReportGivenUp => "report_given_up",
+            Self::ReportRowGone => "report_row_gone",
         }
     }
 
@@ -227,7 +251,12 @@ impl Metric {
             | Self::HookAnsweredOnError
             | Self::HookUnreadable
             | Self::EndpointNotCreated
-            | Self::EndpointNotDeleted => Shape::App,
+            | Self::EndpointNotDeleted
+            | Self::ReportFailed
+            | Self::ReportRefusedAddress
+            | Self::ReportHeldBack
+            | Self::ReportGivenUp
+            | Self::ReportRowGone => Shape::App,
             Self::Counted
             | Self::RetryMoved
             | Self::RetryRefused
@@ -236,7 +265,8 @@ impl Metric {
             | Self::NoAccessToken
             | Self::DeferredUnreadable
             | Self::ImkitIgnored
-            | Self::OpenimIgnored => Shape::Whole,
+            | Self::OpenimIgnored
+            | Self::Reported => Shape::Whole,
         }
     }
 
