@@ -1,6 +1,6 @@
-//! The apps of a local stack: folders with `callers.json`, `vendors.json` and `settings.json`.
+//! The apps of a local stack: folders with `callers.json`, `vendors.json`, `results.json` and `settings.json`.
 //!
-//! The first two are read where they lie, as secrets. Settings are a row of the registry table, as on AWS, and are
+//! The first three are read where they lie, as secrets. Settings are a row of the registry table, as on AWS, and are
 //! written there whenever a stack starts.
 
 use std::net::SocketAddr;
@@ -77,7 +77,7 @@ pub fn read(folder: &Path) -> Result<Vec<App>, AppsError> {
         let path = entry.path();
         let (true, Ok(name)) = (path.is_dir(), entry.file_name().into_string()) else { continue };
         let mut app = App { name, settings: None, applications: Vec::new(), service_accounts: Vec::new() };
-        for document in ["settings", "vendors", "callers"] {
+        for document in ["settings", "vendors", "callers", "results"] {
             let path = path.join(document).with_extension("json");
             if !path.is_file() {
                 continue;
@@ -87,7 +87,7 @@ pub fn read(folder: &Path) -> Result<Vec<App>, AppsError> {
                 serde_json::from_str(&text).map_err(|source| AppsError::Json { path: path.clone(), source })?;
             pushbell::app::check(document, &text)
                 .map_err(|source| AppsError::Document { path: path.clone(), source })?;
-            if document == "callers" {
+            if matches!(document, "callers" | "results") {
                 continue;
             }
             applications(&value, &mut app.applications);
@@ -214,6 +214,7 @@ mod tests {
             ("settings", r#"{"titel": "Acme"}"#, "line 1, column 8: unknown field `titel`"),
             ("callers", r#"{"hook_secrets": "s3cret"}"#, "line 1, column 25"),
             ("vendors", r#"["fcm"]"#, "vendors document is malformed"),
+            ("results", r#"{"keys": ["s3cret"]}"#, "results document is malformed"),
         ] {
             let folder = tempfile::tempdir().unwrap();
             std::fs::create_dir(folder.path().join("a")).unwrap();

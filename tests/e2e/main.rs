@@ -25,6 +25,7 @@ mod openapi;
 mod openim;
 mod preferences;
 mod processes;
+mod report;
 mod retry;
 mod shutdown;
 mod stats;

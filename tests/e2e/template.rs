@@ -307,6 +307,24 @@ fn only_deliver_and_notify_read_the_vendors_credentials() {
     }
 }
 
+/// It posts to addresses that apps choose.
+#[test]
+fn report_reads_the_keys_it_signs_with_and_no_other_secret() {
+    let document = document();
+    let roles = roles(&document);
+    let secrets = |package: &str| -> Vec<String> {
+        let allowed = allowed(roles[package]).into_iter();
+        allowed.filter(|(action, _)| action.starts_with("secretsmanager:")).map(|(_, secret)| secret).collect()
+    };
+    let own = secrets("report");
+    assert!(matches!(own.as_slice(), [only] if only.ends_with(":secret:pushbell/${Stage}/apps/*/results*")), "{own:?}");
+    for package in roles.keys().filter(|package| *package != "report") {
+        assert!(!secrets(package).iter().any(|secret| secret.contains("/results")), "{package}");
+    }
+    let sends = |(action, _): &(String, String)| action.starts_with("sns:") || action.contains("Update");
+    assert!(!allowed(roles["report"]).iter().any(sends));
+}
+
 #[test]
 fn every_pattern_of_resources_has_its_reason_beside_it() {
     let text = std::fs::read_to_string(workspace().join("template.yaml")).unwrap();
