@@ -188,6 +188,7 @@ mod tests {
                 Fate::of_device(DeviceKey::of("fcm", &n.to_string()), Some(Channel::Fcm), Outcome::Delivered),
                 Fate::of_device(DeviceKey::of("ios", &n.to_string()), Some(Channel::Sns), Outcome::Pending),
             ],
+            recount: None,
         };
         ResultRow {
             key: of.key.clone(),
