@@ -1,14 +1,16 @@
 //! `docs/openapi.yaml` against the template and the stack: what is described is what is routed, and what is answered is what is
 //! described.
 
-mod description;
+pub mod description;
 
 use std::collections::BTreeSet;
 
+use pushbell::delivery::Channel;
 use pushbell::dialect::kinvey::error::Kind;
 use pushbell::dialect::lanying::notify::Push;
 use pushbell::dialect::openim::answer::Code;
 use pushbell::id::AppId;
+use pushbell::task::Outcome;
 use pushbell::time::Timestamp;
 use pushbell_local::faults::{Effect, Rule, Target};
 use pushbell_local::gateway::routes::Router;
@@ -215,6 +217,12 @@ fn the_words_of_the_code_are_those_of_the_description() {
     assert_eq!(openim["errCode"]["enum"], Value::Array(numbers));
     let words: Vec<Value> = std::iter::once("").chain(Code::ALL.map(Code::as_str)).map(Value::from).collect();
     assert_eq!(openim["errMsg"]["enum"], Value::Array(words));
+
+    let told = description.get("/components/schemas/PushResult/properties");
+    let outcomes = Outcome::ALL.iter().filter(|(outcome, ..)| outcome.is_final()).map(|(.., word)| Value::from(*word));
+    assert_eq!(told["outcome"]["enum"], outcomes.collect());
+    let described = |word: &str| told["channel"]["enum"].as_array().unwrap().contains(&word.into());
+    assert!(Channel::every().into_iter().all(|channel| described(channel.as_str())));
 
     let operations = description.operations();
     let kinvey: Vec<&Operation<'_>> =

@@ -58,6 +58,8 @@ enum End {
         why: Why,
         not_before: Option<Timestamp>,
     },
+    /// The process is told to end. It says nothing about the receiver, who may have it.
+    Stopped,
 }
 
 /// Why a post failed.
@@ -168,6 +170,7 @@ impl Invocation<'_> {
                 tracing::info!(app = %to.app, outcomes, tries = post.tries, status = status.as_u16(), ms, "outcomes posted");
                 Ok(())
             }
+            End::Stopped => self.again(to, post, now, now).await,
             End::Unwanted => {
                 self.state.pauses.took(to.app);
                 self.give_up(to, post, "unwanted", now).await
@@ -189,7 +192,12 @@ impl Invocation<'_> {
             return End::Failed { why: Why::NoKey, not_before: None };
         };
         let letter = Letter { id, seconds: at.as_secs(), signatures, body: Bytes::clone(&body) };
-        match webhook::post(to.address, &letter, self.state.limit).await {
+        let posted = tokio::select! {
+            biased;
+            posted = webhook::post(to.address, &letter, self.state.limit) => posted,
+            () = shutdown::calls_end() => return End::Stopped,
+        };
+        match posted {
             Ok(answer) if answer.status.is_success() => End::Took(answer.status),
             Ok(answer) if answer.status == StatusCode::GONE => End::Unwanted,
             Ok(answer) => {
