@@ -220,7 +220,7 @@ fn the_words_of_the_code_are_those_of_the_description() {
 
     let told = description.get("/components/schemas/PushResult/properties");
     let outcomes = Outcome::ALL.iter().filter(|(outcome, ..)| outcome.is_final()).map(|(.., word)| Value::from(*word));
-    assert_eq!(told["outcome"]["enum"], outcomes.collect());
+    assert_eq!(told["outcome"]["enum"], outcomes.collect::<Value>());
     let described = |word: &str| told["channel"]["enum"].as_array().unwrap().contains(&word.into());
     assert!(Channel::every().into_iter().all(|channel| described(channel.as_str())));
 
