@@ -24,6 +24,8 @@ pub struct Cli {
 pub enum Command {
     /// Prints a user token of a local app, as the app's own back end would sign it.
     Token(Token),
+    /// Tells what happened to one push: counted or not and why, each device, its attempts, what is pending.
+    Why(Why),
 }
 
 /// How to run the stack.
@@ -61,6 +63,26 @@ pub struct Token {
     /// Seconds until it expires.
     #[arg(long, default_value_t = 86_400)]
     pub seconds: u64,
+}
+
+/// Which push is asked about.
+#[derive(Debug, Args)]
+pub struct Why {
+    /// The client that it was for.
+    #[arg(long)]
+    pub client: String,
+    /// The message's id, or a task's number.
+    #[arg(long)]
+    pub message: String,
+    /// Where the API is.
+    #[arg(long, default_value = "http://127.0.0.1:9000")]
+    pub url: String,
+    /// The app's API key; without it `PUSHBELL_API_KEY` of the environment, or the demo app's.
+    #[arg(long, value_name = "KEY")]
+    pub api_key: Option<String>,
+    /// The answer as it came.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// The role in a user token.

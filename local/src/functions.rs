@@ -39,6 +39,8 @@ pub enum Function {
     Tally(Box<tally::State>),
     /// `functions/report`
     Report(Box<report::State>),
+    /// `functions/feedback`
+    Feedback(Box<feedback::State>),
     /// `functions/retry`
     Retry(retry::State),
 }
@@ -81,6 +83,9 @@ pub enum FunctionError {
     /// `retry` reported an error.
     #[error(transparent)]
     Retry(#[from] retry::RetryError),
+    /// `feedback` reported an error.
+    #[error(transparent)]
+    Feedback(#[from] feedback::RunError),
 }
 
 impl Function {
@@ -97,6 +102,7 @@ impl Function {
             "push-results" => push_results::State::new(environment).map(|state| Self::PushResults(Box::new(state))),
             "tally" => tally::State::new(environment).map(|state| Self::Tally(Box::new(state))),
             "report" => report::State::new(environment).map(|state| Self::Report(Box::new(state))),
+            "feedback" => feedback::State::new(environment).map(|state| Self::Feedback(Box::new(state))),
             "retry" => retry::State::new(environment).map(Self::Retry),
             other => return Err(LoadError::Unknown(other.to_owned())),
         }
@@ -116,6 +122,10 @@ impl Function {
             Self::Report(state) => json(&report::handle(state, records(&event)?, deadline).await),
             Self::FanOut(state) => json(&fan_out::handle(state, records(&event)?, deadline).await),
             Self::Deliver(state) => json(&deliver::handle(state, records(&event)?, deadline).await),
+            Self::Feedback(state) => {
+                feedback::handle(state, &serde_json::from_slice(&event).map_err(FunctionError::Event)?).await?;
+                Ok(Bytes::from_static(b"null"))
+            }
             Self::Retry(state) => {
                 retry::handle(state, &serde_json::from_slice(&event).map_err(FunctionError::Event)?, deadline).await?;
                 Ok(Bytes::from_static(b"null"))

@@ -1,6 +1,7 @@
 //! The whole bundle on one machine: AWS and the vendors emulated, the same functions in process.
 
 pub mod apps;
+pub mod asynchronous;
 pub mod aws;
 pub mod cli;
 pub mod closing;
@@ -10,6 +11,7 @@ pub mod faults;
 pub mod functions;
 pub mod gateway;
 pub mod invocation;
+pub mod notifications;
 pub mod permissions;
 pub mod phones;
 pub mod poller;
@@ -19,3 +21,4 @@ pub mod stack;
 pub mod store;
 pub mod template;
 pub mod vendors;
+pub mod why;

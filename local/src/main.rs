@@ -5,8 +5,9 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Parser as _;
-use pushbell_local::cli::{Cli, Command, Run, Token};
+use pushbell_local::cli::{Cli, Command, Run, Token, Why};
 use pushbell_local::stack::{Options, Processes, Stack, StackError};
+use pushbell_local::why;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::{EnvFilter, FilterExt as _, filter_fn};
@@ -16,8 +17,11 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 /// The key of the demo app's user tokens. Fixed and printed: nothing real is behind it.
 const DEMO_USER_KEY: &[u8] = b"demo-user-key-0123456789abcdef0123456789ab";
 
+/// The demo app's API key.
+const DEMO_API_KEY: &str = "demo.demo-api-key";
+
 /// Whose events below warnings may be shown.
-const OUR_CRATES: [&str; 12] = [
+const OUR_CRATES: [&str; 13] = [
     "pushbell",
     "generic_push",
     "before_push",
@@ -29,6 +33,7 @@ const OUR_CRATES: [&str; 12] = [
     "push_results",
     "tally",
     "report",
+    "feedback",
     "retry",
 ];
 
@@ -39,6 +44,7 @@ fn main() -> ExitCode {
             say(&user_token(&token));
             ExitCode::SUCCESS
         }
+        Some(Command::Why(asked)) => ask_why(&asked),
         None => run(cli.run),
     }
 }
@@ -52,6 +58,22 @@ fn run(run: Run) -> ExitCode {
     let code = runtime.block_on(serve(run));
     runtime.shutdown_timeout(Duration::from_millis(200));
     code
+}
+
+/// Asks what happened to one push, and tells it.
+fn ask_why(asked: &Why) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error),
+    };
+    let key = asked.api_key.clone().or_else(|| std::env::var("PUSHBELL_API_KEY").ok());
+    let key = key.unwrap_or_else(|| DEMO_API_KEY.to_owned());
+    match runtime.block_on(why::ask(&asked.url, &key, &asked.client, &asked.message)) {
+        Ok(data) if asked.json => say(&data.to_string()),
+        Ok(data) => say(why::told(&data).trim_end()),
+        Err(error) => return fail(&error),
+    }
+    ExitCode::SUCCESS
 }
 
 /// Logs go to standard error, as `RUST_LOG` says.

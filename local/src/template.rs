@@ -76,6 +76,8 @@ pub struct Template {
     pub tables: Vec<Table>,
     /// Every `AWS::SQS::Queue`.
     pub queues: Vec<Queue>,
+    /// The logical id of every `AWS::SNS::Topic`.
+    pub topics: Vec<String>,
 }
 
 /// One function.
@@ -93,6 +95,8 @@ pub struct Function {
     pub routes: Vec<Route>,
     /// Queues that this function works off.
     pub queues: Vec<QueueSource>,
+    /// Topics whose notifications start it, by their logical ids.
+    pub topics: Vec<String>,
     /// Timers that start it.
     pub schedules: Vec<Schedule>,
     /// What happens to an asynchronous run that fails.
@@ -215,13 +219,25 @@ impl std::str::FromStr for Template {
         let document: Document = serde_json::from_value(document).map_err(TemplateError::Shape)?;
         let scope = Scope::new(parameters(&document.parameters), &document.conditions);
 
+        let mut deployed = Vec::new();
+        for (id, resource) in &document.resources {
+            let there = match &resource.condition {
+                Some(condition) => scope.condition(condition)?,
+                None => true,
+            };
+            if there {
+                deployed.push((id, resource));
+            }
+        }
+
         let mut roles = BTreeMap::new();
-        for (id, resource) in document.resources.iter().filter(|(_, resource)| resource.kind == "AWS::IAM::Role") {
+        for (id, resource) in deployed.iter().filter(|(_, resource)| resource.kind == "AWS::IAM::Role") {
             roles.insert(id.as_str(), resources::permissions(typed(&scope, id, &resource.properties)?));
         }
 
-        let mut template = Self { functions: Vec::new(), tables: Vec::new(), queues: Vec::new() };
-        for (id, resource) in &document.resources {
+        let mut template = Self { functions: Vec::new(), tables: Vec::new(), queues: Vec::new(), topics: Vec::new() };
+        let mut subscriptions = Vec::new();
+        for (id, resource) in deployed {
             match resource.kind.as_str() {
                 "AWS::Serverless::Function" => {
                     let merged = merge(document.globals.function.clone(), resource.properties.clone());
@@ -233,8 +249,16 @@ impl std::str::FromStr for Template {
                 "AWS::SQS::Queue" => {
                     template.queues.push(resources::queue(id, typed(&scope, id, &resource.properties)?))
                 }
+                "AWS::SNS::Topic" => template.topics.push(id.clone()),
+                "AWS::SNS::Subscription" => {
+                    subscriptions.push(resources::subscription(typed(&scope, id, &resource.properties)?));
+                }
                 _ => {}
             }
+        }
+        for (topic, endpoint) in subscriptions {
+            let subscribed = template.functions.iter_mut().filter(|function| function.logical_id == endpoint);
+            subscribed.for_each(|function| function.topics.push(topic.clone()));
         }
         Ok(template)
     }
@@ -313,6 +337,7 @@ struct Globals {
 struct Resource {
     #[serde(rename = "Type")]
     kind: String,
+    condition: Option<String>,
     #[serde(default = "no_properties")]
     properties: Json,
 }

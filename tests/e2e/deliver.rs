@@ -17,7 +17,7 @@ async fn with_phones() -> Bell {
     bell
 }
 
-async fn tokens(bell: &Bell, user: &str) -> Vec<String> {
+pub(crate) async fn tokens(bell: &Bell, user: &str) -> Vec<String> {
     let answer = bell.caller.get(&format!("/push/demo/devices?userId={user}"), &[MASTER]).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
     let tokens = answer.json()["_messaging"]["pushTokens"].as_array().unwrap().clone();

@@ -17,6 +17,7 @@ mod campaign;
 mod deliver;
 mod durability;
 mod faults;
+mod feedback;
 mod imkit;
 mod lanying;
 mod lanying_table;

@@ -24,6 +24,8 @@ async fn every_function_ends_with_0_when_it_is_told_to() {
     assert_eq!(bell.caller.post("/hooks/demo/demo-secret/openim", &[], &serde_json::json!({})).await.status, 200);
     assert_eq!(bell.caller.post("/push/notify", &[], &serde_json::json!({})).await.status, 200);
     assert_eq!(bell.caller.post("/push/task/detail", &[], &serde_json::json!({})).await.status, 200);
+    let nothing = bytes::Bytes::from_static(br#"{"Records":[]}"#);
+    bell.stack.invoke("feedback", nothing).await.unwrap().unwrap();
     for function in [
         "before-push",
         "devices",
@@ -35,6 +37,7 @@ async fn every_function_ends_with_0_when_it_is_told_to() {
         "push-results",
         "tally",
         "report",
+        "feedback",
         "retry",
     ] {
         let ends = bell.stack.retire(function).await;

@@ -179,7 +179,10 @@ fn an_http_function_answers_before_api_gateway_gives_up() {
             assert!(keys.insert(route.key().to_owned()), "{} is there twice", route.key());
         }
         assert!(
-            !(function.routes.is_empty() && function.queues.is_empty() && function.schedules.is_empty()),
+            !(function.routes.is_empty()
+                && function.queues.is_empty()
+                && function.topics.is_empty()
+                && function.schedules.is_empty()),
             "nothing starts {}",
             function.package
         );

@@ -95,6 +95,13 @@ async fn for_the_page_s_example_it_tells_two_deliveries_and_who_muted_the_room_a
     bell.stack.stop().await;
     let bell = Bell::start_with(options()).await;
     the_page_s_example(&bell).await;
+    // As the command tells it.
+    let url = bell.stack.url();
+    let data = pushbell_local::why::ask(&url, API_KEY.1, "bbb", "5dd51a4f21841443cfd3090d").await.unwrap();
+    let told = pushbell_local::why::told(&data);
+    assert!(told.contains("  Counted: no, muted\n  Not sent: muted, the client muted the room"), "{told}");
+    let refused = pushbell_local::why::ask(&url, API_KEY.1, "bbb", "m 2/ü").await.unwrap_err().to_string();
+    assert!(refused.starts_with("message is none"), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -140,11 +140,12 @@ async fn see(campaign: &Campaign) -> Result<Seen, Error> {
 
 /// The functions, where this was started by cargo; otherwise they have to be there.
 pub(crate) fn build(processes: &Processes) -> Result<(), Error> {
-    const FUNCTIONS: [&str; 11] = [
+    const FUNCTIONS: [&str; 12] = [
         "before-push",
         "deliver",
         "devices",
         "fan-out",
+        "feedback",
         "generic-push",
         "notify",
         "push-results",

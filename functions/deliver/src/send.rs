@@ -163,5 +163,9 @@ impl Job<'_> {
             // The next send asks SNS for it again.
             tracing::warn!(app = %app, error = %error, "an endpoint was not kept");
         }
+        let Some(application) = self.settings.sns.application(device.sandbox) else { return };
+        if let Err(error) = self.state.registry.note_application(app, application).await {
+            tracing::warn!(app = %app, error = %error, "a platform application was not noted");
+        }
     }
 }

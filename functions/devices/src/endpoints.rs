@@ -49,6 +49,10 @@ async fn provide(state: &State, app: &AppId, client: &ClientId, device: &Device,
             return;
         }
     };
+    // What SNS tells of the endpoint is found in the app by it.
+    if let Err(error) = state.registry.note_application(app, application).await {
+        tracing::warn!(app = %app, error = %error, cause = telemetry::cause(&error), "a platform application was not noted");
+    }
     if device.endpoint.as_deref() == Some(endpoint.as_str()) {
         return;
     }

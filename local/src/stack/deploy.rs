@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use pushbell::env::Environment;
 
 use super::{Options, StackError};
 use crate::apps::{self, App};
+use crate::asynchronous::Asynchronously;
 use crate::aws::dynamodb::{KeyAttribute, TableSpec};
 use crate::aws::sqs::{QueueSpec, Queues, Redrive};
 use crate::aws::{ACCOUNT, Aws, REGION};
@@ -14,6 +16,7 @@ use crate::closing::Closing;
 use crate::functions::Thread;
 use crate::gateway::routes::Router;
 use crate::invocation::Invoker;
+use crate::notifications::Subscriber;
 use crate::permissions::Permissions;
 use crate::runtime_api::{Pool, Spec};
 use crate::schedule::Timer;
@@ -95,7 +98,10 @@ pub(super) async fn seed(apps: &[App], template: &Template, aws: &Aws) -> Result
     let registry = registry(template);
     for app in apps {
         for (platform, name) in &app.applications {
-            aws.sns.ensure_application(platform, name)?;
+            let application = aws.sns.ensure_application(platform, name)?;
+            if let Some(topic) = template.topics.first() {
+                aws.sns.watch_application(&application, &topic_arn(topic))?;
+            }
         }
         if let (Some(table), Some(settings)) = (&registry, &app.settings) {
             apps::put_settings(aws.dynamodb.direct(), table, &app.name, settings).await?;
@@ -261,15 +267,40 @@ pub(super) fn timers(
     for function in &template.functions {
         let Some(invoker) = invokers.get(&function.package) else { continue };
         for schedule in &function.schedules {
-            timers.push(Timer::new(
-                &function.package,
-                schedule.clone(),
-                function.asynchronous.clone(),
-                options.retry_after,
-                invoker.clone(),
-                queues.clone(),
-            ));
+            timers.push(Timer::new(schedule.clone(), asynchronously(options, function, invoker, queues)));
         }
     }
     timers
+}
+
+/// Every function that a topic's notifications start.
+pub(super) fn subscribers(
+    options: &Options,
+    template: &Template,
+    invokers: &BTreeMap<String, Invoker>,
+    queues: &Queues,
+) -> Vec<Subscriber> {
+    let mut subscribers = Vec::new();
+    for function in &template.functions {
+        let Some(invoker) = invokers.get(&function.package) else { continue };
+        for topic in &function.topics {
+            let runs = Arc::new(asynchronously(options, function, invoker, queues));
+            subscribers.push(Subscriber { topic: topic_arn(topic), runs });
+        }
+    }
+    subscribers
+}
+
+fn asynchronously(options: &Options, function: &Function, invoker: &Invoker, queues: &Queues) -> Asynchronously {
+    Asynchronously {
+        function: function.package.clone(),
+        settings: function.asynchronous.clone(),
+        retry_after: options.retry_after,
+        invoker: invoker.clone(),
+        queues: queues.clone(),
+    }
+}
+
+fn topic_arn(id: &str) -> String {
+    format!("arn:aws:sns:{REGION}:{ACCOUNT}:{id}")
 }

@@ -106,7 +106,8 @@ impl<'a> Scope<'a> {
         Ok(json!({ "Fn::Join": ["", parts] }))
     }
 
-    fn condition(&self, name: &str) -> Result<bool, TemplateError> {
+    /// Whether a condition holds.
+    pub(super) fn condition(&self, name: &str) -> Result<bool, TemplateError> {
         let body =
             self.conditions.get(name).ok_or_else(|| TemplateError::Intrinsic(format!("no condition named {name}")))?;
         self.holds(body)

@@ -22,6 +22,7 @@ pub(super) fn function(
         memory_mb: properties.memory_size,
         routes: Vec::new(),
         queues: Vec::new(),
+        topics: Vec::new(),
         schedules: Vec::new(),
         asynchronous: Asynchronous {
             retries: properties.event_invoke_config.maximum_retry_attempts,
@@ -114,6 +115,18 @@ pub(super) fn queue(id: &str, properties: QueueProperties) -> Queue {
             .redrive_policy
             .map(|policy| (policy.dead_letter_target_arn.logical_id(), policy.max_receive_count)),
     }
+}
+
+/// The topic and the function of a subscription.
+pub(super) fn subscription(properties: SubscriptionProperties) -> (String, String) {
+    (properties.topic_arn.logical_id(), properties.endpoint.logical_id())
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct SubscriptionProperties {
+    topic_arn: Value,
+    endpoint: Value,
 }
 
 #[derive(Deserialize)]

@@ -4,6 +4,7 @@
 //! device. Both are only ever changed in one transaction, on condition of what was read, so a phone that changes hands leaves its
 //! old owner in the same moment in which it gets its new one. The rows that make a device a member of audiences change with them.
 
+mod application;
 mod erase;
 mod labels;
 mod members;
@@ -53,6 +54,7 @@ pub struct Registry {
     client: Client,
     recipients: String,
     registry: String,
+    noted: application::Noted,
 }
 
 impl Registry {
@@ -62,6 +64,6 @@ impl Registry {
     /// When it does not name both the registry and the recipients.
     pub fn new(env: &Environment) -> Result<Self, EnvError> {
         let (recipients, registry) = (env.table(Table::Recipients)?, env.table(Table::Registry)?);
-        Ok(Self { client: crate::aws::dynamodb(env), recipients, registry })
+        Ok(Self { client: crate::aws::dynamodb(env), recipients, registry, noted: application::Noted::default() })
     }
 }

@@ -8,8 +8,12 @@ mod xml;
 
 pub(super) use xml::{Form, error_xml};
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use http::StatusCode;
 use rusqlite::OptionalExtension;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
 
 use super::Refusal;
 use crate::phones::{Phones, Taken};
@@ -19,19 +23,32 @@ use xml::{element, entries_xml, reply};
 
 /// Endpoints and applications on one page of a list.
 const PAGE: usize = 100;
+/// The application's attributes that name topics.
+const DELIVERY_FAILURE: &str = "EventDeliveryFailure";
+const ENDPOINT_UPDATED: &str = "EventEndpointUpdated";
 
 /// The platform applications and endpoints of a stack; clones share them.
 #[derive(Clone)]
 pub struct Sns {
     store: Store,
     phones: Phones,
+    told: Arc<Mutex<Option<mpsc::UnboundedSender<Notification>>>>,
+}
+
+/// What is told to a topic's subscribers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notification {
+    /// The topic's ARN.
+    pub topic: String,
+    /// The message, without its time.
+    pub message: Value,
 }
 
 impl Sns {
     /// The applications and endpoints in this store; what is published arrives at these phones.
     pub fn new(store: Store, phones: Phones) -> Result<Self, StoreError> {
         store.prepare(endpoints::SCHEMA)?;
-        Ok(Self { store, phones })
+        Ok(Self { store, phones, told: Arc::default() })
     }
 
     /// Makes a platform application unless it is there, and gives its ARN. `platform` is `APNS`, `APNS_SANDBOX`,
@@ -40,6 +57,36 @@ impl Sns {
         let arn = endpoints::application_arn(platform, name);
         self.store.write(|tx| endpoints::create_application(tx, &arn, &[]))?;
         Ok(arn)
+    }
+
+    /// Has an application tell this topic of failed deliveries and of endpoints that are changed.
+    pub fn watch_application(&self, application_arn: &str, topic_arn: &str) -> Result<(), StoreError> {
+        let attributes = [DELIVERY_FAILURE, ENDPOINT_UPDATED].map(|name| (name.to_owned(), topic_arn.to_owned()));
+        self.store.write(|tx| endpoints::set_application(tx, application_arn, &attributes))?;
+        Ok(())
+    }
+
+    /// What is told to topics from now on. Nobody hears what was told before.
+    pub fn notifications(&self) -> mpsc::UnboundedReceiver<Notification> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
+        receiver
+    }
+
+    /// Tells the topic that the endpoint's application names for such events, if it names one.
+    fn tell(&self, attribute: &str, endpoint: &Endpoint, mut event: Value) -> Result<(), StoreError> {
+        let application = &endpoint.application;
+        let attributes = self.store.read(|db| endpoints::application_attributes(db, application))?;
+        let topic = attributes.into_iter().flatten().find(|(name, _)| name == attribute);
+        let Some((_, topic)) = topic.filter(|(_, topic)| !topic.is_empty()) else { return Ok(()) };
+        event["EndpointArn"] = json!(endpoint.arn);
+        event["Resource"] = json!(application);
+        event["Service"] = json!("SNS");
+        if let Some(told) = self.told.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            // Nobody listens any more while the stack stops.
+            let _ = told.send(Notification { topic, message: event });
+        }
+        Ok(())
     }
 
     /// Switches an endpoint on or off, as SNS does by itself after the platform has refused its token. False when
@@ -225,6 +272,7 @@ impl Sns {
             }
         }
         self.store.write(|tx| endpoints::update(tx, &endpoint))?;
+        self.tell(ENDPOINT_UPDATED, &endpoint, json!({ "EventType": "EndpointUpdated" }))?;
         Ok(reply("SetEndpointAttributes", ""))
     }
 
@@ -258,11 +306,21 @@ impl Sns {
         if !endpoint.enabled {
             return Err(Refusal::sns(StatusCode::BAD_REQUEST, "EndpointDisabled", "Endpoint is disabled"));
         }
+        let message_id = random_id();
         // SNS accepts, delivers later, and switches the endpoint off when the platform says that the token is dead.
         if self.phones.accept(&push)? == Taken::Dead {
             self.set_enabled(arn, false)?;
+            let failure = json!({
+                "DeliveryAttempts": 1,
+                "EventType": "DeliveryFailure",
+                "FailureMessage": "Platform token associated with the endpoint is not valid",
+                "FailureType": "InvalidPlatformToken",
+                "MessageId": message_id,
+            });
+            self.tell(DELIVERY_FAILURE, &endpoint, failure)?;
+            self.tell(ENDPOINT_UPDATED, &endpoint, json!({ "EventType": "EndpointUpdated" }))?;
         }
-        Ok(reply("Publish", &element("MessageId", &random_id())))
+        Ok(reply("Publish", &element("MessageId", &message_id)))
     }
 }
 

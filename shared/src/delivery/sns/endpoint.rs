@@ -47,6 +47,15 @@ impl SnsError {
     }
 }
 
+/// What SNS tells of an endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// Its token; APNs tokens in lower case.
+    pub token: Token,
+    /// Whether it is sent to.
+    pub enabled: bool,
+}
+
 /// Platform endpoints.
 pub struct Endpoints {
     client: Client,
@@ -133,12 +142,38 @@ impl Endpoints {
         }
     }
 
+    /// What an endpoint is now, by its whole ARN; `None` when it is gone, or has no token that could be one.
+    ///
+    /// # Errors
+    /// When SNS refuses or does not answer.
+    pub async fn get(&self, arn: &str) -> Result<Option<Told>, SnsError> {
+        let answer = match self.client.get_endpoint_attributes().endpoint_arn(arn).send().await {
+            Ok(answer) => answer,
+            Err(error) if error.as_service_error().is_some_and(GetEndpointAttributesError::is_not_found_exception) => {
+                return Ok(None);
+            }
+            Err(error) => {
+                return Err(SnsError::Call { verdict: answer::of(&error).1, source: Box::new(error.into()) });
+            }
+        };
+        let get = |name: &str| answer.attributes().and_then(|map| map.get(name)).map(String::as_str);
+        let enabled = get("Enabled").is_some_and(|enabled| enabled.eq_ignore_ascii_case("true"));
+        Ok(get("Token").and_then(|token| Token::parse(token).ok()).map(|token| Told { token, enabled }))
+    }
+
     /// Deletes an endpoint. One that is gone already is no error.
     ///
     /// # Errors
     /// When SNS refuses or does not answer.
     pub async fn delete(&self, application_arn: &str, endpoint: &str) -> Result<(), SnsError> {
-        let arn = Self::arn(application_arn, endpoint).ok_or(SnsError::Arn)?;
+        self.delete_arn(&Self::arn(application_arn, endpoint).ok_or(SnsError::Arn)?).await
+    }
+
+    /// The same, by its whole ARN.
+    ///
+    /// # Errors
+    /// As [`Self::delete`].
+    pub async fn delete_arn(&self, arn: &str) -> Result<(), SnsError> {
         match self.client.delete_endpoint().endpoint_arn(arn).send().await {
             Ok(_) => Ok(()),
             Err(error) => Err(SnsError::Call { verdict: answer::of(&error).1, source: Box::new(error.into()) }),

@@ -5,6 +5,7 @@
 
 pub(super) mod answer;
 mod endpoint;
+mod feedback;
 mod payload;
 #[cfg(test)]
 mod tests;
@@ -22,7 +23,8 @@ use crate::message::{Message, Wording};
 use crate::recipient::Device;
 use crate::time::Timestamp;
 
-pub use endpoint::{Endpoints, SnsError};
+pub use endpoint::{Endpoints, SnsError, Told};
+pub use feedback::{Feedback, FeedbackError, Happened};
 pub use payload::Prepared;
 
 use answer::Then;

@@ -91,6 +91,14 @@ pub enum Metric {
     ReportGivenUp,
     /// Log events: outcomes whose result row is gone.
     ReportRowGone,
+    /// Devices that were deleted because SNS told that a push to them had failed for good.
+    FeedbackDead,
+    /// Devices that stayed although SNS told so: they were registered since, or are enabled again.
+    FeedbackKept,
+    /// What SNS told of endpoints that are nobody's, or of applications that no app is known to use.
+    FeedbackUnknown,
+    /// Log events: SNS told that a push had failed for good, for another reason than its token.
+    FeedbackFailed,
 }
 
 /// How values of one invocation come together.
@@ -125,7 +133,7 @@ pub enum Shape {
 
 impl Metric {
     /// All of them.
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 46] = [
         Self::Sends,
         Self::TimeToVendor,
         Self::Success,
@@ -168,6 +176,10 @@ impl Metric {
         Self::ReportHeldBack,
         Self::ReportGivenUp,
         Self::ReportRowGone,
+        Self::FeedbackDead,
+        Self::FeedbackKept,
+        Self::FeedbackUnknown,
+        Self::FeedbackFailed,
     ];
 
     /// The metric's name in CloudWatch, and the word of a log event's `metric` field.
@@ -216,6 +228,10 @@ impl Metric {
             Self::ReportHeldBack => "report_held_back",
             Self::ReportGivenUp => "report_given_up",
             Self::ReportRowGone => "report_row_gone",
+            Self::FeedbackDead => "feedback_dead",
+            Self::FeedbackKept => "feedback_kept",
+            Self::FeedbackUnknown => "feedback_unknown",
+            Self::FeedbackFailed => "feedback_failed",
         }
     }
 
@@ -256,7 +272,9 @@ impl Metric {
             | Self::ReportRefusedAddress
             | Self::ReportHeldBack
             | Self::ReportGivenUp
-            | Self::ReportRowGone => Shape::App,
+            | Self::ReportRowGone
+            | Self::FeedbackDead
+            | Self::FeedbackKept => Shape::App,
             Self::Counted
             | Self::RetryMoved
             | Self::RetryRefused
@@ -266,7 +284,9 @@ impl Metric {
             | Self::DeferredUnreadable
             | Self::ImkitIgnored
             | Self::OpenimIgnored
-            | Self::Reported => Shape::Whole,
+            | Self::Reported
+            | Self::FeedbackUnknown
+            | Self::FeedbackFailed => Shape::Whole,
         }
     }
 
