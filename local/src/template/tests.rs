@@ -142,3 +142,23 @@ fn a_role_is_its_functions_permissions() {
     assert_eq!(template.function("one").unwrap().permissions, [expected]);
     assert_eq!(SMALL.parse::<Template>().unwrap().function("one").unwrap().permissions, []);
 }
+
+#[test]
+fn a_topic_starts_its_subscriber_and_what_a_condition_keeps_out_is_not_there() {
+    let topic = "
+  Events: { Type: AWS::SNS::Topic, Condition: Wanted }
+  Subscription:
+    Type: AWS::SNS::Subscription
+    Condition: Wanted
+    Properties: { Protocol: lambda, TopicArn: !Ref Events, Endpoint: !GetAtt OneFunction.Arn }
+Conditions:
+  Wanted: !Equals [!Ref Most, ";
+    let read = |wanted: u32| format!("{SMALL}{topic}\"{wanted}\"]\n").parse::<Template>().unwrap();
+    let there = read(7);
+    assert_eq!(
+        (there.topics.as_slice(), there.functions[0].topics.as_slice()),
+        (&["Events".to_owned()][..], &["Events".to_owned()][..])
+    );
+    let without = read(8);
+    assert!(without.topics.is_empty() && without.functions[0].topics.is_empty());
+}

@@ -151,6 +151,10 @@ impl Cloud {
 
     /// A claim of a message for three clients, as IMKIT's callback leaves it.
     async fn claimed(&self, message: &str) {
+        self.claimed_until(message, 1_767_225_600 + 7 * 86_400).await;
+    }
+
+    async fn claimed_until(&self, message: &str, ttl: u64) {
         let number = |n: u64| AttributeValue::N(n.to_string());
         pushbell::aws::dynamodb(&self.env)
             .put_item()
@@ -160,7 +164,7 @@ impl Cloud {
             .item("task", number(TASK))
             .item("at", number(1_767_225_600_000))
             .item("of", number(3))
-            .item("ttl", number(1_767_225_600 + 7 * 86_400))
+            .item("ttl", number(ttl))
             .send()
             .await
             .unwrap();
@@ -277,6 +281,9 @@ async fn a_push_is_told_by_the_message_s_id_by_the_task_s_number_and_by_its_name
         (&json!("callback"), &json!(3), &json!("waiting"))
     );
     assert_eq!(task["counted"]["is"], Value::Null);
+    // DynamoDB deletes what has expired within days.
+    cloud.claimed_until("old", 1_767_225_600).await;
+    assert_eq!(cloud.why("u-310", "old").await.told().0, 10_002);
 }
 
 #[tokio::test]
