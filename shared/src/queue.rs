@@ -63,7 +63,7 @@ impl Work {
     ///
     /// # Errors
     /// As [`Self::new`].
-    pub(crate) fn hasty(env: &Environment) -> Result<Self, EnvError> {
+    pub fn hasty(env: &Environment) -> Result<Self, EnvError> {
         let client = crate::aws::hasty_sqs(env, HASTY_ATTEMPT, HASTY_CALL);
         Ok(Self { client, deferred: Deferred::hasty(env)?, ..Self::new(env)? })
     }

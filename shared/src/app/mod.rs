@@ -11,6 +11,7 @@ mod lanying;
 mod openim;
 mod reading;
 mod results;
+mod tencent;
 
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ pub use lanying::{LanyingSettings, Notifier};
 pub use openim::{BeforePushStage, HideFor, OnError, OpenimMode, OpenimSettings, OpenimText, TextKey};
 pub use reading::{HiddenTexts, MuteYieldsTo};
 pub use results::{ResultsKeys, ResultsSettings};
+pub use tencent::TencentSettings;
 
 /// A secret that may be rotated: valid, or valid until a point in time. Never shown.
 #[derive(Clone, Deserialize)]
@@ -58,7 +60,7 @@ impl Secret {
     pub fn matches(&self, given: &str, now: Timestamp) -> bool {
         use subtle::ConstantTimeEq as _;
         let same = self.value.as_bytes().ct_eq(given.as_bytes());
-        bool::from(same) && self.until.is_none_or(|until| now < until) && !self.value.is_empty()
+        bool::from(same) && self.valid(now).is_some()
     }
 
     /// The secret itself. Never to be logged.
@@ -71,6 +73,13 @@ impl Secret {
     #[must_use]
     pub(crate) const fn until(&self) -> Option<Timestamp> {
         self.until
+    }
+
+    /// The secret itself, as long as it is valid. An empty one never is.
+    #[must_use]
+    pub fn valid(&self, now: Timestamp) -> Option<&str> {
+        let is_valid = self.until.is_none_or(|until| now < until) && !self.value.is_empty();
+        is_valid.then_some(self.value.as_str())
     }
 }
 
@@ -102,6 +111,8 @@ pub struct Callers {
     pub api_keys: Vec<Secret>,
     /// What the app's own back end signs user tokens with.
     pub user_keys: Vec<UserKey>,
+    /// Tencent: what its callbacks are signed with. Two valid at once for rotation. Empty: signatures are not looked at.
+    pub tencent_tokens: Vec<Secret>,
     /// Kinvey: where `Basic username:password` is asked, with the same header; answers 200 and `{"_id": …}`.
     pub verify_url: Option<String>,
 }
@@ -196,6 +207,8 @@ pub struct Settings {
     pub openim: OpenimSettings,
     /// Lanying's interface.
     pub lanying: LanyingSettings,
+    /// How Tencent's callbacks are taken.
+    pub tencent: TencentSettings,
     /// Which counters make the badge.
     pub badge_from: BadgeFrom,
     /// iOS through Amazon SNS.

@@ -5,4 +5,5 @@ pub mod basic;
 pub mod hook;
 pub mod jwt;
 pub mod password;
+pub mod tencent;
 pub mod user;

@@ -7,3 +7,4 @@ pub mod lanying;
 pub mod openim;
 mod places;
 pub mod recipients;
+pub mod tencent;

@@ -191,6 +191,15 @@ pub struct Batch {
     pub events: Vec<Event>,
 }
 
+impl Batch {
+    /// The events of a callback that is accepted `now`, under a name of its own.
+    #[must_use]
+    pub fn new(app: AppId, events: Vec<Event>, now: Timestamp) -> Self {
+        let id = std::iter::repeat_with(fastrand::alphanumeric).take(8).collect();
+        Self { app, id, accepted_at: now, events }
+    }
+}
+
 #[cfg(test)]
 mod tests;
 
