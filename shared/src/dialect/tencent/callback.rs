@@ -134,7 +134,7 @@ mod tests {
     fn comments_and_trailing_commas_are_refused_by_their_place() {
         let comment = "{\n\"Events\": [ // The length\n{}]}";
         assert_eq!(of(comment), Err(CallbackError::Syntax { line: 2, column: 13 }));
-        assert_eq!(of("{\"Events\": [{},]}"), Err(CallbackError::Syntax { line: 1, column: 15 }));
+        assert_eq!(of("{\"Events\": [{},]}"), Err(CallbackError::Syntax { line: 1, column: 16 }));
         assert_eq!(
             of("{\"Events\": [{\"EventType\": 1,}]}").unwrap_err().to_string(),
             "the body is not JSON at line 1, column 29; JSON has no comments and no trailing commas"
