@@ -154,7 +154,8 @@ fn greeting(stack: &Stack) -> String {
     format!(
         "Pushbell is at {url} (AWS at {aws}, vendors at {vendors}). Ctrl-C ends it.\n\
          \n\
-         The app `demo`: hook secret demo-secret, app key demo, master secret demo-master, API key demo.demo-api-key.\n\
+         The app `demo`: hook secret demo-secret, app key demo, master secret demo-master, API key demo.demo-api-key,\n\
+         Tencent's SdkAppid 1400000001 with token pb-demo-token-01.\n\
          A user token: cargo run -- token --user aaa\n\
          \n\
          Register a phone, send a message to it, look at it:\n\

@@ -75,6 +75,14 @@ pub enum Metric {
     HookUnreadable,
     /// Events that vendors reported, by vendor, stage and class. Written by [`super::reported`] only.
     PushResults,
+    /// Log events: a callback of Tencent's that is not about pushes.
+    TencentIgnored,
+    /// Log events: a callback of Tencent's that cannot be read.
+    TencentUnreadable,
+    /// Log events: a callback of Tencent's that could not be kept, and does not come again.
+    TencentLost,
+    /// Reported events that are left out because a field of theirs is wrong.
+    BadEvent,
     /// Log events: SNS did not create an endpoint.
     EndpointNotCreated,
     /// Log events: an SNS endpoint was left behind.
@@ -133,7 +141,7 @@ pub enum Shape {
 
 impl Metric {
     /// All of them.
-    pub const ALL: [Self; 46] = [
+    pub const ALL: [Self; 50] = [
         Self::Sends,
         Self::TimeToVendor,
         Self::Success,
@@ -168,6 +176,10 @@ impl Metric {
         Self::HookAnsweredOnError,
         Self::HookUnreadable,
         Self::PushResults,
+        Self::TencentIgnored,
+        Self::TencentUnreadable,
+        Self::TencentLost,
+        Self::BadEvent,
         Self::EndpointNotCreated,
         Self::EndpointNotDeleted,
         Self::Reported,
@@ -220,6 +232,10 @@ impl Metric {
             Self::HookAnsweredOnError => "hook_answered_on_error",
             Self::HookUnreadable => "hook_unreadable",
             Self::PushResults => "push_results",
+            Self::TencentIgnored => "tencent_ignored",
+            Self::TencentUnreadable => "tencent_unreadable",
+            Self::TencentLost => "tencent_lost",
+            Self::BadEvent => "bad_event",
             Self::EndpointNotCreated => "endpoint_not_created",
             Self::EndpointNotDeleted => "endpoint_not_deleted",
             Self::Reported => "reported",
@@ -266,6 +282,9 @@ impl Metric {
             | Self::Unfiltered
             | Self::HookAnsweredOnError
             | Self::HookUnreadable
+            | Self::TencentUnreadable
+            | Self::TencentLost
+            | Self::BadEvent
             | Self::EndpointNotCreated
             | Self::EndpointNotDeleted
             | Self::ReportFailed
@@ -286,7 +305,8 @@ impl Metric {
             | Self::OpenimIgnored
             | Self::Reported
             | Self::FeedbackUnknown
-            | Self::FeedbackFailed => Shape::Whole,
+            | Self::FeedbackFailed
+            | Self::TencentIgnored => Shape::Whole,
         }
     }
 
