@@ -33,3 +33,4 @@ mod stats;
 mod targets;
 mod template;
 mod why;
+mod tencent;

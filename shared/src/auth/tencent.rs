@@ -34,41 +34,34 @@ pub enum SignError {
 /// Checks a call of an app that has `tokens`; without any there is nothing to check.
 ///
 /// # Errors
-/// When a parameter is missing, the time is too far from `now`, or none of the tokens that are valid makes `sign`.
-pub fn check(tokens: &[Secret], sign: Option<&str>, time: Option<&str>, now: Timestamp) -> Result<(), SignError> {
+/// When a parameter is missing, the time is too far from `now`, or none of the tokens that are valid makes the `Sign` that is `given`.
+pub fn check(tokens: &[Secret], given: Option<&str>, time: Option<&str>, now: Timestamp) -> Result<(), SignError> {
     if tokens.is_empty() {
         return Ok(());
     }
-    let sign = sign.ok_or(SignError::NoSign)?;
+    let given = given.ok_or(SignError::NoSign)?;
     let text = time.ok_or(SignError::NoTime)?;
     let time = Some(text).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
     let time: u64 = time.and_then(|text| text.parse().ok()).ok_or(SignError::NotATime)?;
     if now.as_secs().abs_diff(time) > FRESH {
         return Err(SignError::Stale);
     }
-    let sign = bytes(sign).ok_or(SignError::Sign)?;
+    let given = given.to_ascii_lowercase();
     // Every token is compared, whichever matches.
-    let matches = tokens.iter().filter_map(|token| token.valid(now)).fold(false, |found, token| {
-        let mut own = Context::new(&SHA256);
-        own.update(token.as_bytes());
-        own.update(text.as_bytes());
-        bool::from(own.finish().as_ref().ct_eq(&sign)) | found
-    });
+    let matches = tokens
+        .iter()
+        .filter_map(|token| token.valid(now))
+        .fold(false, |found, token| bool::from(sign(token, text).as_bytes().ct_eq(given.as_bytes())) | found);
     if matches { Ok(()) } else { Err(SignError::Sign) }
 }
 
-/// The 32 bytes of 64 hexadecimal digits, in either case.
-fn bytes(hex: &str) -> Option<[u8; 32]> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let (pairs, rest) = hex.as_bytes().as_chunks::<2>();
-    if pairs.len() != 32 || !rest.is_empty() {
-        return None;
-    }
-    let mut bytes = [0; 32];
-    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-        *byte = digit(*high)? << 4 | digit(*low)?;
-    }
-    Some(bytes)
+/// `Sign` of a call made at `time`, as `RequestTime` spells it.
+#[must_use]
+pub fn sign(token: &str, time: &str) -> String {
+    let mut digest = Context::new(&SHA256);
+    digest.update(token.as_bytes());
+    digest.update(time.as_bytes());
+    digest.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -95,6 +88,7 @@ mod tests {
         for (token, time, sign) in VECTORS {
             let own = tokens(&format!(r#"["{token}"]"#));
             let now = at(time.parse().unwrap());
+            assert_eq!(super::sign(token, time), sign);
             assert_eq!(check(&own, Some(sign), Some(time), now), Ok(()));
             assert_eq!(check(&own, Some(&sign.to_uppercase()), Some(time), now), Ok(()));
             assert_eq!(check(&tokens(r#"["xxxyyy"]"#), Some(sign), Some(time), now), Err(SignError::Sign));
@@ -142,10 +136,7 @@ mod tests {
 
     #[test]
     fn an_empty_token_signs_nothing() {
-        // The digest of the time alone.
-        let mut digest = Context::new(&SHA256);
-        digest.update(b"1669872112");
-        let sign: String = digest.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let sign = sign("", "1669872112");
         let checked = check(&tokens(r#"[""]"#), Some(&sign), Some("1669872112"), at(1_669_872_112));
         assert_eq!(checked, Err(SignError::Sign));
     }
