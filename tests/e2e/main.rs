@@ -32,5 +32,5 @@ mod shutdown;
 mod stats;
 mod targets;
 mod template;
-mod why;
 mod tencent;
+mod why;
