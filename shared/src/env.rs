@@ -102,9 +102,6 @@ impl Queue {
     pub(crate) const ALL: [Self; 6] =
         [Self::FanOut, Self::Deliver, Self::DeadLetters, Self::Results, Self::Report, Self::ReportDeadLetters];
 
-    /// How many there are.
-    pub const COUNT: usize = Self::ALL.len();
-
     const fn variable(self) -> &'static str {
         match self {
             Self::FanOut => "QUEUE_FAN_OUT",
