@@ -79,6 +79,9 @@ impl Recorder {
     }
 
     pub(super) fn reported(&mut self, app: &AppId, of: (Vendor, Stage), class: tally::Class, n: u64) {
+        if n == 0 {
+            return;
+        }
         let group = self.group(Shape::Report, Some(app), None, Some(class.as_str()), (None, Some(of)));
         group.add(Metric::PushResults, n);
     }

@@ -82,6 +82,8 @@ async fn every_metric_is_kept_under_the_dimensions_of_its_shape() {
                 sent(&demo, Channel::Fcm, Class::Delivered, Some(Duration::ZERO));
             } else if metric.shape() == Shape::Rule {
                 count(metric, Of::Rule(&demo, Rule::PushOff), 3);
+            } else if metric.shape() == Shape::Report {
+                reported(&demo, Vendor::Fcm, Stage::Sent, tally::Class::Ok, 3);
             } else {
                 count(metric, Of::Channel(&demo, Channel::Fcm), 3);
             }
