@@ -25,7 +25,10 @@ async fn every_function_ends_with_0_when_it_is_told_to() {
     assert_eq!(bell.caller.post("/push/notify", &[], &serde_json::json!({})).await.status, 200);
     assert_eq!(bell.caller.post("/push/task/detail", &[], &serde_json::json!({})).await.status, 200);
     let nothing = bytes::Bytes::from_static(br#"{"Records":[]}"#);
-    bell.stack.invoke("feedback", nothing).await.unwrap().unwrap();
+    for function in ["tally", "report", "feedback"] {
+        bell.stack.invoke(function, nothing.clone()).await.unwrap().unwrap();
+    }
+    assert_eq!(bell.caller.post("/hooks/demo/demo-secret/tencent", &[], &serde_json::json!({})).await.status, 403);
     for function in [
         "before-push",
         "devices",
