@@ -33,6 +33,8 @@ const QUEUE_CALL: Duration = Duration::from_secs(3);
 const PATIENT_ATTEMPTS: u32 = 8;
 const PATIENT_WAIT: Duration = Duration::from_millis(100);
 const PATIENT_LONGEST: Duration = Duration::from_secs(3);
+/// How long a patient call may take with all its tries.
+pub(crate) const PATIENT_CALL: Duration = Duration::from_secs(12);
 /// Before the second try of a hasty call; twice as long before each one after it.
 const HASTY_WAIT: Duration = Duration::from_millis(25);
 
@@ -66,12 +68,13 @@ pub fn dynamodb(env: &Environment) -> aws_sdk_dynamodb::Client {
     aws_sdk_dynamodb::Client::new(&config(env, Service::DynamoDb))
 }
 
-/// A client of DynamoDB for work that nobody waits for, and that comes again only after minutes: a throttled call is tried for some 10 s.
+/// A client of DynamoDB for work that nobody waits for, and that comes again only after minutes: a throttled call is tried for up to 12 s.
 pub(crate) fn patient_dynamodb(env: &Environment) -> aws_sdk_dynamodb::Client {
     let retries = RetryConfig::standard().with_max_attempts(PATIENT_ATTEMPTS).with_initial_backoff(PATIENT_WAIT);
-    let config =
-        config(env, Service::DynamoDb).to_builder().retry_config(retries.with_max_backoff(PATIENT_LONGEST)).build();
-    aws_sdk_dynamodb::Client::new(&config)
+    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT);
+    let config = config(env, Service::DynamoDb).to_builder();
+    let config = config.timeout_config(timeouts.operation_timeout(PATIENT_CALL).build());
+    aws_sdk_dynamodb::Client::new(&config.retry_config(retries.with_max_backoff(PATIENT_LONGEST)).build())
 }
 
 /// A client of DynamoDB for somebody who is waited for: calls are tried anew within fractions of a second, where the others' own waits are

@@ -102,6 +102,10 @@ impl Bell {
         let mut there = BTreeSet::new();
         for row in self.scan(Table::Registry).await {
             let (partition, place) = (text(&row["pk"]), text(&row["sk"]));
+            // Which apps use a platform application; nobody's.
+            if partition.starts_with("a#") {
+                continue;
+            }
             let parts: Vec<&str> = partition.splitn(4, '#').collect();
             match parts[1..] {
                 ["settings"] => {}

@@ -50,7 +50,7 @@ enum RecordError {
 }
 
 /// Counts the events of the records of `event`. The answer names the records that are to come again.
-pub async fn handle(state: &State, event: SqsEvent, _deadline: Instant) -> SqsBatchResponse {
+pub async fn handle(state: &State, event: SqsEvent, deadline: Instant) -> SqsBatchResponse {
     let read: Vec<Result<Batch, RecordError>> = event.records.iter().map(batch).collect();
     let (mut batches, mut ends) = (Vec::with_capacity(read.len()), Vec::with_capacity(read.len()));
     let mut slots = Vec::with_capacity(read.len());
@@ -64,7 +64,7 @@ pub async fn handle(state: &State, event: SqsEvent, _deadline: Instant) -> SqsBa
             Err(error) => ends.push(Err(error)),
         }
     }
-    let counted = state.tallies.count(&batches, Timestamp::now()).await;
+    let counted = state.tallies.count(&batches, Timestamp::now(), deadline).await;
     for ((batch, index), counted) in batches.iter().zip(slots).zip(counted) {
         match counted {
             Ok(counts) => note(batch, &counts),
@@ -92,6 +92,8 @@ fn note(batch: &Batch, counts: &Counts) {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::time::Duration;
+
     use axum::http::StatusCode;
     use pushbell::telemetry::metrics::captured;
     use serde_json::{Value, json};
@@ -127,7 +129,7 @@ mod tests {
     }
 
     async fn failed(state: &State, event: SqsEvent) -> (Vec<String>, Vec<Value>) {
-        let (answer, lines) = captured(handle(state, event, Instant::now())).await;
+        let (answer, lines) = captured(handle(state, event, Instant::now() + Duration::from_secs(60))).await;
         (answer.batch_item_failures.into_iter().map(|one| one.item_identifier).collect(), lines)
     }
 

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub use class::Class;
 pub use counts::{Code, Counts};
 pub use day::Day;
-pub use store::{DAYS_KEPT, EVENTS_KEPT, Tallies, TallyError};
+pub use store::{DAYS_KEPT, EVENTS_KEPT, SPARE, Tallies, TallyError};
 
 use crate::id::AppId;
 use crate::time::Timestamp;

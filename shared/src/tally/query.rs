@@ -40,7 +40,7 @@ impl Tallies {
         Ok(days.into_iter().filter(|(_, counts)| !counts.is_empty()).collect())
     }
 
-    /// What was counted of each of these pushes or tasks; `None` of one that nothing was reported of within seven days.
+    /// What was counted of each of these pushes or tasks; `None` of one that nothing was reported of within [`super::EVENTS_KEPT`].
     ///
     /// # Errors
     /// When the table does not answer.

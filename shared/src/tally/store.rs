@@ -15,11 +15,12 @@
 //! A row of counters belongs to the slot in which its batches were accepted: it has few numbers in its set, and none need be forgotten.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::primitives::Blob;
@@ -36,10 +37,13 @@ use crate::env::{EnvError, Environment, Table};
 use crate::id::{AppId, digest};
 use crate::time::Timestamp;
 
-/// How long events are known, and counters of tasks kept.
-pub const EVENTS_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// How long events are known, and counters of tasks kept: longer than a record may lie in its queue and then in the dead-letter queue, four
+/// days and fourteen. One that is redriven finds who counted its events meanwhile.
+pub const EVENTS_KEPT: Duration = Duration::from_secs(21 * 24 * 60 * 60);
 /// How long counters of days are kept.
 pub const DAYS_KEPT: Duration = Duration::from_secs(92 * 24 * 60 * 60);
+/// The time at an invocation's end in which no row is begun: those under way, and the counters after them, take up to a call's time each.
+pub const SPARE: Duration = Duration::from_secs(2 * crate::aws::PATIENT_CALL.as_secs() + 2);
 /// Rows that are put at once.
 const PUTS: usize = 64;
 /// The most batches that share an update, and the most attributes that they add to together: an expression has up to 4 KB and 300 operators,
@@ -58,9 +62,23 @@ pub enum TallyError {
     /// The table did not answer. What was counted is counted.
     #[error("the tasks table did not answer")]
     Unavailable(#[source] Arc<aws_sdk_dynamodb::Error>),
+    /// The invocation's time was over before all its events had their rows.
+    #[error("there was no time left")]
+    Late,
     /// A batch's number is none.
     #[error("the batch has no usable number")]
     Number,
+}
+
+impl TallyError {
+    /// Whether the call itself is wrong: the same again would end no better.
+    fn is_of_the_request(&self) -> bool {
+        match self {
+            Self::Unavailable(error) => error.code() == Some("ValidationException"),
+            Self::Number => true,
+            Self::Late => false,
+        }
+    }
 }
 
 impl<E, R> From<SdkError<E, R>> for TallyError
@@ -151,12 +169,38 @@ impl Tallies {
         }
     }
 
-    /// Counts the events of `batches`, each event once. For each batch, in their order: what was counted now, that had not been before; or
-    /// why it is not counted. The same batch again is then as good as a first time.
-    pub async fn count(&self, batches: &[Batch], now: Timestamp) -> Vec<Result<Counts, TallyError>> {
+    /// Counts the events of `batches`, each event once, as far as there is time until `deadline`, the first batches first. For each batch, in
+    /// their order: what was counted now, that had not been before; or why it is not counted. The same batch again is then as good as a first
+    /// time. A second copy among them ends as the first does, with nothing counted.
+    pub async fn count(&self, batches: &[Batch], now: Timestamp, deadline: Instant) -> Vec<Result<Counts, TallyError>> {
+        let mut first: HashMap<(&AppId, &str), usize> = HashMap::new();
+        let mut distinct: Vec<&Batch> = Vec::with_capacity(batches.len());
+        let places: Vec<usize> = batches
+            .iter()
+            .map(|batch| {
+                *first.entry((&batch.app, &batch.id)).or_insert_with(|| {
+                    distinct.push(batch);
+                    distinct.len() - 1
+                })
+            })
+            .collect();
+        let mut ends = self.count_distinct(&distinct, now, deadline).await;
+        let told = |place: usize| {
+            let again = ends[place].as_ref().map(|_| Counts::default()).map_err(TallyError::clone);
+            std::mem::replace(&mut ends[place], again)
+        };
+        places.into_iter().map(told).collect()
+    }
+
+    async fn count_distinct(
+        &self,
+        batches: &[&Batch],
+        now: Timestamp,
+        deadline: Instant,
+    ) -> Vec<Result<Counts, TallyError>> {
         let mut ends: Vec<Result<Counts, TallyError>> = Vec::with_capacity(batches.len());
         let mut rows: BTreeMap<Row, Vec<(usize, Counts)>> = BTreeMap::new();
-        let owned = self.own(batches, now).await;
+        let owned = self.own(batches, now, deadline).await;
         for (index, (batch, owned)) in batches.iter().zip(owned).enumerate() {
             match owned {
                 Ok(events) => {
@@ -190,16 +234,33 @@ impl Tallies {
     }
 
     /// Puts a row for every event, and tells for each batch which of them it counts.
-    async fn own<'b>(&self, batches: &'b [Batch], now: Timestamp) -> Vec<Result<Vec<&'b Event>, TallyError>> {
+    async fn own<'b>(
+        &self,
+        batches: &[&'b Batch],
+        now: Timestamp,
+        deadline: Instant,
+    ) -> Vec<Result<Vec<&'b Event>, TallyError>> {
+        let latest = deadline.checked_sub(SPARE).unwrap_or(deadline);
+        let failed: Vec<AtomicBool> = batches.iter().map(|_| AtomicBool::new(false)).collect();
+        let failed = failed.as_slice();
         let mut owned: Vec<Result<Vec<&Event>, TallyError>> = batches.iter().map(|_| Ok(Vec::new())).collect();
         let events = batches.iter().enumerate().flat_map(|(index, batch)| {
             // A batch would take a second copy for its own.
             let mut seen = BTreeSet::new();
             let events = batch.events.iter().filter(move |event| seen.insert((&event.about, event.key.as_str())));
-            events.map(move |event| (index, batch, event))
+            events.map(move |event| (index, *batch, event))
         });
         let mut puts = stream::iter(events)
-            .map(|(index, batch, event)| async move { (index, event, self.put(batch, event, now).await) })
+            .map(|(index, batch, event)| async move {
+                // It comes again whole: what more is put now is paid for twice.
+                if failed[index].load(Ordering::Relaxed) {
+                    return (index, event, Ok(false));
+                }
+                let put =
+                    if Instant::now() < latest { self.put(batch, event, now).await } else { Err(TallyError::Late) };
+                failed[index].fetch_or(put.is_err(), Ordering::Relaxed);
+                (index, event, put)
+            })
             .buffer_unordered(PUTS);
         while let Some((index, event, put)) = puts.next().await {
             match (put, &mut owned[index]) {
@@ -258,7 +319,12 @@ impl Tallies {
     }
 
     /// Adds what batches own to a row, all at once; where one of them is in it already, one after the other.
-    async fn add_all(&self, batches: &[Batch], row: &Row, parts: &[(usize, Counts)]) -> Vec<Result<Added, TallyError>> {
+    async fn add_all(
+        &self,
+        batches: &[&Batch],
+        row: &Row,
+        parts: &[(usize, Counts)],
+    ) -> Vec<Result<Added, TallyError>> {
         let mut sum = Counts::default();
         for (_, counts) in parts {
             sum.merge(counts);
@@ -266,6 +332,8 @@ impl Tallies {
         let ids: Vec<&str> = parts.iter().map(|(index, _)| batches[*index].id.as_str()).collect();
         match self.add(row, &ids, &sum).await {
             Ok(Added::Before) if parts.len() > 1 => {}
+            // What one of them has wrong is not the others'.
+            Err(error) if parts.len() > 1 && error.is_of_the_request() => {}
             end => return vec![end; parts.len()],
         }
         let mut ends = Vec::with_capacity(parts.len());

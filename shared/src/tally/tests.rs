@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
@@ -10,6 +10,11 @@ use super::*;
 use crate::test_tables;
 
 const NOW: Timestamp = Timestamp::from_millis(1_767_225_605_000);
+
+/// The end of an invocation that has just begun.
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(60)
+}
 
 fn app() -> AppId {
     AppId::parse("demo").unwrap()
@@ -83,7 +88,7 @@ async fn every_event_is_counted_once_whatever_comes_again() {
                 })
                 .collect();
             for _ in 0..=usize::from(again) {
-                for end in tallies.count(&batches, NOW).await {
+                for end in tallies.count(&batches, NOW, soon()).await {
                     told.merge(&end.unwrap());
                 }
             }
@@ -111,8 +116,8 @@ async fn a_batch_that_failed_half_way_is_counted_whole() {
     }
     // Another batch brings some of the same events meanwhile, and of those that nobody counts yet.
     let other = batch(2, NOW, (10..30).map(event).collect());
-    tallies.count(std::slice::from_ref(&other), NOW).await.remove(0).unwrap();
-    tallies.count(std::slice::from_ref(&one), NOW).await.remove(0).unwrap();
+    tallies.count(std::slice::from_ref(&other), NOW, soon()).await.remove(0).unwrap();
+    tallies.count(std::slice::from_ref(&one), NOW, soon()).await.remove(0).unwrap();
     assert_eq!(days(&tallies).await, by_day(&one.events));
     // A day's row was written, and the answer was lost with the worker: the other days are not counted yet.
     let third = batch(3, NOW, (100..140).map(event).collect());
@@ -122,7 +127,7 @@ async fn a_batch_that_failed_half_way_is_counted_whole() {
     let rows = super::store::rows_of(&third, &third.events.iter().collect::<Vec<_>>());
     let (row, of_row) = rows.iter().next().unwrap();
     tallies.add(row, &[&third.id], of_row).await.unwrap();
-    tallies.count(&[third.clone(), other], NOW).await.into_iter().for_each(|end| drop(end.unwrap()));
+    tallies.count(&[third.clone(), other], NOW, soon()).await.into_iter().for_each(|end| drop(end.unwrap()));
     let all: Vec<Event> = one.events.iter().chain(&third.events).cloned().collect();
     assert_eq!(days(&tallies).await, by_day(&all));
     drop(client);
@@ -134,13 +139,13 @@ async fn batches_that_come_together_share_the_rows_of_counters() {
     let push = |n: u64| Event { about: About::Push(n.to_string()), at: NOW, ..event(n * 9) };
     let batches: Vec<Batch> = (0..10).map(|n| batch(n, NOW, vec![push(u64::from(n))])).collect();
     let tallies = Tallies::new(&env).unwrap().measured();
-    for end in tallies.count(&batches, NOW).await {
+    for end in tallies.count(&batches, NOW, soon()).await {
         end.unwrap();
     }
     assert!((tallies.written() - 11.0).abs() < 0.001, "ten rows of events and one of counters: {}", tallies.written());
     // One of them with a new one: each by itself then.
     let mixed = [batches[3].clone(), batch(20, NOW, vec![push(20)])];
-    for end in tallies.count(&mixed, NOW).await {
+    for end in tallies.count(&mixed, NOW, soon()).await {
         end.unwrap();
     }
     assert_eq!(days(&tallies).await.into_values().next().unwrap().by().map(|(.., n)| n).sum::<u64>(), 11);
@@ -160,7 +165,7 @@ async fn a_batch_of_a_hundred_codes_is_counted() {
         at: NOW,
     };
     let batches: Vec<Batch> = (0..10).map(|b| batch(b, NOW, (0..100).map(|n| odd(b, n)).collect())).collect();
-    for end in tallies.count(&batches, NOW).await {
+    for end in tallies.count(&batches, NOW, soon()).await {
         end.unwrap();
     }
     let counted = days(&tallies).await.into_values().next().unwrap();
@@ -169,16 +174,50 @@ async fn a_batch_of_a_hundred_codes_is_counted() {
 }
 
 #[tokio::test]
-async fn an_event_is_known_for_seven_days() {
+async fn an_event_is_known_for_three_weeks() {
     let (env, _) = test_tables::start().await;
     let tallies = Tallies::new(&env).unwrap();
     let sum = |days: BTreeMap<Day, Counts>| days.values().flat_map(Counts::by).map(|(.., n)| n).sum::<u64>();
     let later = NOW.plus(EVENTS_KEPT);
     for (id, at, expected) in [(1, NOW, 1), (2, later, 1), (3, later.plus(Duration::from_secs(1)), 2)] {
         let same = batch(id, at, vec![event(0)]);
-        tallies.count(&[same], at).await.remove(0).unwrap();
+        tallies.count(&[same], at, soon()).await.remove(0).unwrap();
         assert_eq!(sum(days(&tallies).await), expected, "{at:?}");
     }
+}
+
+/// A queue that took a record, and did not say so, is given it again: both come within a second.
+#[tokio::test]
+async fn a_batch_that_comes_twice_at_once_is_counted_once_and_holds_nobody_up() {
+    let (env, _) = test_tables::start().await;
+    let tallies = Tallies::new(&env).unwrap();
+    let (one, other) = (batch(1, NOW, vec![event(1)]), batch(2, NOW, vec![event(4)]));
+    for first in [true, false] {
+        let ends = tallies.count(&[one.clone(), one.clone(), other.clone()], NOW, soon()).await;
+        let told: Vec<u64> = ends.into_iter().map(|end| end.unwrap().by().map(|(.., n)| n).sum()).collect();
+        assert_eq!(told, if first { [1, 0, 1] } else { [0, 0, 0] });
+    }
+    assert_eq!(days(&tallies).await, by_day(&[event(1), event(4)]));
+}
+
+/// A record may lie in its queue for four days, and then in the dead-letter queue for fourteen.
+#[tokio::test]
+async fn what_is_redriven_as_late_as_it_can_be_is_not_counted_again() {
+    let (env, _) = test_tables::start().await;
+    let tallies = Tallies::new(&env).unwrap();
+    let copy = batch(2, NOW.plus(Duration::from_secs(60)), vec![event(1)]);
+    tallies.count(&[batch(1, NOW, vec![event(1)])], NOW, soon()).await.remove(0).unwrap();
+    let redriven = NOW.plus(Duration::from_secs(18 * 86_400));
+    assert!(tallies.count(&[copy], redriven, soon()).await.remove(0).unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_there_is_no_time_for_comes_again_and_writes_nothing() {
+    let (env, _) = test_tables::start().await;
+    let tallies = Tallies::new(&env).unwrap().measured();
+    let ends = tallies.count(&[batch(1, NOW, (0..100).map(event).collect())], NOW, Instant::now() + SPARE).await;
+    assert!(matches!(ends[0], Err(TallyError::Late)));
+    assert!(tallies.written() < 0.001, "{}", tallies.written());
 }
 
 #[tokio::test]
@@ -186,6 +225,6 @@ async fn a_batch_without_a_usable_number_fails_alone() {
     let (env, _) = test_tables::start().await;
     let tallies = Tallies::new(&env).unwrap();
     let bad = Batch { id: "§".to_owned(), ..batch(1, NOW, vec![event(1)]) };
-    let ends = tallies.count(&[bad, batch(2, NOW.plus(Duration::from_secs(60)), vec![event(2)])], NOW).await;
+    let ends = tallies.count(&[bad, batch(2, NOW, vec![event(1 + 15)])], NOW, soon()).await;
     assert!(matches!(ends[0], Err(TallyError::Number)) && ends[1].is_ok());
 }

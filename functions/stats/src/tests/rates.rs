@@ -1,5 +1,7 @@
 //! What vendors reported, as it is told.
 
+use std::time::{Duration, Instant};
+
 use pushbell::tally::{About, Batch, Event, Stage, Tallies, Vendor};
 
 use super::*;
@@ -24,7 +26,7 @@ impl Cloud {
         let accepted_at = Timestamp::from_millis(1_767_225_601_500);
         let batch = Batch { app: app("demo"), id: "AAAAAAAB".to_owned(), accepted_at, events };
         let tallies = Tallies::new(&self.env).unwrap();
-        tallies.count(&[batch], accepted_at).await.remove(0).unwrap();
+        tallies.count(&[batch], accepted_at, Instant::now() + Duration::from_secs(60)).await.remove(0).unwrap();
     }
 
     async fn stats(&self, path: &str) -> Answer {
