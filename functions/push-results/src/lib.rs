@@ -97,6 +97,9 @@ async fn take(state: &State, app: &AppId, request: &Request, begun: Instant) -> 
     let body = call::body(request).map_err(Refusal::Body)?;
     let Callback { events, left_out } = callback::read(command, body, now).map_err(Refusal::Callback)?;
     tell(app, &left_out);
+    if let (true, Some((index, bad))) = (events.is_empty(), left_out.first()) {
+        return Err(Refusal::AllBad(*index, *bad));
+    }
     let count = events.len();
     let batch = Batch::new(app.clone(), events, now);
     let record = queue::body(&batch).map_err(Refusal::Record)?;

@@ -6,7 +6,7 @@ use pushbell::auth::hook::HookError;
 use pushbell::auth::tencent::SignError;
 use pushbell::call::BodyError;
 use pushbell::dialect::tencent::address::AddressError;
-use pushbell::dialect::tencent::callback::CallbackError;
+use pushbell::dialect::tencent::callback::{BadEvent, CallbackError};
 use pushbell::queue::Refused;
 
 /// Why a call is refused. The texts are for the caller, too: none says more of the app than the caller has shown to know.
@@ -34,6 +34,8 @@ pub(crate) enum Refusal {
     Body(BodyError),
     #[error(transparent)]
     Callback(CallbackError),
+    #[error("no event can be taken; Events[{0}]: {1}")]
+    AllBad(usize, BadEvent),
     #[error("nothing was taken: the app's documents could not be read")]
     App(#[source] AppError),
     #[error("nothing was taken: the events could not be written down")]
@@ -64,7 +66,7 @@ impl Refusal {
             Self::UnknownApp => StatusCode::NOT_FOUND,
             Self::Hook(HookError::Secret) | Self::Signature(_) | Self::Sign(_) => StatusCode::UNAUTHORIZED,
             Self::Hook(HookError::Source) | Self::NotSet | Self::SdkAppId(_) | Self::OtherApp => StatusCode::FORBIDDEN,
-            Self::Address(_) | Self::Body(_) | Self::Callback(_) => StatusCode::OK,
+            Self::Address(_) | Self::Body(_) | Self::Callback(_) | Self::AllBad(..) => StatusCode::OK,
             Self::App(_) | Self::Record(_) | Self::Queue(_) | Self::Late => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -80,7 +82,7 @@ impl Refusal {
             | Self::OtherApp
             | Self::Signature(_)
             | Self::Sign(_) => Whose::Stranger,
-            Self::Address(_) | Self::Body(_) | Self::Callback(_) => Whose::Caller,
+            Self::Address(_) | Self::Body(_) | Self::Callback(_) | Self::AllBad(..) => Whose::Caller,
             Self::App(_) | Self::Record(_) | Self::Queue(_) | Self::Late => Whose::Ours,
         }
     }

@@ -229,6 +229,18 @@ async fn one_bad_event_does_not_lose_the_others_and_is_counted() {
 }
 
 #[tokio::test]
+async fn bad_events_are_counted_also_where_none_is_good() {
+    let aws = Aws::start(json!([])).await;
+    let events = with_events(&[json!(null), json!({"PushID": "p1"})]);
+    let (response, lines) = captured(handle(&aws.state(), events)).await;
+    let (status, reason) = refused(&response);
+    assert_eq!((status, reason.as_str()), (200, "no event can be taken; Events[0]: the event must be a JSON object"));
+    let counted = |metric: &str| lines.iter().filter_map(|line| line[metric].as_u64()).sum::<u64>();
+    assert_eq!((counted("bad_event"), counted("tencent_unreadable")), (2, 1));
+    assert!(aws.queued().is_empty());
+}
+
+#[tokio::test]
 async fn an_accepted_callback_survives_a_queue_that_refuses_or_hangs() {
     for fault in [Fault::Refuse, Fault::Hang] {
         let aws = Aws::start(json!([])).await;

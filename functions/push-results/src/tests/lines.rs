@@ -103,6 +103,10 @@ async fn what_is_left_out_is_told_by_index_field_and_rule() {
     assert!(told.starts_with("Events[3]: PushStage must be 1, 2 or 3; Events[4]: "), "{told}");
     assert!(told.ends_with("Events[12]: PushStage must be 1, 2 or 3"), "ten of them: {told}");
     assert_eq!((&own["accepted"], &own["left_out"]), (&json!(5), &json!(15)));
+    let events = [json!({"PushID": "p1", "EventType": 3}), json!("s3cret")];
+    let lines = self::lines(&aws.state(), with_events(&events)).await;
+    let [line, _] = lines.as_slice() else { panic!("{lines:?}") };
+    assert_eq!(line["events"], "Events[0]: EventType must be 1 or 2; Events[1]: the event must be a JSON object");
 }
 
 #[tokio::test]
