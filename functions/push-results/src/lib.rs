@@ -117,12 +117,17 @@ async fn admit(
     now: Timestamp,
     begun: Instant,
 ) -> Result<(), Refusal> {
-    let left = || DOCUMENTS.saturating_sub(begun.elapsed());
-    let callers = state.callers.get_within(app, left()).await.map_err(Refusal::App)?.ok_or(Refusal::UnknownApp)?;
-    let secret = call::path_parameter(request, "secret");
-    hook::check(&callers, &secret, call::source(request), now).map_err(Refusal::Hook)?;
-    let settings = state.settings.get_within(app, left()).await.map_err(Refusal::App)?;
-    is_of(&settings, address)?;
+    let left = DOCUMENTS.saturating_sub(begun.elapsed());
+    let of_the_app = async {
+        let callers = state.callers.get_within(app, left).await.map_err(Refusal::App)?.ok_or(Refusal::UnknownApp)?;
+        let secret = call::path_parameter(request, "secret");
+        hook::check(&callers, &secret, call::source(request), now).map_err(Refusal::Hook)?;
+        Ok(callers)
+    };
+    // Read beside the callers, and judged behind them: where they refuse, the settings are not waited for.
+    let settings = async { Ok(state.settings.get_within(app, left).await) };
+    let (callers, settings) = tokio::try_join!(of_the_app, settings)?;
+    is_of(&*settings.map_err(Refusal::App)?, address)?;
     let (given, time) = address.signature().map_err(Refusal::Signature)?;
     sign::check(&callers.tencent_tokens, given.as_deref(), time.as_deref(), now).map_err(Refusal::Sign)
 }

@@ -258,6 +258,23 @@ async fn an_accepted_callback_survives_a_queue_that_refuses_or_hangs() {
 }
 
 #[tokio::test]
+async fn documents_are_read_side_by_side_and_judged_in_order() {
+    let aws = Aws::start(json!([])).await;
+    aws.fail("GetSecretValue", Fault::Slow);
+    aws.fail("GetItem", Fault::Slow);
+    taken(&handle(&aws.state(), event("reference-example")).await);
+    // A stranger learns nothing of the settings, and does not wait for them.
+    let stranger = || changed("reference-example", &[("/pathParameters/secret", json!("wrong"))]);
+    for fault in [Fault::Refuse, Fault::Hang] {
+        aws.fail("GetItem", fault);
+        let begun = Instant::now();
+        assert_eq!(refused(&handle(&aws.state(), stranger()).await).0, 401, "{fault:?}");
+        assert!(begun.elapsed() < DOCUMENTS, "{fault:?}: {:?}", begun.elapsed());
+        assert_eq!(refused(&handle(&aws.state(), event("reference-example")).await).0, 503, "{fault:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_cannot_be_kept_is_told_in_time() {
     for fault in [Fault::Refuse, Fault::Hang] {
         let aws = Aws::start(json!([])).await;

@@ -22,6 +22,8 @@ pub(super) enum Fault {
     Refuse,
     /// No answer, ever.
     Hang,
+    /// An answer in time for who does not wait for two of them, one after the other.
+    Slow,
 }
 
 struct Seen {
@@ -121,6 +123,10 @@ async fn answer(Shared(seen): Shared<Arc<Mutex<Seen>>>, headers: HeaderMap, body
     match fault {
         Some(Fault::Refuse) => failure("AccessDeniedException"),
         Some(Fault::Hang) => std::future::pending().await,
+        Some(Fault::Slow) => {
+            tokio::time::sleep(Duration::from_millis(600)).await;
+            seen.lock().unwrap().answer(call, &body)
+        }
         None => seen.lock().unwrap().answer(call, &body),
     }
 }
