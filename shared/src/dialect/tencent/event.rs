@@ -21,6 +21,10 @@ const LONGEST_NAME: usize = 128;
 const LONGEST_INFO: usize = 128;
 /// How far ahead of ours a reporter's clock may be.
 const AHEAD: Duration = Duration::from_secs(24 * 3600);
+/// From so many characters on a run is as good as a token.
+const TOKEN: usize = 20;
+/// Vendors' words have no digits, and are no longer than this: `messaging/registration-token-not-registered`.
+const LONGEST_WORD: usize = 48;
 /// From here on seconds are milliseconds: as seconds it is the year 5138.
 const MILLISECONDS: u64 = 100_000_000_000;
 
@@ -162,10 +166,10 @@ pub(super) fn read(command: Command, event: &RawValue, now: Timestamp) -> Read<E
     Ok(Event { key, about, vendor, stage, code, info: short(&info), at })
 }
 
-/// What is kept of a vendor's words: a line, and no longer than [`LONGEST_INFO`].
+/// What is kept of a vendor's words: a line, no longer than [`LONGEST_INFO`], in which no token is quoted.
 fn short(info: &str) -> String {
     let mut short = String::new();
-    for character in info.trim().chars().map(|c| if c.is_control() { ' ' } else { c }) {
+    for character in without_tokens(info.trim()).chars().map(|c| if c.is_control() { ' ' } else { c }) {
         if short.len() + character.len_utf8() > LONGEST_INFO {
             break;
         }
@@ -173,6 +177,22 @@ fn short(info: &str) -> String {
     }
     short.truncate(short.trim_end().len());
     short
+}
+
+/// `info` with an ellipsis for each run of characters that may be a token, or most of one.
+fn without_tokens(info: &str) -> String {
+    let is_of_a_token = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '-' | '+' | '/' | '=');
+    let mut out = String::with_capacity(info.len());
+    let mut rest = info;
+    while !rest.is_empty() {
+        let (run, behind) = rest.split_at(rest.find(|c| !is_of_a_token(c)).unwrap_or(rest.len()));
+        let is_word = run.len() <= LONGEST_WORD && !run.contains(|c: char| c.is_ascii_digit());
+        out.push_str(if run.len() < TOKEN || is_word { run } else { "…" });
+        let (between, behind) = behind.split_at(behind.find(is_of_a_token).unwrap_or(behind.len()));
+        out.push_str(between);
+        rest = behind;
+    }
+    out
 }
 
 #[cfg(test)]

@@ -152,6 +152,29 @@ fn a_vendor_s_words_are_one_short_line() {
     assert_eq!(info(&"é".repeat(100)), "é".repeat(64));
 }
 
+#[test]
+fn a_token_that_a_vendor_quotes_is_not_kept() {
+    let info = |text: &str| of(&with(push(), "ErrInfo", json!(text))).unwrap().info;
+    let apns = "0123456789abcdef".repeat(4);
+    let fcm = format!("d1Xy_z:APA91b{}", "Qw3-rT_y".repeat(17));
+    for token in
+        [apns.as_str(), fcm.as_str(), "CN_8f00b204e9800998ecf8427e4a", "d//igwEhgBGCI2TG6lWqlA+k==", &"x".repeat(49)]
+    {
+        assert_eq!(info(&format!("token {token} is bad")), "token … is bad");
+        assert_eq!(info(&format!(r#"{{"token":"{token}"}}"#)), r#"{"token":"…"}"#);
+        assert_eq!(info(&format!("{}{token}", "a ".repeat(60))), format!("{}…", "a ".repeat(60)), "cut behind it");
+    }
+    for words in [
+        "DeviceTokenNotForTopic",
+        "messaging/registration-token-not-registered",
+        "code:80300007, illegal token",
+        "20 characters: 0123456789",
+        "ünbekannt: 设备令牌无效",
+    ] {
+        assert_eq!(info(words), words);
+    }
+}
+
 /// Everything that tells two events apart is in the key, and nothing that is free text.
 #[test]
 fn a_key_is_the_same_for_copies_and_for_no_other_event() {
