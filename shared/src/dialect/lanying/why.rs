@@ -37,7 +37,10 @@ impl Question {
 /// The failure of a message that is not known.
 #[must_use]
 pub fn no_message() -> Failure {
-    bad("message is none of this app's last 7 days: neither a message's id nor a task's number")
+    bad(
+        "message is none that is known of this app's last 7 days, by its id or by its task's number; one that came while the claims could not \
+         be written is known by the number alone",
+    )
 }
 
 /// The failure of a client whom nobody knows.
