@@ -89,10 +89,28 @@ async fn every_outcome_is_posted_with_its_channel_and_a_signature() {
     let description = Description::read();
     description.valid(description.get("/components/schemas/PushResultsPost"), &post.body).unwrap();
     for one in post.results() {
-        let said = [&one["task"], &one["message"], &one["dialect"], &one["attempt"]];
-        assert_eq!(said, [&task, &json!("m1"), &json!("imkit"), &json!(0)]);
+        let said = [&one["task"], &one["message"], &one["dialect"], &one["kind"], &one["attempt"]];
+        assert_eq!(said, [&task, &json!("m1"), &json!("imkit"), &json!("push"), &json!(0)]);
         assert_eq!(one["at"], post.body["timestamp"]);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recall_s_outcomes_are_told_from_those_of_the_message_it_takes_back() {
+    let receiver = Receiver::start(KEY).await;
+    let bell = reporting_to(&receiver).await;
+    bell.caller.register("aaa", "android", "fcm-aaa").await;
+    taken(&bell, &text_message("m1", &["aaa"])).await;
+    bell.settled().await;
+    let mut recall = text_message("m1", &["aaa"]);
+    recall["messageType"] = json!("recall");
+    recall["message"] = json!("");
+    let task = taken(&bell, &recall).await;
+    bell.settled().await;
+    let told = receiver.results().into_values();
+    let mut told: Vec<_> = told.map(|one| json!([one["message"], one["kind"], one["task"] == task])).collect();
+    told.sort_by_key(ToString::to_string);
+    assert_eq!(told, [json!(["m1", "push", false]), json!(["m1", "recall", true])]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

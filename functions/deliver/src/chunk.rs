@@ -15,7 +15,7 @@ use pushbell::id::{Mark, RoomKey};
 use pushbell::message::{Badge, Kind, Message, Source, Strategy};
 use pushbell::queue;
 use pushbell::recipient::{Counting, names};
-use pushbell::task::{Chunk, Leftovers, Outcome, Put, Reportable, ResultRow, Target};
+use pushbell::task::{Chunk, Deed, Leftovers, Outcome, Put, Reportable, ResultRow, Target};
 use pushbell::telemetry::metrics::{self, Metric, Of};
 use pushbell::time::{QueueClock, Timestamp};
 use tokio::sync::OnceCell;
@@ -167,13 +167,15 @@ impl Batch<'_> {
         if job.settings.results.address.is_none() || !fates.any(|fate| fate.outcome.is_final()) {
             return Ok(());
         }
-        let origin = &job.chunk.message.origin;
+        let message = &job.chunk.message;
+        let origin = &message.origin;
         let reportable = Reportable {
             app: row.app.clone(),
             key: row.key.clone(),
             seq: row.seq,
             attempt: row.attempt,
             dialect: origin.dialect,
+            kind: if message.behaviour.kind == Kind::Withdraw { Deed::Recall } else { Deed::Push },
             message: origin.message.clone(),
             operation: origin.operation.clone(),
             at: row.at,

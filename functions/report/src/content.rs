@@ -8,7 +8,7 @@ use bytes::Bytes;
 use pushbell::delivery::Channel;
 use pushbell::id::{AppId, digest};
 use pushbell::message::Dialect;
-use pushbell::task::{Excerpt, Fate, Reportable, ResultRow, TargetResult};
+use pushbell::task::{Deed, Excerpt, Fate, Reportable, ResultRow, TargetResult};
 use pushbell::time::Timestamp;
 use serde::Serialize;
 
@@ -23,6 +23,7 @@ pub(crate) struct Told {
     task: u64,
     message: String,
     dialect: Dialect,
+    kind: Deed,
     #[serde(skip_serializing_if = "Option::is_none")]
     operation: Option<String>,
     client: String,
@@ -80,6 +81,7 @@ fn tell(of: &Reportable, result: &TargetResult, fate: &Fate) -> Told {
         task: of.key.task.get(),
         message: of.message.as_str().to_owned(),
         dialect: of.dialect,
+        kind: of.kind,
         operation: of.operation.clone(),
         client: result.client.as_str().to_owned(),
         device,
@@ -174,6 +176,7 @@ mod tests {
             seq,
             attempt: Attempt::FIRST,
             dialect: Dialect::Imkit,
+            kind: Deed::Push,
             message: MessageId::parse("m1").unwrap(),
             operation: None,
             at: AT,
@@ -223,8 +226,8 @@ mod tests {
                 "type": "push.results",
                 "timestamp": "2026-01-01T00:00:00.5Z",
                 "data": {"app": "demo", "results": [{
-                    "id": id, "task": 7, "message": "m1", "dialect": "imkit", "client": "c0", "device": device.as_str(),
-                    "channel": "fcm", "outcome": "delivered", "attempt": 0, "at": "2026-01-01T00:00:00.5Z"
+                    "id": id, "task": 7, "message": "m1", "dialect": "imkit", "kind": "push", "client": "c0",
+                    "device": device.as_str(), "channel": "fcm", "outcome": "delivered", "attempt": 0, "at": "2026-01-01T00:00:00.5Z"
                 }]}
             })
         );

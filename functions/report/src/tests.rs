@@ -6,7 +6,7 @@ use std::path::Path;
 
 use aws::{Aws, KEY};
 use aws_lambda_events::event::sqs::SqsMessage;
-use pushbell::task::Unreported;
+use pushbell::task::{Deed, Unreported};
 use serde_json::{Value, json};
 
 use super::*;
@@ -26,6 +26,7 @@ fn the_samples_are_records_as_deliver_and_report_put_them() {
     assert_eq!((fresh.app.as_str(), fresh.message.as_str()), ("demo", "5dd4f5a4c5d2b9001e6a7c1a"));
     let Report::Again(again) = sample("again.json") else { panic!("as report puts it") };
     assert_eq!((again.excerpts[1].numbers.clone(), again.tries), (100..198, 2));
+    assert_eq!((again.excerpts[0].of.kind, again.excerpts[1].of.kind), (Deed::Recall, Deed::Push));
     assert_eq!(again.excerpts[1].of.operation.as_deref(), Some("1646445464564"));
 }
 

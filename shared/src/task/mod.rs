@@ -27,7 +27,7 @@ pub use pages::{AudiencePage, PutPage};
 pub use reason::{Reason, Recount};
 pub use receipts::{Stage, Standing};
 pub use record::{Chunk, MOST_RECIPIENTS, Part, Target, TaskKey};
-pub use report::{Excerpt, Report, Reportable, Unreported};
+pub use report::{Deed, Excerpt, Report, Reportable, Unreported};
 pub use results::{Fate, Leftovers, Put, ResultRow, Results, ResultsError, Split, Tally, TargetResult};
 pub use sums::{Road, RoadSums, Sums};
 pub use walk::{Walk, Work};

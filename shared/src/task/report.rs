@@ -10,6 +10,17 @@ use crate::id::{AppId, MessageId};
 use crate::message::Dialect;
 use crate::time::Timestamp;
 
+/// What a task does on phones.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Deed {
+    /// It brings a message.
+    #[default]
+    Push,
+    /// It takes back the message whose id it has.
+    Recall,
+}
+
 /// The outcomes of one attempt of a chunk. They are read from the attempt's result row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reportable {
@@ -23,6 +34,9 @@ pub struct Reportable {
     pub attempt: Attempt,
     /// The protocol that the message came by.
     pub dialect: Dialect,
+    /// Push or recall. A record without it waited since before it was told.
+    #[serde(default)]
+    pub kind: Deed,
     /// The caller's id of the message.
     pub message: MessageId,
     /// What the caller named its request.
@@ -91,6 +105,7 @@ mod tests {
             seq: 3,
             attempt: Attempt::from_number(1),
             dialect: Dialect::Imkit,
+            kind: Deed::Recall,
             message: MessageId::parse("m1").unwrap(),
             operation: None,
             at: Timestamp::from_millis(5),
@@ -105,5 +120,12 @@ mod tests {
             let text = serde_json::to_string(&report).unwrap();
             assert_eq!(serde_json::from_str::<Report>(&text).unwrap(), report);
         }
+    }
+
+    #[test]
+    fn a_record_that_does_not_say_its_kind_is_a_push() {
+        let text = r#"{"app":"demo","key":{"task":7,"nonce":"abcdefgh"},"seq":0,"attempt":0,"dialect":"imkit","message":"m1","at":5}"#;
+        let Report::Fresh(of) = serde_json::from_str(text).unwrap() else { panic!("as deliver put it") };
+        assert_eq!(of.kind, Deed::Push);
     }
 }
