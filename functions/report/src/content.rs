@@ -136,11 +136,11 @@ impl<R> Content<R> {
     }
 }
 
-/// Cuts the parts of several records into posts of up to [`MOST`] outcomes, in their order.
-pub(crate) fn cut<R: Copy>(parts: impl IntoIterator<Item = (R, Part)>) -> Vec<Content<R>> {
+/// Cuts the parts of several records, each with all that it came by, into posts of up to [`MOST`] outcomes, in their order.
+pub(crate) fn cut<R: Copy>(parts: impl IntoIterator<Item = (Vec<R>, Part)>) -> Vec<Content<R>> {
     let mut posts: Vec<Content<R>> = Vec::new();
     let mut room = 0;
-    for (record, mut part) in parts {
+    for (records, mut part) in parts {
         while !part.told.is_empty() {
             if room == 0 {
                 posts.push(Content { records: Vec::new(), parts: Vec::new() });
@@ -149,7 +149,7 @@ pub(crate) fn cut<R: Copy>(parts: impl IntoIterator<Item = (R, Part)>) -> Vec<Co
             let Some(post) = posts.last_mut() else { break };
             let some = part.split(room);
             room -= some.told.len();
-            post.records.push(record);
+            post.records.extend_from_slice(&records);
             post.parts.push(some);
         }
     }
@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn what_is_told_is_who_what_and_when_and_nothing_that_is_pending() {
-        let posts = cut([(0, part(0, 1))]);
+        let posts = cut([(vec![0], part(0, 1))]);
         let body: Value = serde_json::from_slice(&posts[0].body(&AppId::parse("demo").unwrap())).unwrap();
         let id = body["data"]["results"][0]["id"].clone();
         assert!(id.as_str().unwrap().starts_with("out_"));
@@ -245,11 +245,12 @@ mod tests {
 
     #[test]
     fn records_share_posts_of_a_hundred_and_each_outcome_is_in_one() {
-        let posts = cut([(0, part(0, 30)), (1, part(1, 250)), (2, part(2, 0)), (3, part(3, 20))]);
+        let posts =
+            cut([(vec![0], part(0, 30)), (vec![1, 4], part(1, 250)), (vec![2], part(2, 0)), (vec![3], part(3, 20))]);
         assert_eq!(posts.iter().map(Content::len).collect::<Vec<_>>(), [100, 100, 100]);
         assert_eq!(
             posts.iter().map(|post| post.records.clone()).collect::<Vec<_>>(),
-            [vec![0, 1], vec![1], vec![1, 3]]
+            [vec![0, 1, 4], vec![1, 4], vec![1, 4, 3]]
         );
         let ids: BTreeSet<&str> = posts.iter().flat_map(Content::told).map(|told| told.id.as_str()).collect();
         assert_eq!(ids.len(), 300);
@@ -259,7 +260,7 @@ mod tests {
     #[test]
     fn a_post_that_is_made_again_of_its_excerpts_is_the_same() {
         let app = AppId::parse("demo").unwrap();
-        for post in cut([(0, part(0, 30)), (1, part(1, 250))]) {
+        for post in cut([(vec![0], part(0, 30)), (vec![1], part(1, 250))]) {
             let again = post.parts.iter().map(|part| {
                 let of = part.excerpt.of.clone();
                 let row = row(&of, if of.seq == 0 { 30 } else { 250 });

@@ -102,25 +102,24 @@ impl Invocation<'_> {
     /// The posts that the records make, and the records whose rows could not be read.
     async fn read(&self, app: &AppId, reports: Vec<(usize, Report)>) -> (Vec<Post>, Vec<(usize, RecordError)>) {
         let (mut fresh, mut posts, mut failed) = (Vec::new(), Vec::new(), Vec::new());
-        for (record, report) in reports {
+        for (records, report) in once_each(reports) {
             match report {
-                Report::Fresh(of) => fresh.push((record, of)),
+                Report::Fresh(of) => fresh.push((records, of)),
                 Report::Again(again) => match self.read_again(again.excerpts).await {
-                    Ok(parts) => posts.push(Post {
-                        content: Content { records: vec![record], parts },
-                        tries: again.tries,
-                        since: again.since,
-                    }),
-                    Err(error) => failed.push((record, error)),
+                    Ok(parts) => {
+                        let content = Content { records, parts };
+                        posts.push(Post { content, tries: again.tries, since: again.since });
+                    }
+                    Err(error) => failed.extend(records.into_iter().map(|record| (record, error.clone()))),
                 },
             }
         }
-        let read = join_all(fresh.into_iter().map(|(record, of)| async move { (record, self.part(of, None).await) }));
+        let read = join_all(fresh.into_iter().map(|(records, of)| async move { (records, self.part(of, None).await) }));
         let mut parts = Vec::new();
-        for (record, part) in read.await {
+        for (records, part) in read.await {
             match part {
-                Ok(part) => parts.extend(part.map(|part| (record, part))),
-                Err(error) => failed.push((record, error)),
+                Ok(part) => parts.extend(part.map(|part| (records, part))),
+                Err(error) => failed.extend(records.into_iter().map(|record| (record, error.clone()))),
             }
         }
         posts.extend(cut(parts).into_iter().map(|content| Post { content, tries: 0, since: None }));
@@ -264,6 +263,18 @@ impl Invocation<'_> {
         let put = self.state.work.put(queue, to.app, body, due.since(now), now).await;
         put.map_err(|refused| (post.content.records, refused))
     }
+}
+
+/// The records' reports, without repeats: copies of one record, which end alike.
+fn once_each(reports: Vec<(usize, Report)>) -> Vec<(Vec<usize>, Report)> {
+    let mut once: Vec<(Vec<usize>, Report)> = Vec::with_capacity(reports.len());
+    for (record, report) in reports {
+        match once.iter_mut().find(|(_, known)| known.tells_the_same(&report)) {
+            Some((records, _)) => records.push(record),
+            None => once.push((vec![record], report)),
+        }
+    }
+    once
 }
 
 /// One line for each post that failed. The address is the app's to know, and not in it.

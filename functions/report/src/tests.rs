@@ -82,6 +82,21 @@ async fn records_of_one_app_share_a_post_and_outcomes_are_counted() {
 }
 
 #[tokio::test]
+async fn copies_of_a_record_are_told_once_and_end_alike() {
+    let aws = Aws::start(KEY, 500).await;
+    let copies = event(&[&fresh(0), &fresh(1), &fresh(0)]);
+    let (failed, _) = handled(&aws.state(), copies.clone(), WHOLE).await;
+    let [(_, _, again)] = queued(&aws).try_into().unwrap();
+    assert_eq!((failed.len(), again.excerpts.len()), (0, 2));
+    let again = serde_json::to_value(again).unwrap();
+    aws.refuse();
+    assert_eq!(handled(&aws.state(), copies, WHOLE).await.0, ["0", "1", "2"]);
+    let aws = Aws::start(KEY, 204).await;
+    let (failed, lines) = handled(&aws.state(), event(&[&again, &again]), WHOLE).await;
+    assert_eq!((failed.len(), aws.posts(), counted(&lines, "reported")), (0, 1, Some(4)));
+}
+
+#[tokio::test]
 async fn what_is_not_taken_is_queued_again_as_what_was_posted() {
     let aws = Aws::start(KEY, 500).await;
     let (failed, lines) = handled(&aws.state(), event(&[&fresh(0), &fresh(1)]), WHOLE).await;

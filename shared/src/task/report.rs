@@ -46,6 +46,13 @@ pub struct Reportable {
     pub at: Timestamp,
 }
 
+impl Reportable {
+    /// Whether both have one result row.
+    fn is_of_the_row_of(&self, other: &Self) -> bool {
+        (&self.app, &self.key, self.seq, self.attempt) == (&other.app, &other.key, other.seq, other.attempt)
+    }
+}
+
 /// Some of the outcomes of an attempt: those with these numbers among the final ones of its row, in the row's order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Excerpt {
@@ -87,6 +94,22 @@ impl Report {
         match self {
             Self::Again(unreported) => &unreported.app,
             Self::Fresh(reportable) => &reportable.app,
+        }
+    }
+
+    /// Whether `other` has the same outcomes to tell, in one post with them: a copy, or one that was handed back twice.
+    #[must_use]
+    pub fn tells_the_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Fresh(one), Self::Fresh(other)) => one.is_of_the_row_of(other),
+            (Self::Again(one), Self::Again(other)) => {
+                let pairs = one.excerpts.iter().zip(&other.excerpts);
+                one.excerpts.len() == other.excerpts.len()
+                    && pairs
+                        .into_iter()
+                        .all(|(one, other)| one.numbers == other.numbers && one.of.is_of_the_row_of(&other.of))
+            }
+            (Self::Fresh(_), Self::Again(_)) | (Self::Again(_), Self::Fresh(_)) => false,
         }
     }
 }
