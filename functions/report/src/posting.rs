@@ -26,6 +26,10 @@ const READS: usize = 10;
 const POSTS: usize = 4;
 /// What was held back comes over so long.
 const SPREAD: Duration = Duration::from_secs(30);
+/// How long outcomes of an app without an address are kept: one that was taken out by mistake comes back.
+const UNADDRESSED: Duration = Duration::from_secs(60 * 60);
+/// After so long at most it is looked whether it has.
+const LOOK: Duration = Duration::from_secs(5 * 60);
 
 /// What the apps of one invocation share.
 pub(crate) struct Invocation<'a> {
@@ -47,6 +51,7 @@ struct Post {
     content: Content<usize>,
     tries: u32,
     since: Option<Timestamp>,
+    unaddressed: Option<Timestamp>,
 }
 
 /// What became of a post.
@@ -84,14 +89,13 @@ impl Invocation<'_> {
                 return reports.into_iter().map(|(record, _)| (record, error.clone())).collect();
             }
         };
-        let Some(address) = &settings.results.address else {
-            tracing::info!(app = %app, records = reports.len(), "the app has no address for outcomes any more");
-            return Vec::new();
-        };
         let (posts, mut failed) = self.read(&app, reports).await;
-        let receiver = Receiver { app: &app, address, keys };
-        let made = stream::iter(posts).map(|post| self.make(&receiver, post)).buffer_unordered(POSTS);
-        let made: Vec<_> = made.collect().await;
+        let receiver = settings.results.address.as_ref().map(|address| Receiver { app: &app, address, keys });
+        let made = stream::iter(posts).map(async |post| match &receiver {
+            Some(receiver) => self.make(receiver, post).await,
+            None => self.keep(&app, post).await,
+        });
+        let made: Vec<_> = made.buffer_unordered(POSTS).collect().await;
         for (records, refused) in made.into_iter().filter_map(Result::err) {
             let error = RecordError::Again(Arc::new(refused));
             failed.extend(records.into_iter().map(|record| (record, error.clone())));
@@ -108,7 +112,8 @@ impl Invocation<'_> {
                 Report::Again(again) => match self.read_again(again.excerpts).await {
                     Ok(parts) => {
                         let content = Content { records, parts };
-                        posts.push(Post { content, tries: again.tries, since: again.since });
+                        let Unreported { tries, since, unaddressed, .. } = again;
+                        posts.push(Post { content, tries, since, unaddressed });
                     }
                     Err(error) => failed.extend(records.into_iter().map(|record| (record, error.clone()))),
                 },
@@ -122,7 +127,7 @@ impl Invocation<'_> {
                 Err(error) => failed.extend(records.into_iter().map(|record| (record, error.clone()))),
             }
         }
-        posts.extend(cut(parts).into_iter().map(|content| Post { content, tries: 0, since: None }));
+        posts.extend(cut(parts).into_iter().map(|content| Post { content, tries: 0, since: None, unaddressed: None }));
         posts.retain(|post| post.content.len() > 0);
         tracing::debug!(app = %app, posts = posts.len(), "outcomes read");
         (posts, failed)
@@ -208,6 +213,20 @@ impl Invocation<'_> {
         }
     }
 
+    /// Queues a post of an app that has no address, which is no try, or drops it when the app has had none for an hour.
+    async fn keep(&self, app: &AppId, post: Post) -> Result<(), (Vec<usize>, Refused)> {
+        let now = self.clock.now();
+        let first = post.unaddressed.unwrap_or(now);
+        if now >= first.plus(UNADDRESSED) {
+            let outcomes = post.content.len();
+            tracing::info!(app = %app, outcomes, "outcomes are dropped, as the app has no address for them any more");
+            return Ok(());
+        }
+        let post = Post { since: Some(post.since.unwrap_or(now)), unaddressed: Some(first), ..post };
+        let due = now.plus(LOOK.mul_f64(1.0 - fastrand::f64() / 2.0));
+        self.put(Queue::Report, app, post, due, now).await
+    }
+
     /// Queues a post for its next try, or gives it up. That it was held back counts like a try: the waits of a backlog grow, too.
     async fn later(
         &self,
@@ -232,7 +251,7 @@ impl Invocation<'_> {
         now: Timestamp,
     ) -> Result<(), (Vec<usize>, Refused)> {
         let since = Some(post.since.unwrap_or(now));
-        self.put(Queue::Report, to, Post { since, ..post }, due, now).await
+        self.put(Queue::Report, to.app, Post { since, unaddressed: None, ..post }, due, now).await
     }
 
     /// Puts a post into the dead-letter queue, from where it begins anew.
@@ -245,22 +264,24 @@ impl Invocation<'_> {
     ) -> Result<(), (Vec<usize>, Refused)> {
         let count = post.content.len();
         tracing::error!(app = %to.app, count, tries = post.tries, reason, metric = "report_given_up", "outcomes are given up");
-        self.put(Queue::ReportDeadLetters, to, Post { tries: 0, since: None, ..post }, now, now).await
+        let post = Post { tries: 0, since: None, unaddressed: None, ..post };
+        self.put(Queue::ReportDeadLetters, to.app, post, now, now).await
     }
 
     async fn put(
         &self,
         queue: Queue,
-        to: &Receiver<'_>,
+        app: &AppId,
         post: Post,
         due: Timestamp,
         now: Timestamp,
     ) -> Result<(), (Vec<usize>, Refused)> {
         let excerpts = post.content.parts.into_iter().map(|part| part.excerpt).collect();
-        let record = Unreported { app: to.app.clone(), excerpts, tries: post.tries, since: post.since };
+        let Post { tries, since, unaddressed, .. } = post;
+        let record = Unreported { app: app.clone(), excerpts, tries, since, unaddressed };
         // Texts and numbers are always JSON.
         let body = queue::body(&record).unwrap_or_default();
-        let put = self.state.work.put(queue, to.app, body, due.since(now), now).await;
+        let put = self.state.work.put(queue, app, body, due.since(now), now).await;
         put.map_err(|refused| (post.content.records, refused))
     }
 }

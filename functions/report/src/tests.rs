@@ -142,6 +142,33 @@ async fn neither_without_a_key_nor_to_a_private_address_is_anything_posted() {
 }
 
 #[tokio::test]
+async fn outcomes_of_an_app_whose_address_is_gone_wait_for_it_for_an_hour() {
+    let aws = Aws::unaddressed().await;
+    let state = aws.state();
+    let (failed, _) = handled(&state, event(&[&fresh(0), &fresh(1)]), WHOLE).await;
+    let [(queue, delay, again)] = queued(&aws).try_into().unwrap();
+    assert_eq!((failed.len(), queue.as_str(), again.tries, again.excerpts.len()), (0, "report", 0, 2));
+    assert!((149..=300).contains(&delay) && again.unaddressed.is_some(), "{delay}");
+    let first = again.unaddressed.unwrap();
+    let aged = |minutes: u64| {
+        let unaddressed = Some(first.minus(Duration::from_secs(60 * minutes)));
+        serde_json::to_value(Unreported { unaddressed, ..again.clone() }).unwrap()
+    };
+    handled(&state, event(&[&aged(59)]), WHOLE).await;
+    assert_eq!(
+        queued(&aws)[1].2.unaddressed,
+        Some(first.minus(Duration::from_secs(60 * 59))),
+        "the first sight counts"
+    );
+    let (failed, _) = handled(&state, event(&[&aged(60)]), WHOLE).await;
+    assert_eq!((failed.len(), queued(&aws).len(), aws.posts()), (0, 2, 0));
+    // The address is back.
+    let aws = Aws::start(KEY, 500).await;
+    handled(&aws.state(), event(&[&aged(70)]), WHOLE).await;
+    assert_eq!((aws.posts(), queued(&aws)[0].2.unaddressed, queued(&aws)[0].2.tries), (1, None, 1));
+}
+
+#[tokio::test]
 async fn what_is_unwanted_is_a_dead_letter_that_begins_anew() {
     let aws = Aws::start(KEY, 410).await;
     let (failed, lines) = handled(&aws.state(), event(&[&fresh(0)]), WHOLE).await;

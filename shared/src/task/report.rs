@@ -75,6 +75,9 @@ pub struct Unreported {
     /// When it was to be posted first; `None` when it was given up since, and begins anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
+    /// When the app was seen first to have no address, if it has had none since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unaddressed: Option<Timestamp>,
 }
 
 /// A record of the report queue.
@@ -138,6 +141,7 @@ mod tests {
             excerpts: vec![Excerpt { of: of.clone(), numbers: 100..200 }],
             tries: 2,
             since: Some(Timestamp::from_millis(9)),
+            unaddressed: Some(Timestamp::from_millis(10)),
         };
         for report in [Report::Fresh(of), Report::Again(again)] {
             let text = serde_json::to_string(&report).unwrap();

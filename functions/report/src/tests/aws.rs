@@ -57,6 +57,13 @@ impl Aws {
         aws
     }
 
+    /// With an app whose settings name no address.
+    pub(super) async fn unaddressed() -> Self {
+        let aws = Self::start(KEY, 204).await;
+        aws.seen.lock().unwrap().settings = json!({});
+        aws
+    }
+
     pub(super) fn state(&self) -> State {
         let env = Environment::from_lookup(|name| match name {
             "AWS_REGION" => Some("eu-west-1".to_owned()),
