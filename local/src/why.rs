@@ -131,6 +131,12 @@ fn tell_task(out: &mut String, task: &Value) -> std::fmt::Result {
             write!(out, " over {channel}")?;
         }
         writeln!(out, ": {}, {}", word(&device["outcome"]), word(&device["meaning"]))?;
+        if device["registered_at"].is_null() {
+            writeln!(
+                out,
+                "    It is not registered any more: unregistered, replaced, or its token was told to be dead since."
+            )?;
+        }
         tell_attempts(out, &device["attempts"])?;
     }
     if let Some(pending) = task["pending"].as_object() {
@@ -180,8 +186,11 @@ mod tests {
             "outcome": null, "meaning": null, "attempts": [],
             "devices": [{
                 "device": "AAAAAAAA", "platform": "android", "channel": "fcm", "outcome": "pending",
-                "meaning": "to be tried again",
+                "meaning": "to be tried again", "registered_at": 1_767_225_000_000_u64,
                 "attempts": [{"attempt": 0, "at": 1_767_225_601_000_u64, "outcome": "pending", "class": "throttled"}],
+            }, {
+                "device": "BBBBBBBB", "platform": "ios", "channel": "sns", "outcome": "delivered",
+                "meaning": "the vendor has it", "registered_at": null, "attempts": [],
             }],
             "pending": {"next_try": 1_767_225_641_000_u64, "until": 1_767_312_000_000_u64},
         });
@@ -201,6 +210,8 @@ mod tests {
                 "  Counted: yes",
                 "  android AAAAAAAA over fcm: pending, to be tried again",
                 "    2026-01-01T00:00:01Z attempt 0: pending (throttled)",
+                "  ios BBBBBBBB over sns: delivered, the vendor has it",
+                "    It is not registered any more: unregistered, replaced, or its token was told to be dead since.",
                 "  Next try: not before 2026-01-01T00:00:41Z, given up at 2026-01-02T00:00:00Z",
                 "",
                 "And 1 task for one other client each.",

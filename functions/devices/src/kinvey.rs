@@ -90,7 +90,7 @@ async fn settings(state: &State, app: &AppId) -> Result<Arc<Settings>, Failure> 
     state.settings.get(app).await.map_err(|error| trouble(app, &error))
 }
 
-fn trouble(app: &AppId, error: &dyn std::error::Error) -> Failure {
+fn trouble(app: &AppId, error: &(dyn std::error::Error + 'static)) -> Failure {
     log_trouble(app, error);
     Failure::new(Kind::KinveyInternalErrorRetry, "the storage did not answer")
 }

@@ -130,12 +130,12 @@ async fn settings(state: &State, app: &AppId) -> Result<std::sync::Arc<Settings>
     state.settings.get(app).await.map_err(|error| trouble(app, &error))
 }
 
-fn trouble(app: &AppId, error: &dyn Error) -> Failure {
+fn trouble(app: &AppId, error: &(dyn Error + 'static)) -> Failure {
     log_trouble(app, error);
     unavailable()
 }
 
-fn log_trouble(app: &AppId, error: &dyn Error) {
+fn log_trouble(app: &AppId, error: &(dyn Error + 'static)) {
     tracing::error!(app = %app, error = %error, cause = telemetry::cause(error), "a call could not be served");
 }
 

@@ -168,7 +168,7 @@ async fn in_time<T>(
     })
 }
 
-fn trouble(app: &AppId, error: &dyn Error) -> Failure {
+fn trouble(app: &AppId, error: &(dyn Error + 'static)) -> Failure {
     tracing::error!(app = %app, error = %error, cause = telemetry::cause(error), "a call could not be served");
     unavailable()
 }

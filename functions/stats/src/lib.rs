@@ -113,7 +113,7 @@ async fn answer(
     })
 }
 
-fn trouble(app: &AppId, error: &dyn Error) -> Failure {
+fn trouble(app: &AppId, error: &(dyn Error + 'static)) -> Failure {
     tracing::error!(app = %app, error = %error, cause = telemetry::cause(error), "a call could not be served");
     unavailable()
 }

@@ -54,6 +54,10 @@ pub(crate) async fn server(state: &State, call: &Call<'_>) -> Result<AppId, Fail
             Who::Client(_) => Err(Failure::new(Code::NoPermission, "this call takes an admin's token or an API key")),
         };
     }
+    if call::header(headers, "access-token").is_none() && caller::app(headers).is_err() {
+        let rule = "the header IM-API-KEY is missing, and so are app_id and access-token";
+        return Err(Failure::new(Code::NoToken, rule));
+    }
     let caller = caller::authenticate(&state.callers, caller::app(headers)?, headers, call.now).await?;
     call.is_for(&caller.app);
     caller.admin()?;

@@ -3,6 +3,7 @@
 
 pub mod metrics;
 
+use aws_smithy_types::error::ErrorMetadata;
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -31,10 +32,34 @@ fn level() -> LevelFilter {
 
 /// The innermost reason of an error. Errors of the AWS SDK name the service's own code there.
 #[must_use]
-pub fn cause(error: &dyn std::error::Error) -> String {
+pub fn cause(error: &(dyn std::error::Error + 'static)) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {
         innermost = source;
     }
-    innermost.to_string()
+    match innermost.downcast_ref::<ErrorMetadata>() {
+        // Written out it is as it is debugged.
+        Some(metadata) => {
+            let [code, message] = [metadata.code(), metadata.message()].map(Option::unwrap_or_default);
+            format!("{code}: {message}")
+        }
+        None => innermost.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("outer")]
+    struct Outer<E: std::error::Error + 'static>(#[source] E);
+
+    #[test]
+    fn a_cause_is_the_innermost_reason_in_words() {
+        let said = ErrorMetadata::builder().code("AccessDeniedException").message("not authorized").build();
+        assert_eq!(cause(&Outer(Outer(said))), "AccessDeniedException: not authorized");
+        assert_eq!(cause(&Outer(std::io::Error::other("disk"))), "disk");
+        assert_eq!(cause(&Outer(ErrorMetadata::builder().code("Throttled").build())), "Throttled: ");
+    }
 }

@@ -60,7 +60,7 @@ async fn authenticate(state: &State, call: &Call<'_>) -> Result<Caller, Failure>
     Ok(caller)
 }
 
-fn trouble(app: &AppId, error: &dyn std::error::Error) -> Failure {
+fn trouble(app: &AppId, error: &(dyn std::error::Error + 'static)) -> Failure {
     log_trouble(app, error);
     unavailable()
 }

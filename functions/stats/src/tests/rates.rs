@@ -80,7 +80,8 @@ async fn days_are_told_to_the_app_s_own_server() {
     assert_eq!(asks(&[("app_id", "demo"), ("access-token", &user)]).await, 10_010);
     assert_eq!(asks(&[("im-authorization", &user)]).await, 10_010);
     assert_eq!(asks(&[("im-api-key", "demo.wrong")]).await, 10_008);
-    assert_eq!(asks(&[]).await, 10_002);
+    assert_eq!(asks(&[]).await, 10_003);
+    assert_eq!(asks(&[("access-token", &admin)]).await, 10_002);
     assert_eq!(cloud.stats("/push/stats?from=2026-01-01").await.told(), (10_002, "to is missing"));
     assert_eq!(cloud.send("POST", STATS, &[], &Value::Null).await.status, 405);
 }
