@@ -158,7 +158,11 @@ fn no_dead_letter_and_no_waiting_record_goes_unseen() {
     let sources: BTreeSet<String> =
         template.functions.iter().flat_map(|function| &function.queues).map(|source| source.queue.clone()).collect();
     let others = ids(&document, "AWS::SQS::Queue").difference(&sources).cloned().collect();
-    assert_eq!(watched("DeadLettersAlarm", "ApproximateNumberOfMessagesVisible"), others);
+    let dead_letters = |alarm| watched(alarm, "ApproximateNumberOfMessagesVisible");
+    let (pushes, reports) = (dead_letters("DeadLettersAlarm"), dead_letters("ReportDeadLettersAlarm"));
+    assert!(pushes.is_disjoint(&reports), "an app's own receiver holds up no alarm of pushes");
+    assert!(reports.contains("ReportDeadLetters"));
+    assert_eq!(pushes.union(&reports).cloned().collect::<BTreeSet<_>>(), others);
     for metric in ["ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesVisible"] {
         let (pushes, results) = (watched("QueueAgeAlarm", metric), watched("ResultsLateAlarm", metric));
         assert!(pushes.is_disjoint(&results));
