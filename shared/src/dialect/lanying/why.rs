@@ -9,6 +9,9 @@ use crate::recipient::Recipient;
 use crate::task::{Counted, DeviceWhy, Kind, Outcome, Progress, Reason, TaskWhy, Try, Why};
 use crate::time::Timestamp;
 
+/// What was to be tried, and was not by the message's end.
+const ENDED: &str = "ended";
+
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
@@ -73,7 +76,7 @@ pub fn told(question: &Question, why: &Why, recipient: Option<&Recipient>, asked
 }
 
 fn task_told(task: &TaskWhy, recipient: Option<&Recipient>) -> Value {
-    let (is, reason) = counted(task.counted);
+    let (is, reason) = counted(task);
     let devices: Vec<Value> = task.devices.iter().map(|device| device_told(device, task, recipient)).collect();
     let tries: Vec<Value> = task.tries.iter().map(try_told).collect();
     json!({
@@ -90,8 +93,8 @@ fn task_told(task: &TaskWhy, recipient: Option<&Recipient>) -> Value {
         "cancelled_at": task.cancelled_at,
         "state": state(task),
         "counted": {"is": is, "why": reason},
-        "outcome": task.outcome.map(Outcome::as_str),
-        "meaning": task.outcome.map(meaning),
+        "outcome": task.outcome.map(|outcome| became(outcome, task).0),
+        "meaning": task.outcome.map(|outcome| became(outcome, task).1),
         "attempts": tries,
         "devices": devices,
         "pending": task.pending.map(|pending| json!({"next_try": pending.next_try, "until": pending.until})),
@@ -102,20 +105,22 @@ fn state(task: &TaskWhy) -> &'static str {
     match task.progress {
         Progress::NotIn => "not in the task",
         Progress::Done => "done",
-        Progress::Waiting | Progress::Pending if task.cancelled_at.is_some() => "cancelled",
+        Progress::Waiting | Progress::Pending | Progress::Ended if task.cancelled_at.is_some() => "cancelled",
         Progress::Waiting => "waiting",
         Progress::Pending => "pending",
+        Progress::Ended => ENDED,
     }
 }
 
-fn counted(counted: Counted) -> (Option<bool>, &'static str) {
-    match counted {
+fn counted(task: &TaskWhy) -> (Option<bool>, &'static str) {
+    match task.counted {
         Counted::Yes => (Some(true), "counted"),
         Counted::Before => (Some(true), "counted before: by an earlier try, or by another callback of this message"),
         Counted::Late => (Some(false), "late (uncounted): it came over 15 minutes behind newer messages"),
         Counted::Not(outcome) => (Some(false), outcome.as_str()),
         Counted::DoesNotCount => (Some(false), "not a counting message"),
         Counted::GaveUp => (Some(false), "given up before it could be counted"),
+        Counted::NotYet if task.progress == Progress::Ended => (None, "not tried by the message's end"),
         Counted::NotYet => (None, "not tried yet"),
         Counted::NotIn => (Some(false), "not in the task"),
     }
@@ -131,12 +136,22 @@ fn device_told(device: &DeviceWhy, task: &TaskWhy, recipient: Option<&Recipient>
         "platform": device.channel.map(|channel| if channel.is_apple() { "ios" } else { "android" }),
         "channel": device.channel.map(crate::delivery::Channel::as_str),
         "registered_at": now(&device.device).map(|own| own.registered_at),
-        "outcome": last.map(|last| last.outcome.as_str()),
+        "outcome": last.map(|last| became(last.outcome, task).0),
         "class": last.and_then(|last| class_of(device, last)),
-        "meaning": last.map(|last| meaning(last.outcome)),
+        "meaning": last.map(|last| became(last.outcome, task).1),
         "attempts": tries,
         "pending_until": pending.and_then(|pending| pending.until),
     })
+}
+
+/// A last outcome and its meaning, in `task`.
+fn became(outcome: Outcome, task: &TaskWhy) -> (&'static str, &'static str) {
+    match task.progress {
+        Progress::Ended if !outcome.is_final() => (ENDED, "not tried again by the message's end"),
+        Progress::Waiting | Progress::Pending | Progress::Done | Progress::Ended | Progress::NotIn => {
+            (outcome.as_str(), meaning(outcome))
+        }
+    }
 }
 
 fn try_told(one: &Try) -> Value {
@@ -198,6 +213,40 @@ const fn meaning(outcome: Outcome) -> &'static str {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::id::TaskId;
+    use crate::task::Attempt;
+
+    #[test]
+    fn what_was_not_tried_by_the_message_s_end_is_not_called_pending() {
+        let at = Timestamp::from_millis(7);
+        let one = Try { attempt: Attempt::FIRST, at, outcome: Outcome::Pending, reason: Some(Reason::Throttled) };
+        let device = DeviceWhy { device: DeviceKey::of("fcm", "d"), channel: None, tries: vec![one], pending: false };
+        let mut task = TaskWhy {
+            task: TaskId::from_number(7).unwrap(),
+            kind: Kind::Callback,
+            dialect: None,
+            accepted_at: at,
+            due: None,
+            recipients: None,
+            cancelled_at: None,
+            progress: Progress::Ended,
+            counted: Counted::NotYet,
+            outcome: Some(Outcome::Pending),
+            tries: Vec::new(),
+            devices: vec![device],
+            pending: None,
+        };
+        let words = |task: &TaskWhy| {
+            let told = task_told(task, None);
+            let of = |value: &Value| value.as_str().unwrap().to_owned();
+            let device = &told["devices"][0];
+            [&told["state"], &told["counted"]["why"], &told["outcome"], &device["outcome"], &device["meaning"]].map(of)
+        };
+        let tried = "not tried again by the message's end";
+        assert_eq!(words(&task), ["ended", "not tried by the message's end", "ended", "ended", tried]);
+        task.devices[0].tries[0].outcome = Outcome::Delivered;
+        assert_eq!(words(&task)[3..], ["delivered", "the vendor has it"], "what had its outcome keeps it");
+    }
 
     #[test]
     fn a_question_names_client_and_message() {

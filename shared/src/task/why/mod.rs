@@ -1,5 +1,7 @@
 //! What happened to one push: what a message's claims, its task's head and its result rows say of one client.
 
+#[cfg(test)]
+mod ends;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -76,6 +78,9 @@ pub enum Progress {
     Pending,
     /// Every device has its outcome.
     Done,
+    /// The message's end has come, and nobody noted that the client, or what was left over of them, was given up: the record was lost, is
+    /// among the dead letters, or is late.
+    Ended,
     /// It is not for this client.
     NotIn,
 }
@@ -200,6 +205,12 @@ impl Rows {
             devices: devices.into_values().collect(),
             pending,
         })
+    }
+
+    /// What is left over is not tried any more.
+    fn end(&mut self) {
+        self.pending = None;
+        self.devices.iter_mut().for_each(|device| device.pending = false);
     }
 }
 

@@ -1,6 +1,6 @@
 //! The reads: a message's claims in every dialect, what bears its number, and of each task the rows that name the client.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -9,11 +9,11 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::super::intake::{claim_nonce, claim_partition, claim_set};
 use super::super::results::{KEPT, from_item, number_of, pk, text_of};
-use super::super::{Extent, Head, MOST_RECIPIENTS, Members, ResultRow, Results, ResultsError, TaskKey};
+use super::super::{Extent, FAN_OUT_LIMIT, Head, MOST_RECIPIENTS, Members, ResultRow, Results, ResultsError, TaskKey};
 use super::{Counted, Kind, Progress, Rows, TaskWhy, Why};
 use crate::aws::text;
 use crate::id::{AppId, ClientId, MessageId, TaskId};
-use crate::message::Dialect;
+use crate::message::{DEFAULT_TIME_TO_LIVE, Dialect};
 use crate::time::Timestamp;
 
 /// Tasks that are read at once.
@@ -154,35 +154,44 @@ impl Asked<'_> {
             Place::NotYet | Place::Nowhere => Vec::new(),
         };
         let marked = found.message.as_ref().is_some_and(self.marked);
-        let told = Rows::of(rows, self.client, found.kind, marked);
+        let mut told = Rows::of(rows, self.client, found.kind, marked);
         let cancelled_at = found.head.as_ref().and_then(|head| head.cancelled_at);
-        let progress = match (&told, place) {
-            (Some(rows), _) if rows.pending.is_some() => Progress::Pending,
-            (Some(_), _) => Progress::Done,
+        let is_past = |end: Option<Timestamp>| end.is_some_and(|end| end <= self.now);
+        let waiting = if is_past(found.end()) { Progress::Ended } else { Progress::Waiting };
+        let progress = match (&mut told, place) {
+            (Some(rows), _) => match rows.pending {
+                Some(pending) if is_past(pending.until.or(found.end())) => {
+                    rows.end();
+                    Progress::Ended
+                }
+                Some(_) => Progress::Pending,
+                None => Progress::Done,
+            },
             (None, Place::Nowhere) => Progress::NotIn,
-            (None, Place::NotYet) => Progress::Waiting,
-            (None, Place::Chunk(_) | Place::Anywhere) if found.certain => Progress::Waiting,
+            (None, Place::NotYet) => waiting,
+            (None, Place::Chunk(_) | Place::Anywhere) if found.certain => waiting,
             (None, Place::Chunk(seq)) => {
-                if self.first_tries(&found.key, Some(seq)).await? > 0 {
+                if self.is_tried(&found.key, seq).await? {
                     Progress::NotIn
                 } else {
-                    Progress::Waiting
+                    waiting
                 }
             }
             (None, Place::Anywhere) => {
-                let most = u64::try_from(MOST_RECIPIENTS).unwrap_or(u64::MAX);
-                let chunks = found.of.map(|of| of.div_ceil(most));
-                let there = self.first_tries(&found.key, None).await?;
-                if chunks.is_some_and(|chunks| there >= chunks) { Progress::NotIn } else { Progress::Waiting }
+                if self.is_whole(&found).await? {
+                    Progress::NotIn
+                } else {
+                    waiting
+                }
             }
         };
         let not_yet = match progress {
             Progress::NotIn => Counted::NotIn,
-            Progress::Waiting | Progress::Pending | Progress::Done if found.kind == Kind::Recall => {
-                Counted::DoesNotCount
-            }
-            Progress::Waiting | Progress::Pending | Progress::Done if marked => Counted::Yes,
-            Progress::Waiting | Progress::Pending | Progress::Done => Counted::NotYet,
+            Progress::Waiting | Progress::Pending | Progress::Done | Progress::Ended => match found.kind {
+                Kind::Recall => Counted::DoesNotCount,
+                Kind::Callback | Kind::Notice if marked => Counted::Yes,
+                Kind::Callback | Kind::Notice => Counted::NotYet,
+            },
         };
         let due = found.head.as_ref().map(|head| head.due).filter(|due| *due > found.accepted_at);
         let rows = told.unwrap_or(Rows {
@@ -237,12 +246,48 @@ impl Asked<'_> {
         all(query).await?.into_iter().map(|item| from_item(key.clone(), item)).collect()
     }
 
-    /// How many chunks were tried.
-    async fn first_tries(&self, key: &TaskKey, seq: Option<u32>) -> Result<u64, ResultsError> {
-        let items = all(self.chunks(key, seq).projection_expression("sk")).await?;
-        let chunks: BTreeSet<&str> =
-            items.iter().filter_map(|item| Some(text_of(item, "sk")?.rsplit_once('#')?.0)).collect();
-        Ok(u64::try_from(chunks.len()).unwrap_or(u64::MAX))
+    /// Whether a chunk was tried.
+    async fn is_tried(&self, key: &TaskKey, seq: u32) -> Result<bool, ResultsError> {
+        let items = all(self.chunks(key, Some(seq)).projection_expression("sk")).await?;
+        Ok(!items.is_empty())
+    }
+
+    /// Whether every chunk of a hook's task was tried. Where no claim tells how many it makes, fan-out's rows do; a task that it did not cut
+    /// is one chunk. It writes them behind the chunks, in the same run: so they are waited for.
+    async fn is_whole(&self, found: &Found) -> Result<bool, ResultsError> {
+        let key = &found.key;
+        let query = self
+            .query()
+            .key_condition_expression("pk = :pk AND begins_with(sk, :nonce)")
+            .expression_attribute_values(":pk", text(pk(key.task)))
+            .expression_attribute_values(":nonce", text(format!("{}#", key.nonce)))
+            .expression_attribute_names("#at", "at")
+            .projection_expression("sk, #at, chunks");
+        let (mut tried, mut cut) = (BTreeMap::new(), BTreeMap::new());
+        for item in all(query).await? {
+            let mut parts = text_of(&item, "sk").ok_or(ResultsError::Malformed)?.split('#').skip(1);
+            let (kind, number) = (parts.next(), parts.next().and_then(|number| number.parse::<u64>().ok()));
+            let at = number_of(&item, "at").map(Timestamp::from_millis);
+            match (kind, number.zip(at)) {
+                (Some("c"), Some((seq, at))) => {
+                    let first = tried.entry(seq).or_insert(at);
+                    *first = at.min(*first);
+                }
+                (Some("f"), Some((first, at))) => {
+                    cut.insert(first, (number_of(&item, "chunks").ok_or(ResultsError::Malformed)?, at));
+                }
+                _ => {}
+            }
+        }
+        let there = u64::try_from(tried.len()).unwrap_or(u64::MAX);
+        if let Some(of) = found.of {
+            return Ok(there >= of.div_ceil(u64::try_from(MOST_RECIPIENTS).unwrap_or(u64::MAX)));
+        }
+        let latest = cut.values().map(|(_, at)| *at).max().or_else(|| tried.values().copied().min());
+        let is_settled = latest.is_some_and(|latest| latest.plus(FAN_OUT_LIMIT) <= self.now);
+        // Parts follow each other without a gap once all are cut.
+        let chunks = cut.iter().try_fold(0, |next, (first, (n, _))| (*first == next).then_some(next + n));
+        Ok(is_settled && chunks.is_some_and(|chunks| there >= chunks.max(1)))
     }
 
     /// A query of the result rows of a chunk, or of all.
@@ -263,6 +308,11 @@ impl Asked<'_> {
 }
 
 impl Found {
+    /// From when on nothing of it is tried. A hook's message lives for a day at most; a notice may name its own end, which its rows know.
+    fn end(&self) -> Option<Timestamp> {
+        self.head.is_none().then(|| self.accepted_at.plus(DEFAULT_TIME_TO_LIVE))
+    }
+
     fn of_head(head: Head) -> Self {
         Self {
             key: head.key.clone(),
