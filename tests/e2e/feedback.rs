@@ -58,7 +58,7 @@ fn event(endpoint: &str, failure: Option<&str>, at: Timestamp) -> Bytes {
     let mut event: Value = serde_json::from_str(&sample).unwrap();
     let mut message: Value = serde_json::from_str(event["Records"][0]["Sns"]["Message"].as_str().unwrap()).unwrap();
     message["EndpointArn"] = json!(endpoint);
-    message["Resource"] = json!(APPLICATION);
+    message["Resource"] = json!(endpoint.replace(":endpoint/", ":app/").rsplit_once('/').unwrap().0);
     message["Time"] = json!(at.to_rfc3339());
     match failure {
         Some(kind) => message["FailureType"] = json!(kind),
@@ -114,8 +114,19 @@ async fn a_report_that_comes_twice_and_one_of_an_endpoint_that_is_gone_change_no
         assert_eq!(tokens(&bell, "aaa").await, ["fcm-aaa"]);
         assert_eq!((endpoints(&bell), rows(&bell).await), (0, 2));
     }
-    let strange = arn.replace("APNS/demo", "APNS/other");
-    tell(&bell, event(&strange, Some("InvalidPlatformToken"), Timestamp::now())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_of_an_application_that_no_app_uses_end_whatever_its_platform() {
+    let bell = with_iphone().await;
+    let arn = endpoint(&bell, "aaa").await;
+    // Of the last two no function may ask SNS.
+    for strange in ["APNS/other", "APNS_VOIP/demo", "GCM/demo"] {
+        let strange = arn.replace("APNS/demo", strange);
+        tell(&bell, event(&strange, Some("InvalidPlatformToken"), Timestamp::now())).await;
+        tell(&bell, event(&strange, None, Timestamp::now())).await;
+    }
+    assert_eq!((tokens(&bell, "aaa").await.len(), endpoints(&bell)), (2, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,6 +10,7 @@ use pushbell::delivery::Channel;
 use pushbell::delivery::sns::{Endpoints, Feedback, FeedbackError, Happened, SnsError, Told};
 use pushbell::env::{EnvError, Environment};
 use pushbell::id::AppId;
+use pushbell::recipient::Device;
 use pushbell::registry::{Registry, RegistryError};
 use pushbell::telemetry;
 use pushbell::telemetry::metrics::{self, Metric, Of};
@@ -91,6 +92,12 @@ impl State {
             }
             Happened::Other => return Ok(()),
         }
+        // Before SNS is asked: the role knows the endpoints of Apple's two services only, and a topic may be named anywhere.
+        let apps = self.registry.apps_of(&event.application).await?;
+        if apps.is_empty() {
+            metrics::count(Metric::FeedbackUnknown, Of::Everything, 1);
+            return Ok(());
+        }
         let Some(told) = self.endpoints.get(&event.endpoint).await? else {
             // Deleted meanwhile, by a send that found it disabled or by an earlier run.
             return Ok(());
@@ -98,14 +105,13 @@ impl State {
         if event.what == Happened::Updated && told.enabled {
             return Ok(());
         }
-        let apps = self.registry.apps_of(&event.application).await?;
         let mut ends = Vec::with_capacity(apps.len());
         for app in &apps {
             ends.push(self.bury(app, &event, &told).await?);
         }
         let kept = ends.iter().any(|end| matches!(end, End::Kept));
-        // Nobody's: what an earlier run left behind. Of an application that no app is known to use it may be somebody's.
-        if !kept && !apps.is_empty() && (!told.enabled || ends.iter().any(|end| matches!(end, End::Dead))) {
+        // Nobody's: what an earlier run left behind.
+        if !kept && (!told.enabled || ends.iter().any(|end| matches!(end, End::Dead))) {
             self.endpoints.delete_arn(&event.endpoint).await?;
         }
         if ends.iter().all(|end| matches!(end, End::Nobody)) {
@@ -119,8 +125,7 @@ impl State {
         let Some((client, device)) = self.registry.holder(app, Channel::Sns, &told.token).await? else {
             return Ok(End::Nobody);
         };
-        // One token may have an endpoint in each of Apple's two services: this one is not the device's.
-        if device.endpoint.as_deref().is_some_and(|own| own != event.segment()) {
+        if !is_endpoint_of(event, &device) {
             return Ok(End::Nobody);
         }
         let before = event.at.minus(REGISTERED_BEFORE);
@@ -133,10 +138,54 @@ impl State {
     }
 }
 
+/// One token may have an endpoint in each of Apple's two services. A device whose endpoint is not made yet has it in the service that it was
+/// registered for.
+fn is_endpoint_of(event: &Feedback, device: &Device) -> bool {
+    match device.endpoint.as_deref() {
+        Some(own) => own == event.segment(),
+        None => device.sandbox == event.application.contains(":app/APNS_SANDBOX/"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use pushbell::id::{DeviceKey, Token};
+    use pushbell::time::Timestamp;
+
     use super::*;
+
+    fn event(platform: &str) -> Feedback {
+        Feedback {
+            endpoint: format!("arn:aws:sns:eu-west-1:123456789012:endpoint/{platform}/demo/e-1"),
+            application: format!("arn:aws:sns:eu-west-1:123456789012:app/{platform}/demo"),
+            at: Timestamp::from_millis(1_767_225_600_000),
+            what: Happened::DeadToken,
+        }
+    }
+
+    fn device(endpoint: Option<&str>, sandbox: bool) -> Device {
+        Device {
+            key: DeviceKey::of("ios", "1"),
+            channel: Channel::Sns,
+            token: Token::parse("aa").unwrap(),
+            endpoint: endpoint.map(str::to_owned),
+            sandbox,
+            registered_at: Timestamp::from_millis(0),
+            framework: None,
+            locale: None,
+        }
+    }
+
+    #[test]
+    fn an_endpoint_of_one_service_is_none_of_a_device_of_the_other() {
+        for (platform, sandbox) in [("APNS", false), ("APNS_SANDBOX", true)] {
+            assert!(is_endpoint_of(&event(platform), &device(None, sandbox)), "{platform}");
+            assert!(!is_endpoint_of(&event(platform), &device(None, !sandbox)), "{platform}");
+            assert!(is_endpoint_of(&event(platform), &device(Some("e-1"), sandbox)), "{platform}");
+            assert!(!is_endpoint_of(&event(platform), &device(Some("e-2"), sandbox)), "{platform}");
+        }
+    }
 
     #[test]
     fn every_sample_is_an_event_as_lambda_hands_it_over() {
