@@ -83,9 +83,6 @@ pub enum FunctionError {
     /// `retry` reported an error.
     #[error(transparent)]
     Retry(#[from] retry::RetryError),
-    /// `feedback` reported an error.
-    #[error(transparent)]
-    Feedback(#[from] feedback::RunError),
 }
 
 impl Function {
@@ -122,10 +119,7 @@ impl Function {
             Self::Report(state) => json(&report::handle(state, records(&event)?, deadline).await),
             Self::FanOut(state) => json(&fan_out::handle(state, records(&event)?, deadline).await),
             Self::Deliver(state) => json(&deliver::handle(state, records(&event)?, deadline).await),
-            Self::Feedback(state) => {
-                feedback::handle(state, &serde_json::from_slice(&event).map_err(FunctionError::Event)?).await?;
-                Ok(Bytes::from_static(b"null"))
-            }
+            Self::Feedback(state) => json(&feedback::handle(state, records(&event)?, deadline).await),
             Self::Retry(state) => {
                 retry::handle(state, &serde_json::from_slice(&event).map_err(FunctionError::Event)?, deadline).await?;
                 Ok(Bytes::from_static(b"null"))

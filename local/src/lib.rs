@@ -11,7 +11,6 @@ pub mod faults;
 pub mod functions;
 pub mod gateway;
 pub mod invocation;
-pub mod notifications;
 pub mod permissions;
 pub mod phones;
 pub mod poller;

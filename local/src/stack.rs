@@ -27,7 +27,6 @@ use crate::faults::Faults;
 use crate::functions::LoadError;
 use crate::gateway::Gateway;
 use crate::invocation::{InvokeError, Invoker};
-use crate::notifications;
 use crate::phones::Phones;
 use crate::poller;
 use crate::store::{Store, StoreError};
@@ -141,6 +140,7 @@ impl Stack {
             dynamodb.ensure(&deploy::table_spec(table)?)?;
         }
         let sns = Sns::new(store, phones.clone())?;
+        deploy::subscribe(&template, &sns, &queues);
 
         let (services, services_closing) = closer();
         let mut back = JoinSet::new();
@@ -170,9 +170,6 @@ impl Stack {
             }
             front.spawn(sweeper(aws.dynamodb.clone(), intake_closing.clone()));
         }
-        let subscribers = deploy::subscribers(&options, &template, &invokers, &aws.queues);
-        let notifications = aws.sns.notifications();
-        front.spawn(notifications::run(notifications, subscribers, aws.queues.clone(), intake_closing.clone()));
         for (source, invoker) in deploy::sources(&options, &template, &invokers) {
             front.spawn(poller::run(aws.queues.clone(), source, invoker, aws.faults.clone(), intake_closing.clone()));
         }

@@ -78,6 +78,17 @@ pub struct Template {
     pub queues: Vec<Queue>,
     /// The logical id of every `AWS::SNS::Topic`.
     pub topics: Vec<String>,
+    /// Every `AWS::SNS::Subscription`.
+    pub subscriptions: Vec<Subscription>,
+}
+
+/// A queue that a topic's notifications are put on, as they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subscription {
+    /// The topic's logical id.
+    pub topic: String,
+    /// The queue's logical id.
+    pub queue: String,
 }
 
 /// One function.
@@ -95,8 +106,6 @@ pub struct Function {
     pub routes: Vec<Route>,
     /// Queues that this function works off.
     pub queues: Vec<QueueSource>,
-    /// Topics whose notifications start it, by their logical ids.
-    pub topics: Vec<String>,
     /// Timers that start it.
     pub schedules: Vec<Schedule>,
     /// What happens to an asynchronous run that fails.
@@ -235,8 +244,13 @@ impl std::str::FromStr for Template {
             roles.insert(id.as_str(), resources::permissions(typed(&scope, id, &resource.properties)?));
         }
 
-        let mut template = Self { functions: Vec::new(), tables: Vec::new(), queues: Vec::new(), topics: Vec::new() };
-        let mut subscriptions = Vec::new();
+        let mut template = Self {
+            functions: Vec::new(),
+            tables: Vec::new(),
+            queues: Vec::new(),
+            topics: Vec::new(),
+            subscriptions: Vec::new(),
+        };
         for (id, resource) in deployed {
             match resource.kind.as_str() {
                 "AWS::Serverless::Function" => {
@@ -251,14 +265,10 @@ impl std::str::FromStr for Template {
                 }
                 "AWS::SNS::Topic" => template.topics.push(id.clone()),
                 "AWS::SNS::Subscription" => {
-                    subscriptions.push(resources::subscription(typed(&scope, id, &resource.properties)?));
+                    template.subscriptions.push(resources::subscription(typed(&scope, id, &resource.properties)?));
                 }
                 _ => {}
             }
-        }
-        for (topic, endpoint) in subscriptions {
-            let subscribed = template.functions.iter_mut().filter(|function| function.logical_id == endpoint);
-            subscribed.for_each(|function| function.topics.push(topic.clone()));
         }
         Ok(template)
     }

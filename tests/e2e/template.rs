@@ -179,10 +179,7 @@ fn an_http_function_answers_before_api_gateway_gives_up() {
             assert!(keys.insert(route.key().to_owned()), "{} is there twice", route.key());
         }
         assert!(
-            !(function.routes.is_empty()
-                && function.queues.is_empty()
-                && function.topics.is_empty()
-                && function.schedules.is_empty()),
+            !(function.routes.is_empty() && function.queues.is_empty() && function.schedules.is_empty()),
             "nothing starts {}",
             function.package
         );
@@ -218,6 +215,35 @@ fn a_function_that_writes_to_its_own_queue_is_not_stopped_as_a_loop() {
         }
     }
     assert_eq!(loops, ["deliver", "fan-out", "report"].map(str::to_owned).into());
+}
+
+/// SNS starts a function once per event, as many at a time as it has.
+#[test]
+fn a_topic_starts_functions_by_a_queue_and_nobody_else_puts_into_it() {
+    let (document, template) = (document(), template());
+    assert!(!template.subscriptions.is_empty());
+    let worked_off =
+        |queue: &str| template.functions.iter().flat_map(|f| &f.queues).find(|source| source.queue == queue);
+    for subscription in &template.subscriptions {
+        let source = worked_off(&subscription.queue).unwrap();
+        assert_eq!(source.maximum_concurrency, 2, "{}", subscription.queue);
+        let policies = resources(&document, "AWS::SQS::QueuePolicy")
+            .filter(|(_, policy)| texts(&policy["Properties"]["Queues"]) == [subscription.queue.as_str()]);
+        let statements: Vec<&Value> = policies
+            .flat_map(|(_, policy)| {
+                property(policy, &["Properties", "PolicyDocument", "Statement"]).unwrap().as_sequence().unwrap()
+            })
+            .collect();
+        let [statement] = statements.as_slice() else { panic!("{statements:?}") };
+        assert_eq!(statement["Principal"]["Service"], "sns.amazonaws.com");
+        assert_eq!(texts(&statement["Action"]), ["sqs:SendMessage"]);
+        assert_eq!(texts(&statement["Resource"]), [format!("{}.Arn", subscription.queue)]);
+        assert_eq!(texts(&statement["Condition"]["ArnEquals"]["aws:SourceArn"]), [subscription.topic.as_str()]);
+    }
+    let without = ["AWS::SNS::Topic", "AWS::SNS::Subscription", "AWS::SQS::QueuePolicy"];
+    for (id, resource) in without.into_iter().flat_map(|kind| resources(&document, kind)) {
+        assert_eq!(resource["Condition"], "HasSnsFeedback", "{id}");
+    }
 }
 
 #[test]

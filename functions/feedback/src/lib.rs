@@ -1,22 +1,25 @@
 //! `feedback`: what SNS tells of platform endpoints. A device whose token is dead goes, with its rows and its endpoint, before anybody sends to
 //! it again.
 //!
-//! SNS may tell a thing twice, late, and out of order, and Lambda runs a failed run again: doing it twice changes nothing.
+//! Events come through a queue, which bounds how many are worked off at once. SNS may tell a thing twice, late, and out of order, and a record
+//! that failed comes again: doing it twice changes nothing.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use aws_lambda_events::event::sns::{SnsEvent, SnsRecord};
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use pushbell::delivery::Channel;
 use pushbell::delivery::sns::{Endpoints, Feedback, FeedbackError, Happened, SnsError, Told};
 use pushbell::env::{EnvError, Environment};
+use pushbell::function::batch_response;
 use pushbell::id::AppId;
 use pushbell::recipient::Device;
 use pushbell::registry::{Registry, RegistryError};
-use pushbell::telemetry;
 use pushbell::telemetry::metrics::{self, Metric, Of};
 
 /// How long before an event a device must have been registered for it to be about that registration: clocks differ.
 const REGISTERED_BEFORE: Duration = Duration::from_secs(5);
+/// What is not done so long before the invocation ends comes again: killed by Lambda, all of the batch would.
+const ANSWER_BEFORE: Duration = Duration::from_secs(2);
 
 /// What one environment keeps between invocations.
 pub struct State {
@@ -34,18 +37,18 @@ impl State {
     }
 }
 
-/// Why a run failed. Lambda makes it again, and keeps its event when that fails too.
+/// Why a record fails and comes again, until the queue gives it up.
 #[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// A message that is not SNS's: it stays in the dead-letter queue.
-    #[error("a notification is no event of a platform application")]
+enum RecordError {
+    /// It ends in the dead-letter queue.
+    #[error("the record is no event of a platform application")]
     Event(#[source] FeedbackError),
-    /// The tables did not answer.
     #[error("the registry was not read or written")]
     Registry(#[from] RegistryError),
-    /// SNS did not answer.
     #[error("an endpoint was not read or deleted")]
     Sns(#[from] SnsError),
+    #[error("the invocation ends before the record is worked off")]
+    Late,
 }
 
 /// What became of one app's device.
@@ -58,25 +61,20 @@ enum End {
     Nobody,
 }
 
-/// Works off notifications: SNS hands over one at a time.
-///
-/// # Errors
-/// When one of them could not be worked off. The others were.
-pub async fn handle(state: &State, event: &SnsEvent) -> Result<(), RunError> {
-    let mut end = Ok(());
+/// Works off what SNS told, one after the other: two events may be about one device. The answer names the records that are to come again.
+pub async fn handle(state: &State, event: SqsEvent, deadline: Instant) -> SqsBatchResponse {
+    let until = deadline.checked_sub(ANSWER_BEFORE).unwrap_or(deadline);
+    let mut ends = Vec::with_capacity(event.records.len());
     for record in &event.records {
-        if let Err(error) = state.take(record).await {
-            let cause = telemetry::cause(&error);
-            tracing::error!(error = %error, cause, "a notification was not worked off");
-            end = Err(error);
-        }
+        let end = tokio::time::timeout_at(until.into(), state.take(record)).await;
+        ends.push(end.unwrap_or(Err(RecordError::Late)));
     }
-    end
+    batch_response(&event, ends)
 }
 
 impl State {
-    async fn take(&self, record: &SnsRecord) -> Result<(), RunError> {
-        let event = Feedback::parse(&record.sns.message).map_err(RunError::Event)?;
+    async fn take(&self, record: &SqsMessage) -> Result<(), RecordError> {
+        let event = Feedback::parse(record.body.as_deref().unwrap_or_default()).map_err(RecordError::Event)?;
         match &event.what {
             Happened::DeadToken | Happened::Updated => {}
             Happened::Failed(kind) => {
@@ -121,7 +119,7 @@ impl State {
         Ok(())
     }
 
-    async fn bury(&self, app: &AppId, event: &Feedback, told: &Told) -> Result<End, RunError> {
+    async fn bury(&self, app: &AppId, event: &Feedback, told: &Told) -> Result<End, RecordError> {
         let Some((client, device)) = self.registry.holder(app, Channel::Sns, &told.token).await? else {
             return Ok(End::Nobody);
         };
@@ -193,11 +191,49 @@ mod tests {
         let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
         files.sort();
         let read = |file: &std::path::PathBuf| {
-            let event: SnsEvent = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
-            Feedback::parse(&event.records[0].sns.message).unwrap().what
+            let event: SqsEvent = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+            Feedback::parse(event.records[0].body.as_deref().unwrap()).unwrap().what
         };
         let names: Vec<_> = files.iter().map(|file| file.file_stem().unwrap().to_str().unwrap()).collect();
         assert_eq!(names, ["delivery-failure", "endpoint-updated"]);
         assert_eq!(files.iter().map(read).collect::<Vec<_>>(), [Happened::DeadToken, Happened::Updated]);
+    }
+
+    fn batch(bodies: &[&str]) -> SqsEvent {
+        let mut event = SqsEvent::default();
+        for (index, body) in bodies.iter().enumerate() {
+            let mut record = SqsMessage::default();
+            record.message_id = Some(format!("r{index}"));
+            record.body = Some((*body).to_owned());
+            event.records.push(record);
+        }
+        event
+    }
+
+    /// A function whose tables take a connection and never answer.
+    async fn failed(event: SqsEvent, left: Duration) -> Vec<String> {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let env = Environment::from_lookup(|name| match name {
+            "AWS_ENDPOINT_URL" => Some(url.clone()),
+            _ => Some("test".to_owned()).filter(|_| !name.starts_with("AWS_ENDPOINT_URL")),
+        });
+        let state = State::new(&env.unwrap()).unwrap();
+        let answer = handle(&state, event, Instant::now() + left).await;
+        answer.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect()
+    }
+
+    const FAILED: &str = r#"{"EventType": "DeliveryFailure", "FailureType": "InvalidCredentials", "EndpointArn": "e", "Resource": "a",
+        "Time": "2026-01-01T00:00:00.650Z"}"#;
+
+    #[tokio::test]
+    async fn a_record_that_is_no_event_fails_alone() {
+        assert_eq!(failed(batch(&["{}", FAILED, "no JSON"]), Duration::from_secs(60)).await, ["r0", "r2"]);
+    }
+
+    #[tokio::test]
+    async fn what_is_not_done_when_the_invocation_ends_comes_again() {
+        let dead = FAILED.replace("InvalidCredentials", "InvalidPlatformToken");
+        assert_eq!(failed(batch(&[&dead, FAILED, &dead]), ANSWER_BEFORE).await, ["r0", "r2"]);
     }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 
 use pushbell::env::Environment;
 
@@ -10,13 +9,13 @@ use super::{Options, StackError};
 use crate::apps::{self, App};
 use crate::asynchronous::Asynchronously;
 use crate::aws::dynamodb::{KeyAttribute, TableSpec};
+use crate::aws::sns::Sns;
 use crate::aws::sqs::{QueueSpec, Queues, Redrive};
 use crate::aws::{ACCOUNT, Aws, REGION};
 use crate::closing::Closing;
 use crate::functions::Thread;
 use crate::gateway::routes::Router;
 use crate::invocation::Invoker;
-use crate::notifications::Subscriber;
 use crate::permissions::Permissions;
 use crate::runtime_api::{Pool, Spec};
 use crate::schedule::Timer;
@@ -37,6 +36,13 @@ pub(super) fn queues(template: &Template, store: Store) -> Result<Queues, StackE
     }
     queues.release_in_flight()?;
     Ok(queues)
+}
+
+/// Has SNS put what a topic is told on the queues that are subscribed to it.
+pub(super) fn subscribe(template: &Template, sns: &Sns, queues: &Queues) {
+    for subscription in &template.subscriptions {
+        sns.subscribe(&topic_arn(&subscription.topic), &subscription.queue, queues);
+    }
 }
 
 fn queue_spec(queue: &template::Queue) -> QueueSpec {
@@ -271,24 +277,6 @@ pub(super) fn timers(
         }
     }
     timers
-}
-
-/// Every function that a topic's notifications start.
-pub(super) fn subscribers(
-    options: &Options,
-    template: &Template,
-    invokers: &BTreeMap<String, Invoker>,
-    queues: &Queues,
-) -> Vec<Subscriber> {
-    let mut subscribers = Vec::new();
-    for function in &template.functions {
-        let Some(invoker) = invokers.get(&function.package) else { continue };
-        for topic in &function.topics {
-            let runs = Arc::new(asynchronously(options, function, invoker, queues));
-            subscribers.push(Subscriber { topic: topic_arn(topic), runs });
-        }
-    }
-    subscribers
 }
 
 fn asynchronously(options: &Options, function: &Function, invoker: &Invoker, queues: &Queues) -> Asynchronously {

@@ -6,7 +6,9 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
-use super::{Asynchronous, Function, Part, Permission, Queue, QueueSource, Schedule, Table, TemplateError};
+use super::{
+    Asynchronous, Function, Part, Permission, Queue, QueueSource, Schedule, Subscription, Table, TemplateError,
+};
 use crate::gateway::routes::Route;
 
 pub(super) fn function(
@@ -22,7 +24,6 @@ pub(super) fn function(
         memory_mb: properties.memory_size,
         routes: Vec::new(),
         queues: Vec::new(),
-        topics: Vec::new(),
         schedules: Vec::new(),
         asynchronous: Asynchronous {
             retries: properties.event_invoke_config.maximum_retry_attempts,
@@ -117,16 +118,38 @@ pub(super) fn queue(id: &str, properties: QueueProperties) -> Queue {
     }
 }
 
-/// The topic and the function of a subscription.
-pub(super) fn subscription(properties: SubscriptionProperties) -> (String, String) {
-    (properties.topic_arn.logical_id(), properties.endpoint.logical_id())
+pub(super) fn subscription(properties: SubscriptionProperties) -> Subscription {
+    let SubscriptionProperties { protocol: Protocol::Sqs, raw_message_delivery: Raw, topic_arn, endpoint } = properties;
+    Subscription { topic: topic_arn.logical_id(), queue: endpoint.logical_id() }
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct SubscriptionProperties {
+    protocol: Protocol,
+    raw_message_delivery: Raw,
     topic_arn: Value,
     endpoint: Value,
+}
+
+/// What is emulated of SNS's protocols.
+#[derive(Deserialize)]
+enum Protocol {
+    #[serde(rename = "sqs")]
+    Sqs,
+}
+
+/// `true`: a queue's record is the message, without SNS's envelope.
+#[derive(Deserialize)]
+#[serde(try_from = "bool")]
+struct Raw;
+
+impl TryFrom<bool> for Raw {
+    type Error = &'static str;
+
+    fn try_from(raw: bool) -> Result<Self, Self::Error> {
+        if raw { Ok(Self) } else { Err("SNS's envelope is not emulated") }
+    }
 }
 
 #[derive(Deserialize)]

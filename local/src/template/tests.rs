@@ -144,21 +144,23 @@ fn a_role_is_its_functions_permissions() {
 }
 
 #[test]
-fn a_topic_starts_its_subscriber_and_what_a_condition_keeps_out_is_not_there() {
+fn a_topic_has_its_queue_and_what_a_condition_keeps_out_is_not_there() {
     let topic = "
   Events: { Type: AWS::SNS::Topic, Condition: Wanted }
   Subscription:
     Type: AWS::SNS::Subscription
     Condition: Wanted
-    Properties: { Protocol: lambda, TopicArn: !Ref Events, Endpoint: !GetAtt OneFunction.Arn }
+    Properties: { Protocol: sqs, RawMessageDelivery: true, TopicArn: !Ref Events, Endpoint: !GetAtt Work.Arn }
 Conditions:
   Wanted: !Equals [!Ref Most, ";
-    let read = |wanted: u32| format!("{SMALL}{topic}\"{wanted}\"]\n").parse::<Template>().unwrap();
-    let there = read(7);
-    assert_eq!(
-        (there.topics.as_slice(), there.functions[0].topics.as_slice()),
-        (&["Events".to_owned()][..], &["Events".to_owned()][..])
-    );
-    let without = read(8);
-    assert!(without.topics.is_empty() && without.functions[0].topics.is_empty());
+    let read = |wanted: u32| format!("{SMALL}{topic}\"{wanted}\"]\n").parse::<Template>();
+    let there = read(7).unwrap();
+    assert_eq!(there.topics, ["Events"]);
+    assert_eq!(there.subscriptions, [Subscription { topic: "Events".into(), queue: "Work".into() }]);
+    let without = read(8).unwrap();
+    assert!(without.topics.is_empty() && without.subscriptions.is_empty());
+    for other in [("sqs", "lambda"), ("RawMessageDelivery: true, ", ""), ("Delivery: true", "Delivery: false")] {
+        let text = format!("{SMALL}{}\"7\"]\n", topic.replace(other.0, other.1));
+        assert!(matches!(text.parse::<Template>(), Err(TemplateError::Resource { .. })), "{other:?}");
+    }
 }

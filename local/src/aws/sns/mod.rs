@@ -11,11 +11,12 @@ pub(super) use xml::{Form, error_xml};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::StatusCode;
+use pushbell::time::Timestamp;
 use rusqlite::OptionalExtension;
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
 
 use super::Refusal;
+use super::sqs::{Outgoing, Queues};
 use crate::phones::{Phones, Taken};
 use crate::store::{Store, StoreError, random_id};
 use endpoints::Endpoint;
@@ -32,23 +33,22 @@ const ENDPOINT_UPDATED: &str = "EventEndpointUpdated";
 pub struct Sns {
     store: Store,
     phones: Phones,
-    told: Arc<Mutex<Option<mpsc::UnboundedSender<Notification>>>>,
+    subscribers: Arc<Mutex<Vec<Subscriber>>>,
 }
 
-/// What is told to a topic's subscribers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Notification {
-    /// The topic's ARN.
-    pub topic: String,
-    /// The message, without its time.
-    pub message: Value,
+/// A queue that is subscribed to a topic, with raw message delivery.
+#[derive(Clone)]
+struct Subscriber {
+    topic: String,
+    queue: String,
+    queues: Queues,
 }
 
 impl Sns {
     /// The applications and endpoints in this store; what is published arrives at these phones.
     pub fn new(store: Store, phones: Phones) -> Result<Self, StoreError> {
         store.prepare(endpoints::SCHEMA)?;
-        Ok(Self { store, phones, told: Arc::default() })
+        Ok(Self { store, phones, subscribers: Arc::default() })
     }
 
     /// Makes a platform application unless it is there, and gives its ARN. `platform` is `APNS`, `APNS_SANDBOX`,
@@ -66,11 +66,10 @@ impl Sns {
         Ok(())
     }
 
-    /// What is told to topics from now on. Nobody hears what was told before.
-    pub fn notifications(&self) -> mpsc::UnboundedReceiver<Notification> {
-        let (sender, receiver) = mpsc::unbounded_channel();
-        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
-        receiver
+    /// Puts what a topic is told from now on on this queue.
+    pub fn subscribe(&self, topic_arn: &str, queue: &str, queues: &Queues) {
+        let subscriber = Subscriber { topic: topic_arn.to_owned(), queue: queue.to_owned(), queues: queues.clone() };
+        self.subscribers.lock().unwrap_or_else(PoisonError::into_inner).push(subscriber);
     }
 
     /// Tells the topic that the endpoint's application names for such events, if it names one.
@@ -82,9 +81,12 @@ impl Sns {
         event["EndpointArn"] = json!(endpoint.arn);
         event["Resource"] = json!(application);
         event["Service"] = json!("SNS");
-        if let Some(told) = self.told.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
-            // Nobody listens any more while the stack stops.
-            let _ = told.send(Notification { topic, message: event });
+        let subscribers = self.subscribers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for Subscriber { queue, queues, .. } in subscribers.iter().filter(|subscriber| subscriber.topic == topic) {
+            event["Time"] = json!(Timestamp::from_millis(queues.stamp_ms()).to_rfc3339());
+            if let Err(error) = queues.send(queue, &Outgoing { body: event.to_string(), ..Outgoing::default() }) {
+                tracing::warn!(queue, error = &error as &dyn std::error::Error, "a notification is lost");
+            }
         }
         Ok(())
     }
