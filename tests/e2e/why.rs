@@ -289,7 +289,7 @@ async fn it_says_whether_the_message_or_the_client_is_unknown_and_tells_servers_
     assert_eq!(told(ask(&bell, &as_user, "aaa", "m1").await).0, 10_010);
     assert_eq!(told(ask(&bell, &[("im-authorization", &user)], "aaa", "m1").await).0, 10_010);
     assert_eq!(told(ask(&bell, &[("im-api-key", "demo.wrong")], "aaa", "m1").await).0, 10_008);
-    assert_eq!(told(ask(&bell, &[], "aaa", "m1").await).0, 10_002);
+    assert_eq!(told(ask(&bell, &[], "aaa", "m1").await).0, 10_003);
     assert_eq!(bell.caller.post("/push/why", &[API_KEY], &json!({})).await.status, 405);
     // Another app's server is told nothing, by whatever name.
     let task = bell.caller.imkit(&text_message("m1", &["aaa"])).await.json()["task_id"].to_string();

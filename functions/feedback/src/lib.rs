@@ -131,6 +131,10 @@ impl State {
             metrics::count(Metric::FeedbackDead, Of::App(app), 1);
             return Ok(End::Dead);
         }
+        // A dead token has two events: another environment may have had the other one at the same time.
+        if self.registry.holder(app, Channel::Sns, &told.token).await?.is_none() {
+            return Ok(End::Nobody);
+        }
         metrics::count(Metric::FeedbackKept, Of::App(app), 1);
         Ok(End::Kept)
     }
