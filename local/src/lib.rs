@@ -1,7 +1,6 @@
 //! The whole bundle on one machine: AWS and the vendors emulated, the same functions in process.
 
 pub mod apps;
-pub mod asynchronous;
 pub mod aws;
 pub mod cli;
 pub mod closing;

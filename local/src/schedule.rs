@@ -1,37 +1,51 @@
 //! What EventBridge Scheduler does: starts functions by the clock, tries again, and says who failed for good.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use pushbell::time::Timestamp;
 use serde_json::json;
 
-use crate::asynchronous::Asynchronously;
+use crate::aws::sqs::{Outgoing, Queues};
 use crate::aws::{ACCOUNT, REGION};
 use crate::closing::Closing;
-use crate::invocation::InvokeError;
+use crate::invocation::{InvokeError, Invoker};
 use crate::store::random_id;
-use crate::template::Schedule;
+use crate::template::{Asynchronous, Schedule};
 
 /// A function's timer.
 #[derive(Clone)]
 pub struct Timer {
+    function: String,
     schedule: Schedule,
-    runs: Asynchronously,
+    asynchronous: Asynchronous,
+    /// Before the second try; twice as long before the third. Lambda waits one minute.
+    retry_after: Duration,
+    invoker: Invoker,
+    queues: Queues,
 }
 
 impl Timer {
     /// A timer of that function, which is not started yet.
-    pub fn new(schedule: Schedule, runs: Asynchronously) -> Self {
-        Self { schedule, runs }
+    pub fn new(
+        function: &str,
+        schedule: Schedule,
+        asynchronous: Asynchronous,
+        retry_after: Duration,
+        invoker: Invoker,
+        queues: Queues,
+    ) -> Self {
+        Self { function: function.to_owned(), schedule, asynchronous, retry_after, invoker, queues }
     }
 
     /// The workspace package of the function.
     pub fn function(&self) -> &str {
-        &self.runs.function
+        &self.function
     }
 
     /// Runs the function once, now, with no second try.
     pub async fn tick(&self) -> Result<(), InvokeError> {
-        self.runs.invoker.invoke(self.event()).await.map(drop)
+        self.invoker.invoke(self.event()).await.map(drop)
     }
 
     /// Starts the function by the clock until the stack closes. The first run is one period away.
@@ -47,7 +61,43 @@ impl Timer {
             tokio::select! {
                 biased;
                 () = closing.closed() => return,
-                () = self.runs.run(self.event()) => {}
+                () = self.asynchronously() => {}
+            }
+        }
+    }
+
+    /// One asynchronous invocation as Lambda makes it: retries, then the destination for failures.
+    async fn asynchronously(&self) {
+        let event = self.event();
+        let mut wait = self.retry_after;
+        for attempt in 0..=self.asynchronous.retries {
+            if attempt > 0 {
+                tokio::time::sleep(wait).await;
+                wait *= 2;
+            }
+            match self.invoker.invoke(event.clone()).await {
+                Ok(_) => return,
+                Err(error) => tracing::warn!(
+                    function = self.function,
+                    attempt,
+                    error = &error as &dyn std::error::Error,
+                    "a scheduled run failed"
+                ),
+            }
+        }
+        if let Some(queue) = &self.asynchronous.on_failure {
+            let record = json!({
+                "version": "1.0",
+                "requestContext": {
+                    "functionArn": format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{}:$LATEST", self.function),
+                    "condition": "RetriesExhausted",
+                    "approximateInvokeCount": self.asynchronous.retries + 1,
+                },
+                "responseContext": { "statusCode": 200, "functionError": "Unhandled" },
+            });
+            let message = Outgoing { body: record.to_string(), ..Outgoing::default() };
+            if let Err(error) = self.queues.send(queue, &message) {
+                tracing::warn!(queue, error = &error as &dyn std::error::Error, "a failed run cannot be reported");
             }
         }
     }
@@ -60,7 +110,7 @@ impl Timer {
             "detail-type": "Scheduled Event",
             "source": "aws.scheduler",
             "account": ACCOUNT,
-            "time": Timestamp::from_millis(self.runs.queues.stamp_ms()).to_rfc3339(),
+            "time": Timestamp::from_millis(self.queues.stamp_ms()).to_rfc3339(),
             "region": REGION,
             "resources": [format!("arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule/default/{}", self.schedule.name)],
             "detail": "{}",
@@ -72,14 +122,10 @@ impl Timer {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
-    use std::time::Duration;
-
     use super::*;
-    use crate::aws::sqs::{QueueSpec, Queues};
+    use crate::aws::sqs::QueueSpec;
     use crate::closing::closer;
-    use crate::invocation::Invoker;
     use crate::store::Store;
-    use crate::template::Asynchronous;
     use tokio::sync::mpsc;
 
     fn timer(
@@ -94,10 +140,8 @@ mod tests {
             answer()
         });
         let schedule = Schedule { name: "Every".to_owned(), every: Duration::from_secs(300) };
-        let settings = Asynchronous { retries, on_failure: Some("failed".to_owned()) };
-        let retry_after = Duration::from_secs(60);
-        let asynchronously = Asynchronously { function: "retry".to_owned(), settings, retry_after, invoker, queues };
-        (Timer::new(schedule, asynchronously), runs)
+        let asynchronous = Asynchronous { retries, on_failure: Some("failed".to_owned()) };
+        (Timer::new("retry", schedule, asynchronous, Duration::from_secs(60), invoker, queues), runs)
     }
 
     #[tokio::test(start_paused = true)]
@@ -117,9 +161,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_run_that_fails_for_good_is_reported() {
         let (timer, mut runs) = timer(1, || Err(InvokeError::Failed));
-        timer.runs.run(timer.event()).await;
+        timer.asynchronously().await;
         assert!(runs.try_recv().is_ok() && runs.try_recv().is_ok() && runs.try_recv().is_err());
-        assert_eq!(timer.runs.queues.depth("failed").unwrap().visible, 1);
+        assert_eq!(timer.queues.depth("failed").unwrap().visible, 1);
     }
 
     #[tokio::test]

@@ -7,7 +7,6 @@ use pushbell::env::Environment;
 
 use super::{Options, StackError};
 use crate::apps::{self, App};
-use crate::asynchronous::Asynchronously;
 use crate::aws::dynamodb::{KeyAttribute, TableSpec};
 use crate::aws::sns::Sns;
 use crate::aws::sqs::{QueueSpec, Queues, Redrive};
@@ -273,20 +272,17 @@ pub(super) fn timers(
     for function in &template.functions {
         let Some(invoker) = invokers.get(&function.package) else { continue };
         for schedule in &function.schedules {
-            timers.push(Timer::new(schedule.clone(), asynchronously(options, function, invoker, queues)));
+            timers.push(Timer::new(
+                &function.package,
+                schedule.clone(),
+                function.asynchronous.clone(),
+                options.retry_after,
+                invoker.clone(),
+                queues.clone(),
+            ));
         }
     }
     timers
-}
-
-fn asynchronously(options: &Options, function: &Function, invoker: &Invoker, queues: &Queues) -> Asynchronously {
-    Asynchronously {
-        function: function.package.clone(),
-        settings: function.asynchronous.clone(),
-        retry_after: options.retry_after,
-        invoker: invoker.clone(),
-        queues: queues.clone(),
-    }
 }
 
 fn topic_arn(id: &str) -> String {
