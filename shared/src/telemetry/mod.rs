@@ -1,27 +1,43 @@
 //! Logs as one JSON object a line. Nothing here or elsewhere writes a token, a secret or a message's text: the types that hold them
 //! do not show them.
 
+mod lines;
 pub mod metrics;
 
+pub use lines::Lines;
+
 use aws_smithy_types::error::ErrorMetadata;
+use tracing::Subscriber;
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt;
+use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry::LookupSpan;
 
 /// Sends this process's events to standard output, where Lambda takes them. `AWS_LAMBDA_LOG_LEVEL` is the least level that shows
 /// (`INFO` without it), for `function`'s crate and this one. Other crates' events show from `WARN` on whatever the level: below it the
 /// Lambda runtime writes whole events, credentials and bodies included. Call it once.
 pub fn init(function: &str) {
-    let level = level();
-    let targets = Targets::new()
-        .with_default(level.min(LevelFilter::WARN))
-        .with_target(env!("CARGO_CRATE_NAME"), level)
-        .with_target(function, level);
-    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_span_list(false).with_target(false);
+    let lines = layer().with_filter(targets(function, level()));
     // The filter is the lines' own: what is too low to show still counts.
-    let events = tracing_subscriber::registry().with(lines.with_filter(targets)).with(metrics::Events::layer());
+    let events = tracing_subscriber::registry().with(lines).with(metrics::Events::layer());
     // Not `init()`: that would also take in what other crates write with `log`. An error says that this was called before.
     let _ = tracing::subscriber::set_global_default(events);
+}
+
+/// One JSON object a line.
+fn layer<S: Subscriber + for<'a> LookupSpan<'a>>() -> fmt::Layer<S, JsonFields, fmt::format::Format<fmt::format::Json>>
+{
+    fmt::layer().json().flatten_event(true).with_span_list(false).with_target(false)
+}
+
+/// What shows of `level` and above.
+fn targets(function: &str, level: LevelFilter) -> Targets {
+    Targets::new()
+        .with_default(level.min(LevelFilter::WARN))
+        .with_target(env!("CARGO_CRATE_NAME"), level)
+        .with_target(function, level)
 }
 
 /// The least level that shows.

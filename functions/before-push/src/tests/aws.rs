@@ -12,8 +12,8 @@ use axum::response::{IntoResponse, Response};
 use pushbell::env::Environment;
 use serde_json::{Map, Value, json};
 
-use super::lines::Lines;
 use crate::State;
+use pushbell::telemetry::Lines;
 
 /// How calls of one kind fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub(super) struct Aws {
 impl Aws {
     /// The app `demo` has these settings. As long as this lives the runtime's clock is its own, and runs fast.
     pub(super) async fn start(settings: Value) -> Self {
-        Lines::collect();
+        Lines::collect(env!("CARGO_CRATE_NAME"));
         tokio::time::pause();
         let seen = Arc::new(Mutex::new(Seen { settings, ..Seen::default() }));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -1,5 +1,5 @@
-use super::lines::Lines;
 use super::*;
+use pushbell::telemetry::Lines;
 
 fn vendors() -> Value {
     json!({

@@ -36,7 +36,7 @@ impl Cloud {
 
     /// A cloud whose app has these documents.
     pub(super) async fn with(settings: &Value, vendors: &Value) -> Self {
-        super::lines::Lines::collect();
+        pushbell::telemetry::Lines::collect(env!("CARGO_CRATE_NAME"));
         let aws = Arc::new(Mutex::new(Aws::default()));
         let callers = json!({"user_keys": [{"alg": "HS256", "key": super::USER_KEY}]});
         for (document, text) in [("callers", callers.to_string()), ("vendors", vendors.to_string())] {

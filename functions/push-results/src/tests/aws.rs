@@ -12,8 +12,8 @@ use axum::response::{IntoResponse, Response};
 use pushbell::env::Environment;
 use serde_json::{Value, json};
 
-use super::lines::Lines;
 use crate::State;
+use pushbell::telemetry::Lines;
 
 /// How calls of one kind fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub(super) struct Aws {
 impl Aws {
     /// The app `demo`, with a token for Tencent or without. As long as this lives the runtime's clock is its own, and runs fast.
     pub(super) async fn start(tokens: Value) -> Self {
-        Lines::collect();
+        Lines::collect(env!("CARGO_CRATE_NAME"));
         tokio::time::pause();
         let callers =
             json!({"hook_secrets": ["demo-secret"], "hook_sources": ["203.0.113.0/24"], "tencent_tokens": tokens});

@@ -1,50 +1,8 @@
 //! What is logged.
 
-use std::cell::RefCell;
-use std::io::Write;
-use std::sync::Once;
-
-use tracing_subscriber::filter::{LevelFilter, Targets};
-use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
-use tracing_subscriber::util::SubscriberInitExt as _;
+use pushbell::telemetry::Lines;
 
 use super::*;
-
-thread_local! {
-    static LINES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
-
-/// What was logged on this thread: a test's runtime has one.
-pub(super) struct Lines;
-
-impl Lines {
-    /// One subscriber for the whole process, of the shape that the function's own has at its most talkative.
-    pub(super) fn collect() {
-        static ONCE: Once = Once::new();
-        ONCE.call_once(|| {
-            let own = [env!("CARGO_CRATE_NAME"), "pushbell"].map(|target| (target, LevelFilter::TRACE));
-            let targets = Targets::new().with_default(LevelFilter::WARN).with_targets(own);
-            let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_span_list(false);
-            tracing_subscriber::registry().with(lines.with_writer(|| Lines).with_filter(targets)).init();
-        });
-    }
-
-    fn take() -> Vec<Value> {
-        let text = String::from_utf8(LINES.with(RefCell::take)).unwrap();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
-}
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        LINES.with_borrow_mut(|lines| lines.extend_from_slice(bytes));
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
 
 /// In no line: credentials, people, groups, pushes, and what a vendor said.
 const NEVER: [&str; 14] = [
