@@ -254,7 +254,7 @@ impl Job<'_> {
     /// Until when nothing of the chunk may be tried: every recipient waits as a vendor asked, or for vendors that are left alone. `None`
     /// when something may, when a recipient was not counted yet, or when the message would be over by then.
     async fn waits(&self) -> Option<Timestamp> {
-        if self.chunk.to.iter().any(|target| matches!(target, Target::Fresh(_) | Target::Chosen { .. })) {
+        if self.chunk.to.iter().any(|target| !matches!(target, Target::Left { .. })) {
             return None;
         }
         let now = self.clock.now();

@@ -35,7 +35,7 @@ impl Served {
     /// One outcome for every device that `target` names, or for the recipient where it names none. Nothing is known of them but that.
     pub(crate) fn all(target: &Target, outcome: Outcome) -> Self {
         let fates = match target {
-            Target::Fresh(_) => vec![Fate::of_recipient(outcome)],
+            Target::Fresh(_) | Target::With { .. } => vec![Fate::of_recipient(outcome)],
             Target::Chosen { only, .. } => {
                 only.iter().map(|device| Fate::of_device(device.clone(), None, outcome)).collect()
             }
@@ -98,7 +98,7 @@ impl Job<'_> {
             }
             // Boxed, like every call below: a thousand recipients of a batch wait here, and the state of an SDK call takes kilobytes.
             match target {
-                Target::Fresh(client) => Box::pin(self.first(client, false)).await,
+                Target::Fresh(client) | Target::With { client, .. } => Box::pin(self.first(client, false)).await,
                 // Somebody saw these devices already: one that is missing in an older copy of the item would be `gone`, for good.
                 Target::Chosen { client, .. } => Box::pin(self.first(client, true)).await,
                 Target::Left { client, .. } => Box::pin(self.again(client)).await,
@@ -113,7 +113,9 @@ impl Job<'_> {
         };
         let roads = &self.chunk.message.roads;
         let unsent = match (not, target) {
-            (Some(outcome), Target::Fresh(_)) => return Ok(Served::all(target, outcome).tallied(tally)),
+            (Some(outcome), Target::Fresh(_) | Target::With { .. }) => {
+                return Ok(Served::all(target, outcome).tallied(tally));
+            }
             (Some(outcome), Target::Chosen { .. } | Target::Left { .. }) => Some(outcome),
             (None, _) => (roads.strategy == Strategy::Online).then_some(Outcome::ChannelUnavailable),
         };
@@ -130,7 +132,7 @@ impl Job<'_> {
             Box::pin(self.stop_if_delivered()).await?;
         }
         let tries = match target {
-            Target::Fresh(_) | Target::Chosen { .. } => 0,
+            Target::Fresh(_) | Target::Chosen { .. } | Target::With { .. } => 0,
             Target::Left { tries, .. } => *tries,
         };
         Ok(self.send_all(target.client(), &recipient, devices, fates, (tally, tries)).await)
@@ -296,7 +298,8 @@ impl Job<'_> {
                         | Outcome::Off
                         | Outcome::Blocked
                         | Outcome::HeldOut
-                        | Outcome::Cancelled => {}
+                        | Outcome::Cancelled
+                        | Outcome::MissingValue => {}
                     }
                     (outcome, Reason::of(class))
                 }
@@ -313,6 +316,7 @@ impl Job<'_> {
                 channels,
                 tries,
                 was,
+                values: None,
             })
         };
         let kept = [of(refused, 0, Some(Outcome::Misconfigured)), of(hopeless, 0, Some(Outcome::GaveUp))];

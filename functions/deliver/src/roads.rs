@@ -10,7 +10,7 @@ use pushbell::task::{Fate, Outcome, Target};
 pub(crate) fn pick<'a>(target: &Target, devices: &'a [Device], roads: &Roads) -> (Vec<&'a Device>, Vec<Fate>) {
     let takes = |device: &Device| rank(device, roads).is_some();
     let (mut picked, gone): (Vec<&Device>, Vec<Fate>) = match target {
-        Target::Fresh(_) => (devices.iter().filter(|device| takes(device)).collect(), Vec::new()),
+        Target::Fresh(_) | Target::With { .. } => (devices.iter().filter(|device| takes(device)).collect(), Vec::new()),
         Target::Chosen { only: keys, .. } | Target::Left { devices: keys, .. } => {
             let owed = matches!(target, Target::Left { .. });
             let is_gone = |device: Option<&Device>| device.is_none_or(|device| owed && !takes(device));
@@ -103,6 +103,7 @@ mod tests {
             channels: Vec::new(),
             tries: 1,
             was: None,
+            values: None,
         };
         let (picked, gone) = picked(&left, &devices(&THREE), &over(&[Channel::Fcm]));
         assert_eq!((picked, gone), (vec!["f".to_owned()], keys(&["x", "h"])));

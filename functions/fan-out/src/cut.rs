@@ -106,7 +106,7 @@ mod tests {
             prop_assert_eq!(chunks.len(), page.chunks() as usize);
             let there: Vec<(String, usize)> = chunks.iter().flatten().map(|target| match target {
                 Target::Chosen { client, only } => (client.to_string(), only.len()),
-                Target::Fresh(_) | Target::Left { .. } => unreachable!(),
+                Target::Fresh(_) | Target::Left { .. } | Target::With { .. } => unreachable!(),
             }).collect();
             let expected: Vec<(String, usize)> = counts.iter().enumerate().filter(|(_, (_, late))| !late)
                 .map(|(client, (devices, _))| (format!("u{client:05}"), usize::from(*devices))).collect();

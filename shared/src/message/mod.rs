@@ -4,6 +4,7 @@
 //! a silenced sound, the cohort's copy) is not in here: it is worked out when the recipient is read.
 
 pub mod language;
+pub mod template;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -18,8 +19,9 @@ use crate::delivery::Channel;
 use crate::id::{AppId, MessageId};
 use crate::time::Timestamp;
 
+pub use template::Values;
 pub use text::{Copy, Localised, Text, Translation, Wording};
-pub use vendor::{AndroidBlock, ClickAction, HuaweiBlock, IosBlock, VendorBlock, Vendors, VivoBlock};
+pub use vendor::{AndroidBlock, ClickAction, DataOnly, HuaweiBlock, IosBlock, VendorBlock, Vendors, VivoBlock};
 
 /// The most bytes a message may have as JSON, without its recipients: a queue record of 100 recipients stays far under
 /// SQS's 1 MiB, and ten of them still fit one batch.
@@ -78,6 +80,10 @@ pub struct Message {
     /// Which ways to a phone it may take.
     #[serde(default, skip_serializing_if = "is_default")]
     pub roads: Roads,
+    /// It is a template: its texts, the caller's `aps` and the data have places that each recipient's values fill. These values everybody
+    /// has; they go before a recipient's own. `None`: texts are what they are, braces too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub values: Option<Values>,
 }
 
 /// Which ways to a phone a message may take, and in which order.

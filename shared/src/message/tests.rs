@@ -25,6 +25,7 @@ fn message() -> Message {
         data: Map::new(),
         vendors: Vendors::default(),
         roads: Roads::default(),
+        values: None,
     }
 }
 

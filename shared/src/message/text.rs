@@ -35,9 +35,6 @@ pub struct Text {
     /// The same in other languages, for people who read those. Empty: everybody reads the same.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub languages: Vec<Translation>,
-    /// `title` and `body` hold `{{name}}` placeholders, filled for each recipient.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub template: bool,
 }
 
 /// A key into the texts that the app on the phone carries, and what goes into their places.

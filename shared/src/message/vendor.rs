@@ -63,6 +63,9 @@ pub struct IosBlock {
     /// The whole `aps` dictionary as the caller made it (Kinvey's `iOSAps`). It wins over everything else.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub aps: Option<serde_json::Map<String, serde_json::Value>>,
+    /// What stands beside `aps` instead of the message's data (Kinvey's `iOSExtras`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
 /// For every Android vendor, where its own block says nothing.
@@ -84,6 +87,21 @@ pub struct VendorBlock {
     /// The page that a tap opens, an intent URI; read with `click_action` `intent`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub intent: Option<String>,
+    /// Instead of the message's data (Kinvey's `androidPayload`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<serde_json::Map<String, serde_json::Value>>,
+    /// Nothing is shown by the system: the app is handed the data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_only: Option<DataOnly>,
+}
+
+/// A push that the app on the phone shows itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DataOnly {
+    /// The names under which the data has the message's body.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub body: Vec<String>,
 }
 
 /// What a tap does.

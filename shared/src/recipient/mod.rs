@@ -3,6 +3,7 @@
 //! A client is ONE item, written flat, so that one conditional update counts a message and answers with everything that its
 //! delivery needs. A write unit is 1 KB, so attribute names are short; [`names`] owns their spelling.
 
+pub(crate) mod attributes;
 mod badge;
 mod device;
 mod many;

@@ -64,6 +64,12 @@ pub fn spill(app: &AppId, client: &ClientId) -> String {
     format!("{app}#{client}\u{1}u")
 }
 
+/// The key of the item that holds what a client's attributes are. Beside the client's own, as counts do not read it.
+#[must_use]
+pub fn attributes(app: &AppId, client: &ClientId) -> String {
+    format!("{app}#{client}\u{1}a")
+}
+
 /// The attribute of a room's unread count.
 #[must_use]
 pub fn unread(room: &RoomKey) -> String {

@@ -39,13 +39,15 @@ pub enum Outcome {
     HeldOut,
     /// The task was cancelled before this was sent.
     Cancelled,
+    /// The message is a template, and the recipient has no value for one of its places.
+    MissingValue,
     /// Left over, to be tried again: not final, and in no sum.
     Pending,
 }
 
 impl Outcome {
     /// All of them, with the letter that the result rows hold and the word that answers and metrics show.
-    pub const ALL: [(Self, char, &'static str); 16] = [
+    pub const ALL: [(Self, char, &'static str); 17] = [
         (Self::Delivered, 'd', "delivered"),
         (Self::DeadToken, 'x', "dead_token"),
         (Self::BadMessage, 'b', "bad_message"),
@@ -61,6 +63,7 @@ impl Outcome {
         (Self::Blocked, 'k', "blocked"),
         (Self::HeldOut, 'h', "held_out"),
         (Self::Cancelled, 'a', "cancelled"),
+        (Self::MissingValue, 'i', "missing_value"),
         (Self::Pending, 'p', "pending"),
     ];
 

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use super::{Attempt, Outcome};
 use crate::delivery::Channel;
 use crate::id::{ClientId, DeviceKey, TaskId};
+use crate::message::Values;
 use crate::queue;
 use crate::time::Timestamp;
 
@@ -97,6 +98,9 @@ pub enum Target {
         /// The outcome that these devices were given up with.
         #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
         was: Option<Outcome>,
+        /// What the caller gave for the places of a template.
+        #[serde(rename = "x", default, skip_serializing_if = "Option::is_none")]
+        values: Option<Values>,
     },
     /// Not counted yet, as far as the record knows; of the client's devices, these are targets.
     Chosen {
@@ -107,6 +111,15 @@ pub enum Target {
         #[serde(rename = "o")]
         only: Vec<DeviceKey>,
     },
+    /// Not counted yet, as far as the record knows; what fills the places of a template came with the request.
+    With {
+        /// Who.
+        #[serde(rename = "c")]
+        client: ClientId,
+        /// What the caller gave. Nothing else fills a place for this client.
+        #[serde(rename = "x")]
+        values: Values,
+    },
 }
 
 impl Target {
@@ -114,7 +127,20 @@ impl Target {
     #[must_use]
     pub fn client(&self) -> &ClientId {
         match self {
-            Self::Fresh(client) | Self::Left { client, .. } | Self::Chosen { client, .. } => client,
+            Self::Fresh(client)
+            | Self::Left { client, .. }
+            | Self::Chosen { client, .. }
+            | Self::With { client, .. } => client,
+        }
+    }
+
+    /// What the caller gave for the places of a template, instead of what is stored with the client.
+    #[must_use]
+    pub fn values(&self) -> Option<&Values> {
+        match self {
+            Self::Fresh(_) | Self::Chosen { .. } => None,
+            Self::Left { values, .. } => values.as_ref(),
+            Self::With { values, .. } => Some(values),
         }
     }
 
@@ -122,7 +148,7 @@ impl Target {
     #[must_use]
     pub fn was(&self) -> (Outcome, u32) {
         match self {
-            Self::Fresh(_) => (Outcome::GaveUp, 1),
+            Self::Fresh(_) | Self::With { .. } => (Outcome::GaveUp, 1),
             Self::Left { devices, was, .. } => {
                 (was.unwrap_or(Outcome::GaveUp), u32::try_from(devices.len()).unwrap_or(u32::MAX))
             }
@@ -261,6 +287,20 @@ mod tests {
                     channels: vec![Channel::Fcm],
                     tries: 2,
                     was: Some(Outcome::Misconfigured),
+                    values: None,
+                },
+                Target::With {
+                    client: ClientId::parse("ddd").unwrap(),
+                    values: Values::from_iter([("name".to_owned(), "{{Joe}}".to_owned())]),
+                },
+                Target::Left {
+                    client: ClientId::parse("ddd").unwrap(),
+                    devices: vec![DeviceKey::of("ios", "1")],
+                    not_before: None,
+                    channels: Vec::new(),
+                    tries: 0,
+                    was: None,
+                    values: Some(Values::default()),
                 },
                 Target::Chosen { client: ClientId::parse("ccc").unwrap(), only: vec![DeviceKey::of("ios", "1")] },
             ],

@@ -203,7 +203,8 @@ fn may_have_come(outcome: Outcome) -> bool {
         | Outcome::Off
         | Outcome::Blocked
         | Outcome::HeldOut
-        | Outcome::Cancelled => false,
+        | Outcome::Cancelled
+        | Outcome::MissingValue => false,
     }
 }
 
@@ -218,7 +219,7 @@ fn given_up(row: &ResultRow) -> Vec<(Option<Channel>, Outcome)> {
     for target in &row.given_up {
         let (outcome, _) = target.was();
         match target {
-            Target::Fresh(client) => all.push((channel(client, None), outcome)),
+            Target::Fresh(client) | Target::With { client, .. } => all.push((channel(client, None), outcome)),
             Target::Left { client, devices, .. } | Target::Chosen { client, only: devices } => {
                 all.extend(devices.iter().map(|device| (channel(client, Some(device)), outcome)));
             }

@@ -64,6 +64,7 @@ pub(super) fn message(app: &AppId, settings: &ImkitSettings, chat: &ChatMessage,
         text,
         vendors: Vendors::default(),
         roads: Roads::default(),
+        values: None,
     }
 }
 

@@ -182,6 +182,7 @@ fn class(one: &Try) -> Option<&'static str> {
         | Outcome::Blocked
         | Outcome::HeldOut
         | Outcome::Cancelled
+        | Outcome::MissingValue
         | Outcome::Pending => one.reason.map(Reason::as_str),
     }
 }
@@ -205,6 +206,7 @@ const fn meaning(outcome: Outcome) -> &'static str {
         Outcome::Blocked => "the client blocked the sender",
         Outcome::HeldOut => "the client is in a group of an experiment that gets nothing",
         Outcome::Cancelled => "the task was cancelled before it was sent",
+        Outcome::MissingValue => "the message is a template, and the client has no value for one of its places",
         Outcome::Pending => "to be tried again",
     }
 }

@@ -225,6 +225,7 @@ impl Composer<'_> {
             data: self.data(),
             vendors: Vendors::default(),
             roads: Roads::default(),
+            values: None,
         }
     }
 

@@ -38,6 +38,7 @@ fn a_row_survives_its_item() {
                 channels: vec![Channel::Sns, Channel::Fcm],
                 tries: 1,
                 was: None,
+                values: None,
             }],
             due: Timestamp::from_millis(1_767_225_660_000),
             until: Some(Timestamp::from_millis(1_767_312_000_000)),

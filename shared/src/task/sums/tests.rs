@@ -91,7 +91,7 @@ impl World {
             let all: Vec<usize> = (0..self.devices[n]).collect();
             let tried = match target {
                 Target::Left { devices, .. } => all.into_iter().filter(|one| devices.contains(&device(*one))).collect(),
-                Target::Fresh(_) | Target::Chosen { .. } => all,
+                Target::Fresh(_) | Target::Chosen { .. } | Target::With { .. } => all,
             };
             self.truth.retain(|(client, one), _| *client != n || one.is_some_and(|one| !tried.contains(&one)));
             let mut fates = Vec::new();
@@ -119,6 +119,7 @@ impl World {
                     not_before: None,
                     channels: Vec::new(),
                     tries: 0,
+                    values: None,
                     was,
                 };
                 left.extend(by.get(&Outcome::Pending).map(|devices| of(devices, None)));

@@ -29,6 +29,7 @@ fn row(seq: u32, id: &str, outcome: Outcome) -> ResultRow {
         channels: Vec::new(),
         tries: 1,
         was: None,
+        values: None,
     };
     ResultRow {
         key: key(),

@@ -223,7 +223,7 @@ fn left_over(row: &ResultRow, rows: &[ResultRow], client: &ClientId) -> Option<P
     let own = left.to.iter().find(|target| target.client() == client)?;
     let not_before = match own {
         Target::Left { not_before, .. } => *not_before,
-        Target::Fresh(_) | Target::Chosen { .. } => None,
+        Target::Fresh(_) | Target::Chosen { .. } | Target::With { .. } => None,
     };
     Some(Pending { next_try: not_before.map_or(left.due, |not_before| not_before.max(left.due)), until: left.until })
 }
@@ -237,7 +237,7 @@ fn counted(rows: &[ResultRow], client: &ClientId, kind: Kind, marked: bool) -> C
     for row in rows {
         let own = |targets: &[Target]| {
             let mut own = targets.iter().filter(|target| target.client() == client).peekable();
-            own.peek().is_some() && own.all(|target| matches!(target, Target::Fresh(_) | Target::Chosen { .. }))
+            own.peek().is_some() && own.all(|target| !matches!(target, Target::Left { .. }))
         };
         if row.leftovers.as_ref().is_some_and(|left| own(&left.to)) {
             latest = Counted::NotYet;
@@ -270,7 +270,12 @@ fn counted(rows: &[ResultRow], client: &ClientId, kind: Kind, marked: bool) -> C
 /// Whether who has this outcome in the first attempt was not counted.
 fn stops_a_count(outcome: Outcome) -> bool {
     match outcome {
-        Outcome::Muted | Outcome::Blocked | Outcome::Read | Outcome::Withdrawn | Outcome::Cancelled => true,
+        Outcome::Muted
+        | Outcome::Blocked
+        | Outcome::Read
+        | Outcome::Withdrawn
+        | Outcome::Cancelled
+        | Outcome::MissingValue => true,
         Outcome::Delivered
         | Outcome::DeadToken
         | Outcome::BadMessage

@@ -46,6 +46,7 @@ fn left(name: &str, not_before: Option<u64>) -> Target {
         channels: Vec::new(),
         tries: 1,
         was: None,
+        values: None,
     }
 }
 

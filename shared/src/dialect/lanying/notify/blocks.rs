@@ -54,6 +54,7 @@ fn ios(fields: &Fields) -> Result<IosBlock, Failure> {
         subtitle: owned(fields, "subtitle")?,
         apns_collapse_id,
         aps: None,
+        data: None,
     })
 }
 
@@ -70,7 +71,8 @@ fn common(fields: &Fields, has_intent: bool) -> Result<VendorBlock, Failure> {
         let (intent, action) = (fields.name("intent"), fields.name("click_action"));
         return Err(bad(format!("{intent} is missing, as {action} is intent")));
     }
-    Ok(VendorBlock { sound: owned(fields, "sound")?, channel_id: owned(fields, "channel_id")?, click_action, intent })
+    let (sound, channel_id) = (owned(fields, "sound")?, owned(fields, "channel_id")?);
+    Ok(VendorBlock { sound, channel_id, click_action, intent, ..VendorBlock::default() })
 }
 
 fn huawei(fields: &Fields, has_intent: bool) -> Result<HuaweiBlock, Failure> {

@@ -99,6 +99,7 @@ impl Content {
             data: self.data.clone(),
             vendors: self.vendors.clone(),
             roads,
+            values: None,
         }
     }
 }

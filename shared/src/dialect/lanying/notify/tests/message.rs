@@ -191,6 +191,8 @@ fn every_key_of_every_block_is_carried_typed() {
         channel_id: Some("c".to_owned()),
         click_action: Some(ClickAction::Intent),
         intent: Some("intent:#Intent;end".to_owned()),
+        data: None,
+        data_only: None,
     };
     let plus = |more: Value| {
         let mut block = of_all.clone();
@@ -225,6 +227,7 @@ fn every_key_of_every_block_is_carried_typed() {
             subtitle: text("u"),
             apns_collapse_id: text("i"),
             aps: None,
+            data: None,
         }),
         android: Some(common.clone()),
         fcm: Some(common.clone()),
