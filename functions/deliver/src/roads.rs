@@ -1,7 +1,7 @@
 //! Which of a recipient's devices a message is for, in the order in which they are sent to.
 
 use pushbell::id::DeviceKey;
-use pushbell::message::{Roads, Strategy};
+use pushbell::message::{Family, Roads, Strategy};
 use pushbell::recipient::Device;
 use pushbell::task::{Fate, Outcome, Target};
 
@@ -27,6 +27,10 @@ pub(crate) fn pick<'a>(target: &Target, devices: &'a [Device], roads: &Roads) ->
 /// A device's place in the order of sends; `None` when the message does not take its road. Apple's phones have no other road than
 /// theirs, and what goes over a live connection takes none.
 fn rank(device: &Device, roads: &Roads) -> Option<usize> {
+    let family = if device.channel.is_apple() { Family::Apple } else { Family::Android };
+    if roads.only.is_some_and(|only| only != family) {
+        return None;
+    }
     if roads.android.is_empty() || roads.strategy == Strategy::Online || device.channel.is_apple() {
         return Some(0);
     }
@@ -68,7 +72,7 @@ mod tests {
     }
 
     fn over(android: &[Channel]) -> Roads {
-        Roads { strategy: Strategy::Combined, android: android.to_vec() }
+        Roads { android: android.to_vec(), ..Roads::default() }
     }
 
     const THREE: [(&str, Channel); 3] = [("f", Channel::Fcm), ("h", Channel::Huawei), ("i", Channel::Sns)];
@@ -81,6 +85,9 @@ mod tests {
         assert_eq!(of(&over(&[Channel::Huawei, Channel::Fcm])), ["i", "h", "f"]);
         assert_eq!(of(&over(&[Channel::Fcm])), ["i", "f"]);
         assert_eq!(of(&over(&[Channel::Vivo])), ["i"]);
+        let only = |family| Roads { only: Some(family), ..Roads::default() };
+        assert_eq!(of(&only(Family::Apple)), ["i"]);
+        assert_eq!(of(&only(Family::Android)), ["f", "h"]);
         let online = Roads { strategy: Strategy::Online, ..over(&[Channel::Vivo]) };
         assert_eq!(of(&online).len(), 3, "vendors' channels do not matter to it");
     }

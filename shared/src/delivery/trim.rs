@@ -46,8 +46,14 @@ pub(super) struct Content {
 }
 
 impl Content {
-    /// What a wording shows. One with its own body leaves the localised text out: the phone would show that instead.
-    pub(super) fn of(message: &Message, wording: Wording, settings: &Settings) -> Self {
+    /// What a wording shows. One with its own body leaves the localised text out: the phone would show that instead. `own`: the vendor's own
+    /// data, which stands in for the message's.
+    pub(super) fn of(
+        message: &Message,
+        wording: Wording,
+        settings: &Settings,
+        own: Option<&Map<String, Value>>,
+    ) -> Self {
         let text = &message.text;
         let own_body = match wording {
             Wording::Own => false,
@@ -56,7 +62,7 @@ impl Content {
             Wording::Hidden(number) => return Self::hidden(message, number, settings),
         };
         let (title, body) = text.title_and_body(wording);
-        let (data, copies) = without_copies(message);
+        let (data, copies) = own.map_or_else(|| without_copies(message), |own| (own.clone(), false));
         let big = text.big.as_deref().filter(|big| !own_body && !big.is_empty());
         // The only text is everybody's.
         let (body, big) = if body.is_none_or(str::is_empty) { (big.or(body), None) } else { (body, big) };
@@ -73,7 +79,7 @@ impl Content {
     }
 
     /// For who hides what was written: the app's name, and its text for that. The data loses the message too, as an app may show it from
-    /// there; what it opens is found by its other members.
+    /// there; what it opens is found by its other members. A vendor's own data is such a message as a whole.
     fn hidden(message: &Message, number: usize, settings: &Settings) -> Self {
         let (mut data, copies) = without_copies(message);
         data.remove(FIRST_TO_GO);

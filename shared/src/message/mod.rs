@@ -3,6 +3,7 @@
 //! A message travels in queue records, so every part that is not there takes no bytes. What one recipient adds (the badge,
 //! a silenced sound, the cohort's copy) is not in here: it is worked out when the recipient is read.
 
+mod filled;
 pub mod language;
 pub mod template;
 #[cfg(test)]
@@ -96,6 +97,19 @@ pub struct Roads {
     /// The Android channels that may be used, in this order. Empty: all of them. Devices on another are no targets; Apple's always are.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub android: Vec<Channel>,
+    /// The only phones that it is for: of the others none is a target.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub only: Option<Family>,
+}
+
+/// Whose phones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Family {
+    /// Apple's.
+    Apple,
+    /// All others.
+    Android,
 }
 
 /// A live connection of the app's, or a vendor's channel.

@@ -248,24 +248,6 @@ pub fn fill<'a, 'v>(text: &'a str, value_of: &impl Fn(&str) -> Option<&'v str>) 
     Ok(Cow::Owned(filled))
 }
 
-/// Fills every text in `value`, however deep it stands.
-///
-/// # Errors
-/// As [`fill`].
-pub fn fill_all<'v>(value: &mut Value, value_of: &impl Fn(&str) -> Option<&'v str>) -> Result<(), Unfilled> {
-    match value {
-        Value::String(text) => {
-            if let Cow::Owned(filled) = fill(text, value_of)? {
-                *text = filled;
-            }
-        }
-        Value::Array(list) => list.iter_mut().try_for_each(|item| fill_all(item, value_of))?,
-        Value::Object(members) => members.values_mut().try_for_each(|member| fill_all(member, value_of))?,
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

@@ -8,7 +8,7 @@ use crate::delivery::aps::{self, Aps};
 use crate::delivery::splice::{Fill, Template, Values, When, time_left};
 use crate::delivery::trim::{self, Content};
 use crate::id::Token;
-use crate::message::{ClickAction, Kind, Message, Priority, VendorBlock, Wording};
+use crate::message::{ClickAction, DataOnly, Kind, Message, Priority, VendorBlock, Wording};
 use crate::time::Timestamp;
 
 /// A message, rendered for FCM.
@@ -46,7 +46,8 @@ struct Rendered {
     /// `android.notification`.
     shown: Template,
     aps: Aps,
-    kind: Kind,
+    /// FCM's SDK shows it.
+    shows: bool,
 }
 
 impl Rendered {
@@ -61,10 +62,11 @@ impl Rendered {
 }
 
 fn template(message: &Message, wording: Wording, settings: &Settings) -> Option<Template> {
-    let content = Content::of(message, wording, settings);
+    let own = blocks(message).into_iter().flatten().find_map(|block| block.data.as_ref());
+    let content = Content::of(message, wording, settings, own);
     let image = content.image(message);
     let rendered = trim::fit(content, trim::MOST_BYTES, |content| render(message, content, settings), Rendered::size)?;
-    let shows = matches!(rendered.kind, Kind::Alert | Kind::Silent);
+    let shows = rendered.shows;
     let mut template = Template::new("{\"message\":{\"token\":\"");
     template.fill(Fill::Token).raw("\"");
     if shows {
@@ -96,7 +98,8 @@ fn template(message: &Message, wording: Wording, settings: &Settings) -> Option<
 
 fn render(message: &Message, content: &Content, settings: &Settings) -> Rendered {
     let kind = aps::kind(message, content);
-    let shows = matches!(kind, Kind::Alert | Kind::Silent);
+    let data_only = data_only(message, content);
+    let shows = matches!(kind, Kind::Alert | Kind::Silent) && data_only.is_none();
     let (mut notification, mut shown) = (Template::default(), Template::default());
     if shows {
         notification.raw("{").member_if("title", content.title.as_ref()).member_if("body", content.body.as_ref());
@@ -104,7 +107,12 @@ fn render(message: &Message, content: &Content, settings: &Settings) -> Rendered
         shown = android(message, kind, content, settings);
     }
     let aps = aps::render(message, content, settings, shows);
-    Rendered { notification, data: data(message, content, kind), shown, aps, kind }
+    Rendered { notification, data: data(message, content, kind, data_only), shown, aps, shows }
+}
+
+/// Whether the app shows the message itself. To who hides content the system shows what is to be shown instead.
+fn data_only<'a>(message: &'a Message, content: &Content) -> Option<&'a DataOnly> {
+    blocks(message).into_iter().flatten().find_map(|block| block.data_only.as_ref()).filter(|_| !content.hidden)
 }
 
 /// `android.notification`: FCM's own block over the one for every Android vendor over the message.
@@ -186,7 +194,9 @@ fn intent(message: &Message) -> Option<&str> {
 ///
 /// A message with a localised text has its parts in here too (`title`, `body`, `loc-key`, `loc-args`, `badge`), as IMKIT's own
 /// sender does: FCM shows a `body` whenever there is one and never the localised text, so an app that localises does it itself.
-fn data(message: &Message, content: &Content, kind: Kind) -> Template {
+///
+/// An app that shows messages itself has the body under the names that it knows.
+fn data(message: &Message, content: &Content, kind: Kind, data_only: Option<&DataOnly>) -> Template {
     let id = message.origin.message.as_str();
     let mut template = Template::new("{");
     if kind == Kind::Withdraw {
@@ -195,7 +205,11 @@ fn data(message: &Message, content: &Content, kind: Kind) -> Template {
     } else {
         template.member("pushbell_id", id);
     }
-    let texts = content.copies || kind == Kind::Data;
+    let body_names = data_only.map(|own| own.body.as_slice()).unwrap_or_default();
+    for name in body_names {
+        template.member_if(name, content.body.as_ref());
+    }
+    let texts = content.copies || kind == Kind::Data && data_only.is_none();
     if texts {
         template.member_if("title", content.title.as_ref()).member_if("body", content.body.as_ref());
     }
@@ -223,7 +237,7 @@ fn data(message: &Message, content: &Content, kind: Kind) -> Template {
             "title" => texts && content.title.is_some(),
             "body" => texts && content.body.is_some(),
             "badge" => badge,
-            _ => false,
+            _ => content.body.is_some() && body_names.contains(key),
         };
         if written || value.is_null() {
             continue;

@@ -74,7 +74,8 @@ impl Prepared {
 }
 
 fn render(message: &Message, wording: Wording, settings: &Settings) -> Option<Rendered> {
-    let content = Content::of(message, wording, settings);
+    let own = message.vendors.ios.as_ref().and_then(|ios| ios.data.as_ref());
+    let content = Content::of(message, wording, settings, own);
     let render = |content: &Content| {
         let aps = aps::render(message, content, settings, false);
         let mut payload = Template::new("{\"aps\":");

@@ -349,3 +349,41 @@ proptest! {
         prop_assert!(size(&sent["apns"]["payload"]) + size(&sent["data"]) <= 4096 + 8);
     }
 }
+
+/// What an app that shows messages itself is handed.
+fn data_only() -> Value {
+    json!({"data_only": {"body": ["first", "message"]}, "data": {"order": "771", "message": "not this one"}})
+}
+
+#[test]
+fn what_the_app_shows_itself_has_the_body_in_the_data_under_its_names() {
+    let parts = json!({"text": {"body": "b"}, "data": {"general": 1}, "vendors": {"android": data_only()}});
+    let sent = body(&message(parts), &patch(None))["message"].take();
+    assert_eq!((sent.get("notification"), sent["android"].get("notification")), (None, None));
+    assert_eq!(sent["data"], json!({"pushbell_id": "m1", "first": "b", "message": "b", "order": "771"}));
+    assert_eq!(sent["android"]["priority"], "HIGH");
+    // Behind FCM there may be a phone of Apple's, which shows it.
+    assert_eq!(sent["apns"]["payload"]["aps"]["alert"], json!({"body": "b"}));
+}
+
+#[test]
+fn fcm_s_own_data_goes_before_that_of_all_android_vendors() {
+    let parts = json!({"vendors": {"android": {"data": {"a": 1}}, "fcm": {"data": {"f": 1}}}, "data": {"general": 1}});
+    let sent = body(&message(parts), &patch(None))["message"].take();
+    assert_eq!(sent["data"], json!({"pushbell_id": "m1", "f": "1"}));
+}
+
+#[test]
+fn a_body_that_the_app_shows_is_cut_where_it_is_too_long() {
+    let parts = json!({"text": {"body": "b".repeat(5000)}, "vendors": {"android": data_only()}});
+    let sent = body(&message(parts), &patch(None))["message"].take();
+    let (first, message) = (sent["data"]["first"].as_str().unwrap(), sent["data"]["message"].as_str().unwrap());
+    assert!(first == message && first.ends_with('…') && (1000..2048).contains(&first.len()), "{}", first.len());
+}
+
+#[test]
+fn who_hides_content_is_shown_a_notification_and_handed_nothing() {
+    let vendors = json!({"android": {"data_only": {"body": ["message"]}, "data": {"order": "lala"}}});
+    let sent = read(&message(json!({"text": {"body": "lala"}, "vendors": vendors})), Wording::Hidden(1), &patch(None));
+    assert!(!sent.to_string().contains("lala") && sent["message"].get("notification").is_some(), "{sent}");
+}

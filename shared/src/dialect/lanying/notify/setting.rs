@@ -24,7 +24,7 @@ pub(super) fn request(setting: &Fields) -> Result<Option<String>, Failure> {
 }
 
 pub(super) fn roads(setting: &Fields) -> Result<Roads, Failure> {
-    Ok(Roads { strategy: strategy(setting)?, android: sequence(setting)? })
+    Ok(Roads { strategy: strategy(setting)?, android: sequence(setting)?, only: None })
 }
 
 // The page writes two of the words with a capital.
