@@ -19,6 +19,7 @@ mod durability;
 mod faults;
 mod feedback;
 mod imkit;
+mod kinvey;
 mod lanying;
 mod lanying_table;
 mod notify;

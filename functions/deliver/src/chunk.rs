@@ -8,7 +8,6 @@ use aws_lambda_events::event::sqs::SqsMessage;
 use futures_util::future::{join, try_join_all};
 use pushbell::app::{Settings, Vendors};
 use pushbell::delivery::breaker::Breaker;
-use pushbell::delivery::{fcm, sns};
 use pushbell::env::Queue;
 use pushbell::function::receive_count;
 use pushbell::id::{Mark, RoomKey};
@@ -22,8 +21,8 @@ use tokio::sync::OnceCell;
 use tracing::Instrument as _;
 
 use crate::backoff;
+use crate::content::Filling;
 use crate::recipient::Served;
-use crate::rendered::Rendered;
 use crate::shares::Share;
 use crate::{RecordError, State};
 
@@ -52,8 +51,7 @@ pub(crate) struct Job<'a> {
     pub(crate) expiry: Timestamp,
     pub(crate) breaker: Arc<Breaker>,
     pub(crate) share: Arc<Share>,
-    pub(crate) fcm: Rendered<fcm::Prepared>,
-    pub(crate) sns: Rendered<sns::Prepared>,
+    pub(crate) filling: Filling<'a>,
     earlier: OnceCell<Option<Box<ResultRow>>>,
 }
 
@@ -133,8 +131,7 @@ impl Batch<'_> {
             clock: self.clock,
             soft_deadline: self.soft_deadline,
             chunk,
-            fcm: Rendered::new(&chunk.message.text, &settings),
-            sns: Rendered::new(&chunk.message.text, &settings),
+            filling: Filling::of(&chunk.message, &settings),
             settings,
             vendors,
             counting: counting(chunk, self.clock, self.fresh),
@@ -300,6 +297,7 @@ impl Job<'_> {
             leftovers: None,
             given_up: Vec::new(),
             taken_back: BTreeMap::new(),
+            missing: BTreeMap::new(),
         };
         if self.chunk.given_up {
             for (outcome, n) in self.chunk.to.iter().map(Target::was) {
@@ -313,6 +311,9 @@ impl Job<'_> {
             row.tally.counted += one.tally.counted;
             row.tally.repeat += one.tally.repeat;
             row.tally.uncounted += one.tally.uncounted;
+            if let Some(name) = one.missing {
+                *row.missing.entry(name).or_default() += 1;
+            }
             let not_before = one.wish.not_before(now);
             if let Some(mut left) = one.left {
                 let mut tried = 0;

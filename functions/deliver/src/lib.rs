@@ -5,6 +5,7 @@
 
 mod backoff;
 mod chunk;
+mod content;
 mod recipient;
 mod rendered;
 mod roads;

@@ -13,6 +13,7 @@ use pushbell::task::{Fate, Outcome, Reason, Recount, Tally, Target, TargetResult
 
 use crate::backoff::{self, Wish};
 use crate::chunk::{Job, Stop};
+use crate::content::{Content, NoContent};
 use crate::roads;
 use crate::send::Sent;
 
@@ -24,12 +25,14 @@ pub(crate) struct Served {
     pub(crate) wish: Wish,
     /// What is given up, to be kept for a replay.
     pub(crate) kept: Vec<Target>,
+    /// The name of a value that the recipient lacks.
+    pub(crate) missing: Option<String>,
 }
 
 impl Served {
     fn new(client: &ClientId, fates: Vec<Fate>) -> Self {
         let result = TargetResult { client: client.clone(), fates, recount: None };
-        Self { result, tally: Tally::default(), left: None, wish: Wish::default(), kept: Vec::new() }
+        Self { result, tally: Tally::default(), left: None, wish: Wish::default(), kept: Vec::new(), missing: None }
     }
 
     /// One outcome for every device that `target` names, or for the recipient where it names none. Nothing is known of them but that.
@@ -89,20 +92,26 @@ impl Job<'_> {
         {
             return Ok(Served { wish: Wish::until(*not_before), ..Served::not_begun(target, Reason::Waiting) });
         }
-        let found = {
+        let (letter, found) = {
             // The semaphore is never closed: it lives as long as the process.
             let _permit = self.state.updates.acquire().await;
             // After the wait for a permit: that is where the time of a slow table goes.
             if self.is_late() {
                 return Ok(Served::not_begun(target, Reason::NotBegun));
             }
+            // Before the count: what cannot be shown is not counted.
+            let letter = match self.letter(target).await {
+                Ok(letter) => letter,
+                Err(none) => return Ok(self.without_content(target, none)),
+            };
             // Boxed, like every call below: a thousand recipients of a batch wait here, and the state of an SDK call takes kilobytes.
-            match target {
+            let found = match target {
                 Target::Fresh(client) | Target::With { client, .. } => Box::pin(self.first(client, false)).await,
                 // Somebody saw these devices already: one that is missing in an older copy of the item would be `gone`, for good.
                 Target::Chosen { client, .. } => Box::pin(self.first(client, true)).await,
                 Target::Left { client, .. } => Box::pin(self.again(client)).await,
-            }
+            };
+            (letter, found)
         };
         let Found { recipient, tally, not } = match found {
             Ok(found) => found,
@@ -135,7 +144,27 @@ impl Job<'_> {
             Target::Fresh(_) | Target::Chosen { .. } | Target::With { .. } => 0,
             Target::Left { tries, .. } => *tries,
         };
-        Ok(self.send_all(target.client(), &recipient, devices, fates, (tally, tries)).await)
+        let mut served =
+            self.send_all(letter.content(), target.client(), &recipient, devices, fates, (tally, tries)).await;
+        for kept in served.left.iter_mut().chain(&mut served.kept) {
+            if let Target::Left { values, .. } = kept {
+                *values = target.values().cloned();
+            }
+        }
+        Ok(served)
+    }
+
+    /// A recipient for whom the message could not be made: told by the value's name, or to come again.
+    fn without_content(&self, target: &Target, none: NoContent) -> Served {
+        let app = &self.chunk.message.origin.app;
+        match none {
+            NoContent::Unread(error) => {
+                tracing::warn!(app = %app, error = %error, metric = "recipient_left_over", "a recipient is left over");
+                Served::not_begun(target, Reason::NotBegun)
+            }
+            NoContent::Missing(name) => Served { missing: Some(name), ..Served::all(target, Outcome::MissingValue) },
+            NoContent::Broken => Served::all(target, Outcome::BadMessage),
+        }
     }
 
     /// Whether so little of the invocation or of the environment is left that nothing new is begun.
@@ -248,6 +277,7 @@ impl Job<'_> {
 
     async fn send_all(
         &self,
+        content: &Content<'_>,
         client: &ClientId,
         recipient: &Recipient,
         devices: Vec<&Device>,
@@ -259,7 +289,8 @@ impl Job<'_> {
         }
         let patch = self.patch(recipient);
         let wording = |device| self.wording(client, recipient, device);
-        let sent = join_all(devices.iter().map(|device| self.send(client, device, &patch, wording(device)))).await;
+        let sent =
+            join_all(devices.iter().map(|device| self.send(content, client, device, &patch, wording(device)))).await;
         let (mut left, mut wish) = (Vec::new(), Wish::default());
         let (mut refused, mut hopeless) = (Vec::new(), Vec::new());
         let mut tried = tries;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use pushbell::app::FcmVendor;
 use pushbell::delivery::breaker::Pass;
-use pushbell::delivery::{Channel, Class, Patch, Verdict, fcm::Fcm, sns::Sns};
+use pushbell::delivery::{Channel, Class, Patch, Verdict, fcm, sns};
 use pushbell::id::ClientId;
 use pushbell::message::Wording;
 use pushbell::recipient::Device;
@@ -15,6 +15,7 @@ use pushbell::time::Timestamp;
 
 use crate::backoff::Wish;
 use crate::chunk::Job;
+use crate::content::Content;
 
 /// How long one send may take, an access token and a second try with another included.
 const SEND: Duration = Duration::from_secs(5);
@@ -42,7 +43,14 @@ enum Road<'a> {
 
 impl Job<'_> {
     /// Sends to one device, and does what the verdict asks for at once: a dead token is deleted.
-    pub(crate) async fn send(&self, client: &ClientId, device: &Device, patch: &Patch, wording: Wording) -> Sent {
+    pub(crate) async fn send(
+        &self,
+        content: &Content<'_>,
+        client: &ClientId,
+        device: &Device,
+        patch: &Patch,
+        wording: Wording,
+    ) -> Sent {
         let road = match device.channel {
             Channel::Fcm => self.vendors.fcm.as_ref().map(Road::Fcm),
             Channel::Sns => self.settings.sns.application(device.sandbox).map(Road::Sns),
@@ -76,8 +84,12 @@ impl Job<'_> {
         }
         let exchange = async {
             match road {
-                Road::Fcm(vendor) => (self.send_fcm(vendor, device, patch, wording).await, None),
-                Road::Sns(application) => self.send_sns(application, device, patch, wording).await,
+                Road::Fcm(vendor) => {
+                    (self.send_fcm(vendor, content.fcm(wording, &self.settings), device, patch).await, None)
+                }
+                Road::Sns(application) => {
+                    self.send_sns(application, content.sns(wording, &self.settings), device, patch).await
+                }
             }
         };
         let asked = Instant::now();
@@ -136,9 +148,7 @@ impl Job<'_> {
         }
     }
 
-    async fn send_fcm(&self, vendor: &FcmVendor, device: &Device, patch: &Patch, wording: Wording) -> Verdict {
-        let message = &self.chunk.message;
-        let prepared = self.fcm.get(&message.text, wording, || Fcm::prepare(message, wording, &self.settings));
+    async fn send_fcm(&self, vendor: &FcmVendor, prepared: &fcm::Prepared, device: &Device, patch: &Patch) -> Verdict {
         self.state.fcm.send(vendor, prepared, &device.token, patch, self.clock.now()).await
     }
 
@@ -146,12 +156,10 @@ impl Job<'_> {
     async fn send_sns(
         &self,
         application: &str,
+        prepared: &sns::Prepared,
         device: &Device,
         patch: &Patch,
-        wording: Wording,
     ) -> (Verdict, Option<String>) {
-        let message = &self.chunk.message;
-        let prepared = self.sns.get(&message.text, wording, || Sns::prepare(message, wording, &self.settings));
         let sent = self.state.sns.send(application, prepared, device, patch, self.clock.now()).await;
         (sent.verdict, sent.endpoint)
     }

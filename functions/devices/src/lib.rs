@@ -21,7 +21,7 @@ use pushbell::auth::password::Passwords;
 use pushbell::call;
 use pushbell::delivery::sns::Endpoints;
 use pushbell::dialect::imkit::caller::unavailable;
-use pushbell::dialect::imkit::envelope::Failure;
+use pushbell::dialect::imkit::envelope::{Failure, method_not_allowed};
 use pushbell::env::{EnvError, Environment};
 use pushbell::id::AppId;
 use pushbell::recipient::{Recipients, StoreError};
@@ -152,14 +152,6 @@ fn of_registry(app: &AppId, error: &RegistryError) -> Failure {
 
 fn not_found() -> Failure {
     Failure::new(StatusCode::NOT_FOUND, "NOT_FOUND", "there is nothing at this address")
-}
-
-/// The answer to a method that an address does not take.
-fn method_not_allowed(allowed: &'static str) -> Response<Body> {
-    let message = format!("this address takes {allowed}");
-    let mut response = Failure::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", message).response();
-    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
-    response
 }
 
 fn answer(result: Result<Response<Body>, Failure>) -> Response<Body> {

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use lambda_http::{Body, Response};
 use pushbell::app::AppError;
 use pushbell::call;
-use pushbell::dialect::lanying::caller;
+use pushbell::dialect::lanying::caller::{self, unavailable};
 use pushbell::dialect::lanying::certificate::{Wanted, not_allowed};
 use pushbell::dialect::lanying::envelope::{Failure, ok};
 use pushbell::id::AppId;
@@ -14,7 +14,7 @@ use crate::{Call, State, in_time, trouble};
 
 pub(crate) async fn read(state: &State, call: &Call<'_>) -> Result<Response<Body>, Failure> {
     let wanted = OnceLock::new();
-    let answer = in_time(state, call, granted(state, call, &wanted)).await;
+    let answer = in_time(state, call, granted(state, call, &wanted), unavailable).await;
     let claimed = caller::app(call.request.headers()).ok();
     let wanted: Option<&Wanted> = wanted.get();
     // Not at INFO, so that who wants fewer lines still has these.

@@ -1,6 +1,9 @@
-//! Notify: an app's server pushes to an audience in Lanying's words, takes a push back, and reads the app's certificates.
+//! Notify: an app's server pushes to an audience in Lanying's words, to users in Kinvey's, to clients in IMKIT's; takes a push back, and reads
+//! the app's certificates.
 
 mod certificate;
+mod imkit;
+mod kinvey;
 mod push;
 mod route;
 
@@ -12,11 +15,14 @@ use lambda_http::http::{HeaderValue, StatusCode, header};
 use lambda_http::{Body, Request, Response};
 use pushbell::app::{Callers, SecretDocuments, SettingsDocuments, Vendors};
 use pushbell::call;
+use pushbell::dialect::kinvey::send::To;
 use pushbell::dialect::lanying::caller::{self, Caller, unavailable};
 use pushbell::dialect::lanying::envelope::{Code, Failure, method_not_allowed};
 use pushbell::env::{EnvError, Environment};
 use pushbell::id::{AppId, TaskId};
-use pushbell::task::{Intake, Results};
+use pushbell::recipient::Recipients;
+use pushbell::registry::Registry;
+use pushbell::task::{Intake, Members, Results, Whom};
 use pushbell::telemetry;
 use pushbell::time::Timestamp;
 use tokio::time::timeout;
@@ -36,6 +42,8 @@ pub struct State {
     settings: SettingsDocuments,
     intake: Intake,
     results: Results,
+    registry: Registry,
+    recipients: Recipients,
     limit: Duration,
 }
 
@@ -51,6 +59,8 @@ impl State {
             settings: SettingsDocuments::new(env)?,
             intake: Intake::new(env)?,
             results: Results::new(env)?,
+            registry: Registry::new(env)?,
+            recipients: Recipients::new(env)?,
             limit: LIMIT,
         })
     }
@@ -109,8 +119,15 @@ pub async fn handle(state: &State, request: Request) -> Response<Body> {
     let (app, admin, taken) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
     let call = Call { request: &request, now: call::received_at(&request), app, admin, taken };
     let mut response = match Route::of(call::route(&request)) {
-        Some(Route::Notify) => answer(&call, "POST", in_time(state, &call, push::notify(state, &call))).await,
-        Some(Route::Cancel) => answer(&call, "POST", in_time(state, &call, push::cancel(state, &call))).await,
+        Some(Route::Notify) => {
+            answer(&call, "POST", in_time(state, &call, push::notify(state, &call), unavailable)).await
+        }
+        Some(Route::Cancel) => {
+            answer(&call, "POST", in_time(state, &call, push::cancel(state, &call), unavailable)).await
+        }
+        Some(Route::SendMessage) => kinvey::send(state, &call, To::Recipients).await,
+        Some(Route::SendBroadcast) => kinvey::send(state, &call, To::Everybody).await,
+        Some(Route::PushToClients) => imkit::push(state, &call).await,
         Some(Route::Certificate) => answer(&call, "GET", certificate::read(state, &call)).await,
         None => Failure::new(Code::NotFound, "there is nothing at this address").response(),
     };
@@ -156,21 +173,36 @@ async fn answer(
 }
 
 /// What `work` answers, if it does so while the function still has time.
-async fn in_time<T>(
+async fn in_time<T, E>(
     state: &State,
     call: &Call<'_>,
-    work: impl Future<Output = Result<T, Failure>>,
-) -> Result<T, Failure> {
+    work: impl Future<Output = Result<T, E>>,
+    late: impl FnOnce() -> E,
+) -> Result<T, E> {
     timeout(state.limit, work).await.unwrap_or_else(|_| {
         let app = call.app.get().map(AppId::as_str).unwrap_or_default();
         tracing::error!(app, route = call::route(call.request), "a call was not served in time");
-        Err(unavailable())
+        Err(late())
     })
 }
 
 fn trouble(app: &AppId, error: &(dyn Error + 'static)) -> Failure {
-    tracing::error!(app = %app, error = %error, cause = telemetry::cause(error), "a call could not be served");
+    log_trouble(app, error);
     unavailable()
+}
+
+fn log_trouble(app: &AppId, error: &(dyn Error + 'static)) {
+    tracing::error!(app = %app, error = %error, cause = telemetry::cause(error), "a call could not be served");
+}
+
+/// An audience's kind, and how many entries it has; both may be logged.
+fn told(whom: &Whom) -> (&'static str, usize) {
+    match whom {
+        Whom::Targets(targets) => ("clients", targets.len()),
+        Whom::Members(Members::All) => ("all", 0),
+        Whom::Members(Members::Tags(tags)) => ("tags", tags.len()),
+        Whom::Members(Members::Aliases(aliases)) => ("aliases", aliases.len()),
+    }
 }
 
 #[cfg(test)]

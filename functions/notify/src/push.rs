@@ -7,10 +7,10 @@ use pushbell::dialect::lanying::envelope::{Code, Failure, ok};
 use pushbell::dialect::lanying::notify::Push;
 use pushbell::id::AppId;
 use pushbell::message::{Dialect, Strategy};
-use pushbell::task::{Members, Notice, SubmitError, Whom};
+use pushbell::task::{Notice, SubmitError};
 use serde_json::json;
 
-use crate::{Call, Pushed, State, trouble};
+use crate::{Call, Pushed, State, told, trouble};
 
 pub(crate) async fn notify(state: &State, call: &Call<'_>) -> Result<Response<Body>, Failure> {
     let app = call.authenticate(state).await?.app;
@@ -26,16 +26,6 @@ pub(crate) async fn notify(state: &State, call: &Call<'_>) -> Result<Response<Bo
     let accepted = state.intake.notify(notice, message, call.now).await.map_err(|error| refusal(&app, &error))?;
     call.became(accepted.task, Some(Pushed { audience, named, deferred, repeated: accepted.repeated }));
     Ok(ok(json!({"task_id": accepted.task})))
-}
-
-/// An audience's kind, and how many entries it has; both may be logged.
-fn told(whom: &Whom) -> (&'static str, usize) {
-    match whom {
-        Whom::Targets(targets) => ("clients", targets.len()),
-        Whom::Members(Members::All) => ("all", 0),
-        Whom::Members(Members::Tags(tags)) => ("tags", tags.len()),
-        Whom::Members(Members::Aliases(aliases)) => ("aliases", aliases.len()),
-    }
 }
 
 fn refusal(app: &AppId, error: &SubmitError) -> Failure {

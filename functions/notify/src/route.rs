@@ -6,11 +6,20 @@ pub(crate) enum Route {
     Notify,
     Cancel,
     Certificate,
+    SendMessage,
+    SendBroadcast,
+    PushToClients,
 }
 
 impl Route {
-    pub(crate) const ALL: [(&'static str, Self); 3] =
-        [("/push/notify", Self::Notify), ("/push/task/cancel", Self::Cancel), ("/push/certificate", Self::Certificate)];
+    pub(crate) const ALL: [(&'static str, Self); 6] = [
+        ("/push/notify", Self::Notify),
+        ("/push/task/cancel", Self::Cancel),
+        ("/push/certificate", Self::Certificate),
+        ("/push/{appKey}/sendMessage", Self::SendMessage),
+        ("/push/{appKey}/sendBroadcast", Self::SendBroadcast),
+        ("/push/push2clients", Self::PushToClients),
+    ];
 
     /// The route of a route key: a method or `ANY`, a space, the path as the template spells it.
     pub(crate) fn of(route_key: &str) -> Option<Self> {

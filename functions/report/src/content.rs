@@ -204,6 +204,7 @@ mod tests {
             leftovers: None,
             given_up: Vec::new(),
             taken_back: BTreeMap::new(),
+            missing: BTreeMap::new(),
         }
     }
 

@@ -3,6 +3,7 @@
 mod ack;
 mod detail;
 mod rates;
+mod task;
 mod who;
 mod why;
 
@@ -78,6 +79,8 @@ pub async fn handle(state: &State, request: Request) -> Response<Body> {
         Some("/push/task/detail") => answer(state, &call, Method::POST, detail::detail(state, &call)).await,
         Some("/push/ack") => answer(state, &call, Method::POST, ack::ack(state, &call)).await,
         Some("/push/stats") => answer(state, &call, Method::GET, rates::rates(state, &call)).await,
+        Some("/push/{appKey}/tasks/{task}") => task::of_kinvey(state, &call).await,
+        Some("/push/push2clients/{task}") => task::of_imkit(state, &call).await,
         Some("/push/why") => answer(state, &call, Method::GET, why::why(state, &call)).await,
         _ => Failure::new(Code::NotFound, "there is nothing at this address").response(),
     };
@@ -114,8 +117,12 @@ async fn answer(
 }
 
 fn trouble(app: &AppId, error: &(dyn Error + 'static)) -> Failure {
-    tracing::error!(app = %app, error = %error, cause = telemetry::cause(error), "a call could not be served");
+    log_trouble(app, error);
     unavailable()
+}
+
+fn log_trouble(app: &AppId, error: &(dyn Error + 'static)) {
+    tracing::error!(app = %app, error = %error, cause = telemetry::cause(error), "a call could not be served");
 }
 
 #[cfg(test)]

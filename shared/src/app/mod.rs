@@ -7,6 +7,7 @@
 mod certificates;
 mod documents;
 mod filter;
+mod kinvey;
 mod lanying;
 mod openim;
 mod reading;
@@ -24,6 +25,7 @@ use crate::time::Timestamp;
 pub use certificates::{Certificate, CertificateEnvironment, Provider};
 pub use documents::{AppError, SecretDocuments, SettingsDocuments, check};
 pub use filter::FilterSettings;
+pub use kinvey::{KinveyAndroid, KinveySettings};
 pub use lanying::{LanyingSettings, Notifier};
 pub use openim::{BeforePushStage, HideFor, OnError, OpenimMode, OpenimSettings, OpenimText, TextKey};
 pub use reading::{HiddenTexts, MuteYieldsTo};
@@ -205,6 +207,8 @@ pub struct Settings {
     pub imkit: ImkitSettings,
     /// How OpenIM's before-push callbacks are taken.
     pub openim: OpenimSettings,
+    /// Kinvey's push module.
+    pub kinvey: KinveySettings,
     /// Lanying's interface.
     pub lanying: LanyingSettings,
     /// How Tencent's callbacks are taken.

@@ -8,3 +8,4 @@ pub mod openim;
 mod places;
 pub mod recipients;
 pub mod tencent;
+mod timing;

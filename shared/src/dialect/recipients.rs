@@ -35,25 +35,41 @@ pub struct Recipients {
     pub left_out: LeftOut,
 }
 
-/// What of a list tells nobody.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// What of a list tells nobody. It stands in answers as it is, where there is any.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct LeftOut {
-    /// The first [`MOST_NAMED`] entries that name nobody.
-    pub skipped: Vec<Skipped>,
-    /// All entries that name nobody.
-    pub skipped_count: usize,
     /// Entries that repeat an earlier one.
+    #[serde(skip_serializing_if = "is_zero")]
     pub duplicates: usize,
+    /// The first [`MOST_NAMED`] entries that name nobody who can be told.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<Skipped>,
+    /// All such entries.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub skipped_count: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+const fn is_zero(n: &usize) -> bool {
+    *n == 0
 }
 
 impl Recipients {
     /// Sorts the entries of `list`. A bad entry never fails the others: no server sends a callback twice.
     /// `sender` is left out.
     pub(super) fn sort(list: &[&RawValue], sender: Option<&str>) -> Self {
+        Self::sort_texts(list.iter().map(|entry| text(entry)), sender)
+    }
+
+    /// The same of entries as texts; `None` for one that is none.
+    pub(super) fn sort_texts<'a>(
+        list: impl ExactSizeIterator<Item = Option<Cow<'a, str>>>,
+        sender: Option<&str>,
+    ) -> Self {
         let mut sorted = Self::default();
         let mut seen = HashSet::with_capacity(list.len());
-        for (index, entry) in list.iter().enumerate() {
-            let Some(text) = text(entry) else {
+        for (index, entry) in list.enumerate() {
+            let Some(text) = entry else {
                 sorted.left_out.skip(index, None, "is not a string".to_owned());
                 continue;
             };
@@ -74,7 +90,7 @@ impl Recipients {
 }
 
 impl LeftOut {
-    fn skip(&mut self, index: usize, value: Option<String>, reason: String) {
+    pub(super) fn skip(&mut self, index: usize, value: Option<String>, reason: String) {
         self.skipped_count += 1;
         if self.skipped.len() < MOST_NAMED {
             self.skipped.push(Skipped { index, value, reason });
@@ -82,7 +98,7 @@ impl LeftOut {
     }
 }
 
-fn repeatable(text: &str, error: IdError) -> Option<String> {
+pub(super) fn repeatable(text: &str, error: IdError) -> Option<String> {
     let printable = match error {
         IdError::Empty => true,
         IdError::TooLong(_) | IdError::Character => !text.chars().any(char::is_control),

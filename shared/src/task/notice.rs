@@ -218,7 +218,14 @@ fn extent(whom: &Whom) -> Extent {
 fn audience_text(whom: &Whom) -> Vec<u8> {
     // Lists of texts: always JSON.
     match whom {
-        Whom::Targets(targets) => serde_json::to_vec(targets).unwrap_or_default(),
+        // What fills a template is content.
+        Whom::Targets(targets) => {
+            let bare = |target: &Target| match target {
+                Target::With { client, .. } => Target::Fresh(client.clone()),
+                Target::Fresh(_) | Target::Left { .. } | Target::Chosen { .. } => target.clone(),
+            };
+            serde_json::to_vec(&targets.iter().map(bare).collect::<Vec<_>>()).unwrap_or_default()
+        }
         Whom::Members(members) => serde_json::to_vec(members).unwrap_or_default(),
     }
 }

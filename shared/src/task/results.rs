@@ -120,6 +120,8 @@ pub struct ResultRow {
     pub given_up: Vec<Target>,
     /// A replay of what was given up takes back the outcomes that were counted for it, so that sums stay exact.
     pub taken_back: BTreeMap<Outcome, u32>,
+    /// The names of values that recipients lacked, and how many of them: one name for each.
+    pub missing: BTreeMap<String, u32>,
 }
 
 impl ResultRow {
@@ -333,6 +335,10 @@ fn to_item(row: &ResultRow) -> HashMap<String, AttributeValue> {
         let counters = row.taken_back.iter().map(|(outcome, n)| (outcome.as_str().to_owned(), number(n))).collect();
         item.insert("tb".to_owned(), AttributeValue::M(counters));
     }
+    if !row.missing.is_empty() {
+        let counters = row.missing.iter().map(|(name, n)| (name.clone(), number(n))).collect();
+        item.insert("mv".to_owned(), AttributeValue::M(counters));
+    }
     item
 }
 
@@ -371,6 +377,13 @@ fn read(key: TaskKey, item: &HashMap<String, AttributeValue>) -> Option<ResultRo
             .map(|(word, n)| Some((Outcome::from_word(word)?, n.as_n().ok()?.parse().ok()?)))
             .collect::<Option<_>>()?,
     };
+    let missing = match item.get("mv").and_then(|value| value.as_m().ok()) {
+        None => BTreeMap::new(),
+        Some(counters) => {
+            let counter = |(name, n): (&String, &AttributeValue)| Some((name.clone(), n.as_n().ok()?.parse().ok()?));
+            counters.iter().map(counter).collect::<Option<_>>()?
+        }
+    };
     let mut results = results_from(text_of(item, "o")?)?;
     if let Some(reasons) = text_of(item, reasons::ATTRIBUTE) {
         reasons::read_into(&mut results, reasons);
@@ -386,6 +399,7 @@ fn read(key: TaskKey, item: &HashMap<String, AttributeValue>) -> Option<ResultRo
         leftovers,
         given_up,
         taken_back,
+        missing,
     })
 }
 

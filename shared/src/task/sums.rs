@@ -38,6 +38,7 @@ pub struct RoadSums {
 pub struct Sums {
     outcomes: BTreeMap<(Road, Outcome), i64>,
     receipts: BTreeMap<(Road, Stage), u64>,
+    missing: BTreeMap<String, u64>,
     pending: u64,
     /// Chunks with a row of their first attempt.
     pub(super) begun: u32,
@@ -65,6 +66,11 @@ impl Sums {
     #[must_use]
     pub const fn pending(&self) -> u64 {
         self.pending
+    }
+
+    /// The names of the values that recipients lacked, and how many of them.
+    pub fn missing(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.missing.iter().map(|(name, n)| (name.as_str(), *n))
     }
 
     /// The sums of each road that has any.
@@ -99,6 +105,9 @@ impl Sums {
         for (key, n) in other.receipts {
             *self.receipts.entry(key).or_default() += n;
         }
+        for (name, n) in other.missing {
+            *self.missing.entry(name).or_default() += n;
+        }
         self.pending += other.pending;
         self.begun += other.begun;
         self.ended += other.ended;
@@ -124,6 +133,9 @@ impl Sums {
         let mut ended = begun;
         for row in rows {
             self.latest = self.latest.max(Some(row.at));
+            for (name, n) in &row.missing {
+                *self.missing.entry(name.clone()).or_default() += u64::from(*n);
+            }
             let next = row.attempt.next();
             let open = row.leftovers.is_some() && !there(next);
             ended &= !open;

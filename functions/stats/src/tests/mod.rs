@@ -145,6 +145,7 @@ impl Cloud {
             leftovers: None,
             given_up: Vec::new(),
             taken_back: std::collections::BTreeMap::new(),
+            missing: std::collections::BTreeMap::new(),
         };
         assert!(matches!(Results::new(&self.env).unwrap().put(&row).await.unwrap(), Put::Stored));
     }

@@ -80,6 +80,13 @@ impl Endpoints {
         Some(format!("{head}:endpoint/{application}/{endpoint}"))
     }
 
+    /// The endpoint that an ARN names, if it is one of `application_arn`: what [`Self::arn`] makes an ARN of.
+    #[must_use]
+    pub fn of_application<'a>(application_arn: &str, arn: &'a str) -> Option<&'a str> {
+        let prefix = Self::arn(application_arn, "")?;
+        arn.strip_prefix(prefix.as_str()).filter(|endpoint| !endpoint.is_empty() && !endpoint.contains('/'))
+    }
+
     /// The endpoint of a token that its app has just registered: the last segment of its ARN.
     ///
     /// A token's endpoint may be there already, disabled or with another letter case: it is put in order, as SNS only gives it back
@@ -216,6 +223,17 @@ mod tests {
         assert_eq!(id, "5e3e9847-3183-3f18-a7e8-671c3a57d4b3");
         assert_eq!(Endpoints::arn(APPLICATION, &id).unwrap(), ENDPOINT);
         assert_eq!(Endpoints::arn("arn:aws:sns:eu-west-1:000000000000:topic", &id), None);
+        assert_eq!(Endpoints::of_application(APPLICATION, ENDPOINT), Some(id.as_str()));
+        for other in [
+            "arn:aws:sns:eu-west-1:000000000001:app/APNS_SANDBOX/demo",
+            "arn:aws:sns:eu-west-1:000000000000:app/APNS/demo",
+        ] {
+            assert_eq!(Endpoints::of_application(other, ENDPOINT), None);
+        }
+        assert_eq!(
+            Endpoints::of_application(APPLICATION, "arn:aws:sns:eu-west-1:000000000000:endpoint/APNS_SANDBOX/demo/"),
+            None
+        );
     }
 
     #[test]

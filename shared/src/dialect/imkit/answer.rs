@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::callback::Ignored;
 use crate::call;
-use crate::dialect::recipients::{LeftOut, Skipped};
+use crate::dialect::recipients::LeftOut;
 use crate::id::TaskId;
 
 #[derive(Serialize)]
@@ -16,44 +16,20 @@ struct Answer<'a> {
     accepted: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     ignored: Option<&'static str>,
-    #[serde(skip_serializing_if = "is_zero")]
-    duplicates: usize,
-    #[serde(skip_serializing_if = "<[Skipped]>::is_empty")]
-    skipped: &'a [Skipped],
-    #[serde(skip_serializing_if = "is_zero")]
-    skipped_count: usize,
-}
-
-fn is_zero(n: &usize) -> bool {
-    *n == 0
+    #[serde(flatten)]
+    left_out: Option<&'a LeftOut>,
 }
 
 /// The answer to a callback of which `accepted` recipients were taken under `task`; without one when nobody was left to tell.
 #[must_use]
 pub fn taken(task: Option<TaskId>, accepted: usize, left_out: &LeftOut) -> Response<Body> {
-    let answer = Answer {
-        task_id: task,
-        accepted,
-        ignored: None,
-        duplicates: left_out.duplicates,
-        skipped: &left_out.skipped,
-        skipped_count: left_out.skipped_count,
-    };
-    call::json(StatusCode::OK, &answer)
+    call::json(StatusCode::OK, &Answer { task_id: task, accepted, ignored: None, left_out: Some(left_out) })
 }
 
 /// The answer to a callback that is not delivered.
 #[must_use]
 pub fn ignored(why: Ignored) -> Response<Body> {
-    let answer = Answer {
-        task_id: None,
-        accepted: 0,
-        ignored: Some(why.as_str()),
-        duplicates: 0,
-        skipped: &[],
-        skipped_count: 0,
-    };
-    call::json(StatusCode::OK, &answer)
+    call::json(StatusCode::OK, &Answer { task_id: None, accepted: 0, ignored: Some(why.as_str()), left_out: None })
 }
 
 #[cfg(test)]
@@ -73,7 +49,11 @@ mod tests {
     #[test]
     fn the_task_is_a_number_and_what_was_left_out_is_named() {
         let left_out = LeftOut {
-            skipped: vec![Skipped { index: 1, value: Some(String::new()), reason: "is empty".to_owned() }],
+            skipped: vec![crate::dialect::recipients::Skipped {
+                index: 1,
+                value: Some(String::new()),
+                reason: "is empty".to_owned(),
+            }],
             skipped_count: 1,
             duplicates: 2,
         };

@@ -1,6 +1,6 @@
 //! IMKIT's envelope: `{"RC":0,"RM":"OK","result":…}`, and for errors `{"RC":401,"RM":"Unauthorized","error":{code,message}}`.
 
-use lambda_http::http::StatusCode;
+use lambda_http::http::{HeaderValue, StatusCode, header};
 use lambda_http::{Body, Response};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -46,6 +46,15 @@ impl Failure {
         });
         call::json(self.status, &body)
     }
+}
+
+/// The answer to a method that an address does not take.
+#[must_use]
+pub fn method_not_allowed(allowed: &'static str) -> Response<Body> {
+    let message = format!("this address takes {allowed}");
+    let mut response = Failure::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", message).response();
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
+    response
 }
 
 /// The answer to a call that was taken.

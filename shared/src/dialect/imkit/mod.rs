@@ -10,5 +10,6 @@ pub mod envelope;
 pub mod message_type;
 mod payload;
 pub mod preferences;
+pub mod push;
 pub mod subscription;
 mod wording;

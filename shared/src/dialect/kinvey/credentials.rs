@@ -60,6 +60,28 @@ pub async fn authenticate(
     }
 }
 
+/// Finds out whether the app's own server calls `app`. Nobody else may.
+///
+/// # Errors
+/// When the credentials are missing, wrong, or anybody else's.
+pub fn master(callers: &Callers, app: &AppId, headers: &HeaderMap, now: Timestamp) -> Result<(), Failure> {
+    let invalid = |debug: &'static str| Failure::new(Kind::InvalidCredentials, debug);
+    let Some(authorization) = call::header(headers, header::AUTHORIZATION.as_str()) else {
+        return Err(invalid("the header Authorization is missing"));
+    };
+    let Some((scheme, rest)) = scheme(authorization) else {
+        return Err(invalid("the header Authorization is not \"<scheme> <credentials>\""));
+    };
+    if scheme.as_str() != "basic" {
+        return Err(Failure::new(Kind::InsufficientCredentials, "this call needs Basic appKey:masterSecret"));
+    }
+    let basic = Basic::parse(rest).ok_or_else(|| invalid("the Basic credentials cannot be read"))?;
+    if basic.name != app.as_str() {
+        return Err(invalid("the name in the Basic credentials is not the app key in the path"));
+    }
+    of_app(callers, &basic.secret, now).map(|_| ())
+}
+
 fn of_app(callers: &Callers, secret: &str, now: Timestamp) -> Result<Caller, Failure> {
     // Both are compared whichever matches, so that time tells nothing.
     let master = any_matches(&callers.master_secrets, secret, now);
@@ -162,6 +184,25 @@ mod tests {
         assert_eq!(of(Some("Kinvey x"), json!({})).await, Err(Kind::InvalidCredentials));
         let half = format!("KinveyMFA {}", session("demo"));
         assert_eq!(of(Some(&half), json!({})).await, Err(Kind::InsufficientCredentials));
+    }
+
+    #[test]
+    fn a_push_needs_the_master_secret() {
+        let callers: Callers = serde_json::from_value(json!({"master_secrets": ["m"], "app_secrets": ["a"]})).unwrap();
+        let of = |header: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            if let Some(header) = header {
+                headers.insert("authorization", header.parse().unwrap());
+            }
+            let app = AppId::parse("demo").unwrap();
+            master(&callers, &app, &headers, Timestamp::now()).map_err(|failure| failure.kind())
+        };
+        assert_eq!(of(Some(&basic("demo:m"))), Ok(()));
+        assert_eq!(of(Some(&basic("demo:a"))), Err(Kind::InsufficientCredentials));
+        assert_eq!(of(Some("Kinvey abc")), Err(Kind::InsufficientCredentials));
+        for wrong in [None, Some("Basic"), Some("Basic %%%"), Some(basic("demo:x").as_str()), Some(&basic("other:m"))] {
+            assert_eq!(of(wrong), Err(Kind::InvalidCredentials), "{wrong:?}");
+        }
     }
 
     #[tokio::test]

@@ -1,11 +1,12 @@
 //! Kinvey's `register-device` and `unregister-device`, and the token list in a user's `_messaging`.
 
-use lambda_http::http::{HeaderMap, header};
+use lambda_http::http::HeaderMap;
 use serde_json::{Map, Value, json};
 
+use super::body::{self, missing, text};
 use super::credentials::Caller;
 use super::error::{Failure, Kind};
-use crate::call::{self, BodyError};
+use crate::call::BodyError;
 use crate::delivery::Channel;
 use crate::id::{ClientId, DeviceKey, Token};
 use crate::recipient::Device;
@@ -63,19 +64,7 @@ impl DeviceCall {
     /// # Errors
     /// When a header or field is missing or not usable; the failure names it.
     pub fn parse(headers: &HeaderMap, body: Result<&[u8], BodyError>, caller: &Caller) -> Result<Self, Failure> {
-        check_content_type(headers)?;
-        let body = body.map_err(|error| match error {
-            BodyError::Empty => Failure::new(Kind::IncompleteRequestBody, "the request has no body"),
-            BodyError::TooLarge => Failure::new(Kind::ParameterValueOutOfRange, "the body is longer than 5 MiB"),
-        })?;
-        let value: Value = serde_json::from_slice(body).map_err(|error| {
-            // serde's message may quote the body: only the place is told.
-            let place = format!("the body is not JSON at line {}, column {}", error.line(), error.column());
-            Failure::new(Kind::JsonParseError, place)
-        })?;
-        let Value::Object(fields) = value else {
-            return Err(Failure::new(Kind::BadRequest, "the body is not a JSON object"));
-        };
+        let fields: Map<String, Value> = body::read(headers, body)?;
         let platform = match text(&fields, "platform")? {
             Some("ios") => Platform::Ios,
             Some("android") => Platform::Android,
@@ -135,32 +124,6 @@ pub fn user(named: Option<&str>, caller: &Caller) -> Result<ClientId, Failure> {
     }
 }
 
-fn check_content_type(headers: &HeaderMap) -> Result<(), Failure> {
-    let given = call::header(headers, header::CONTENT_TYPE.as_str())
-        .ok_or_else(|| Failure::new(Kind::MissingRequestHeader, "the header Content-Type is missing"))?;
-    let media_type = given.split(';').next().unwrap_or_default().trim();
-    if media_type.eq_ignore_ascii_case("application/json") {
-        Ok(())
-    } else {
-        Err(Failure::new(Kind::BadRequest, "the header Content-Type is not application/json"))
-    }
-}
-
-fn missing(field: &'static str) -> Failure {
-    Failure::new(Kind::MissingRequestParameter, format!("{field} is missing"))
-}
-
-/// A field's text. `null` and the empty text are as good as no field.
-fn text<'a>(fields: &'a Map<String, Value>, name: &'static str) -> Result<Option<&'a str>, Failure> {
-    match fields.get(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.as_str()).filter(|text| !text.is_empty())),
-        Some(Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
-            Err(Failure::new(Kind::ParameterValueOutOfRange, format!("{name} is not a string")))
-        }
-    }
-}
-
 /// A user's tokens as Kinvey keeps them: `{"_messaging": {"pushTokens": [{token, platform, arn}]}}`, the oldest first. `arn` is what
 /// `arn_of` says of an iOS device, and null for Android.
 #[must_use]
@@ -197,7 +160,7 @@ mod tests {
     fn parse_with(content_type: Option<&str>, body: &str, caller: &Caller) -> Result<DeviceCall, Kind> {
         let mut headers = HeaderMap::new();
         if let Some(value) = content_type {
-            headers.insert(header::CONTENT_TYPE, value.parse().unwrap());
+            headers.insert("content-type", value.parse().unwrap());
         }
         let body = if body.is_empty() { Err(BodyError::Empty) } else { Ok(body.as_bytes()) };
         DeviceCall::parse(&headers, body, caller).map_err(|failure| failure.kind())

@@ -33,6 +33,8 @@ pub enum Kind {
     MissingConfiguration,
     /// No such app.
     AppNotFound,
+    /// No such thing in the app.
+    EntityNotFound,
     /// Not with this method.
     MethodNotAllowed,
     /// Our trouble; the same call may work later.
@@ -41,7 +43,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every name, with its status and what it means.
-    pub const ALL: [(Self, &'static str, StatusCode, &'static str); 12] = [
+    pub const ALL: [(Self, &'static str, StatusCode, &'static str); 13] = [
         (
             Self::ParameterValueOutOfRange,
             "ParameterValueOutOfRange",
@@ -82,6 +84,7 @@ impl Kind {
             "The app is not configured for this call.",
         ),
         (Self::AppNotFound, "AppNotFound", StatusCode::NOT_FOUND, "There is no app with this key."),
+        (Self::EntityNotFound, "EntityNotFound", StatusCode::NOT_FOUND, "There is nothing with this id in the app."),
         (
             Self::MethodNotAllowed,
             "MethodNotAllowed",

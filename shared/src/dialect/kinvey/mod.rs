@@ -1,8 +1,11 @@
 //! Kinvey: its push module over HTTP.
 
+mod body;
 pub mod credentials;
 pub mod devices;
 pub mod error;
+pub mod send;
+pub mod tasks;
 
 use lambda_http::http::HeaderValue;
 use lambda_http::request::RequestContext;

@@ -64,6 +64,7 @@ fn row(nonce: &str, seq: u32, attempt: u64, outcomes: &[(&str, Outcome)]) -> Res
         leftovers: (!to.is_empty()).then(|| Leftovers { to, due: after(60), until: None }),
         given_up: Vec::new(),
         taken_back: BTreeMap::new(),
+        missing: BTreeMap::new(),
     }
 }
 

@@ -45,6 +45,7 @@ fn a_row_survives_its_item() {
         }),
         given_up: vec![Target::Fresh(client("bbb"))],
         taken_back: BTreeMap::from([(Outcome::GaveUp, 3), (Outcome::NoDevice, 1)]),
+        missing: BTreeMap::from([("givenName".to_owned(), 2)]),
     };
     assert_eq!(from_item(key, to_item(&row)).unwrap(), row);
     assert_eq!(row.counters(), BTreeMap::from([(Outcome::Delivered, 1), (Outcome::GaveUp, -3), (Outcome::Pending, 1)]));
@@ -65,6 +66,7 @@ fn a_row_in_which_all_went_well_has_nothing_more_and_one_of_an_earlier_release_i
         leftovers: None,
         given_up: Vec::new(),
         taken_back: BTreeMap::new(),
+        missing: BTreeMap::new(),
     };
     let well = to_item(&row(fate(Outcome::Delivered), None));
     assert!(!well.contains_key(reasons::ATTRIBUTE) && !well.contains_key("le"));

@@ -30,6 +30,7 @@ fn row(attempt: Attempt, at: u64) -> ResultRow {
         leftovers: None,
         given_up: Vec::new(),
         taken_back: BTreeMap::new(),
+        missing: BTreeMap::new(),
     }
 }
 

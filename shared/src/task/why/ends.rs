@@ -46,6 +46,7 @@ fn row(seq: u32, id: &str, outcome: Outcome) -> ResultRow {
         leftovers: (!outcome.is_final()).then(|| Leftovers { to: vec![left], due: after(60), until: Some(after(600)) }),
         given_up: Vec::new(),
         taken_back: BTreeMap::new(),
+        missing: BTreeMap::new(),
     }
 }
 

@@ -35,6 +35,7 @@ fn row(attempt: u64, fates: Vec<Fate>, recount: Option<Recount>) -> ResultRow {
         leftovers: None,
         given_up: Vec::new(),
         taken_back: BTreeMap::new(),
+        missing: BTreeMap::new(),
     }
 }
 

@@ -1,0 +1,130 @@
+//! `sendMessage` and `sendBroadcast`, in Kinvey's words.
+
+use std::borrow::Cow;
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use lambda_http::{Body, Response};
+use pushbell::app::{ApnsEnvironment, Settings};
+use pushbell::call;
+use pushbell::delivery::sns::Endpoints;
+use pushbell::dialect::kinvey::credentials;
+use pushbell::dialect::kinvey::error::{Failure, Kind, method_not_allowed};
+use pushbell::dialect::kinvey::send::{Import, Send, Taken, To};
+use pushbell::dialect::kinvey::with_request_id;
+use pushbell::id::AppId;
+use pushbell::message::Dialect;
+use pushbell::task::{Notice, SubmitError};
+use pushbell::time::Timestamp;
+
+use crate::{Call, Pushed, State, in_time, log_trouble, told};
+
+/// Devices of documents that are registered at once.
+const IMPORTS_AT_ONCE: usize = 32;
+
+pub(crate) async fn send(state: &State, call: &Call<'_>, to: To) -> Response<Body> {
+    let response = if call.request.method() == "POST" {
+        in_time(state, call, pushed(state, call, to), unavailable).await.unwrap_or_else(|failure| failure.response())
+    } else {
+        method_not_allowed("POST")
+    };
+    with_request_id(call.request, response)
+}
+
+async fn pushed(state: &State, call: &Call<'_>, to: To) -> Result<Response<Body>, Failure> {
+    let app = authenticate(state, call).await?;
+    let settings = state.settings.get(&app).await.map_err(|error| trouble(&app, &error))?;
+    let said = Send::parse(call.request.headers(), call::body(call.request), to, &settings.kinvey, call.now)?;
+    let Send { whom, accepted, left_out, request, due, content, imports } = said;
+    let imported = if settings.kinvey.import_tokens && to == To::Recipients {
+        Some(import(state, &app, &settings, imports, call.now).await?)
+    } else {
+        None
+    };
+    let mut taken = Taken { task_id: None, accepted, repeated: false, send_at: None, imported, left_out: &left_out };
+    let Some(whom) = whom else { return Ok(taken.response()) };
+    let (audience, named) = told(&whom);
+    let notice = Notice { app: app.clone(), dialect: Dialect::Kinvey, whom, request, due, online_only: false };
+    let message = |id| content.message(app.clone(), id);
+    let submitted = state.intake.notify(notice, message, call.now).await.map_err(|error| refusal(&app, &error))?;
+    let pushed = Pushed { audience, named, deferred: due.is_some(), repeated: submitted.repeated };
+    call.became(submitted.task, Some(pushed));
+    taken.task_id = Some(submitted.task);
+    taken.repeated = submitted.repeated;
+    taken.send_at = due.map(|due| Cow::Owned(due.to_rfc3339()));
+    Ok(taken.response())
+}
+
+/// The app, whose own server alone may push.
+pub(crate) async fn authenticate(state: &State, call: &Call<'_>) -> Result<AppId, Failure> {
+    let unknown = || Failure::new(Kind::AppNotFound, "the app key in the path is not known");
+    let app = AppId::parse(call::path_parameter(call.request, "appKey")).map_err(|_| unknown())?;
+    let callers = state.callers.get(&app).await.map_err(|error| trouble(&app, &error))?.ok_or_else(unknown)?;
+    call.app.get_or_init(|| app.clone());
+    credentials::master(&callers, &app, call.request.headers(), call.now)?;
+    Ok(app)
+}
+
+/// Registers the devices that documents tell of, where nobody has their tokens. How many were registered now.
+async fn import(
+    state: &State,
+    app: &AppId,
+    settings: &Settings,
+    imports: Vec<Import>,
+    now: Timestamp,
+) -> Result<usize, Failure> {
+    let adopted = stream::iter(imports)
+        .map(|import| adopt(state, app, settings, import, now))
+        .buffer_unordered(IMPORTS_AT_ONCE)
+        .try_fold(0, async |sum, adopted| Ok(sum + usize::from(adopted)));
+    adopted.await
+}
+
+/// Whether the device was registered now. Its SNS endpoint is kept if it is one of the app's platform applications; else the first send makes
+/// one.
+async fn adopt(
+    state: &State,
+    app: &AppId,
+    settings: &Settings,
+    import: Import,
+    now: Timestamp,
+) -> Result<bool, Failure> {
+    let own = settings.sns.environment == ApnsEnvironment::Sandbox;
+    let endpoint = import.arn.as_deref().and_then(|arn| {
+        [own, !own].into_iter().find_map(|sandbox| {
+            let application = settings.sns.application(sandbox)?;
+            Some((sandbox, application, Endpoints::of_application(application, arn)?))
+        })
+    });
+    let sandbox = endpoint.map_or(own, |(sandbox, ..)| sandbox);
+    let (user, device) = (&import.device.user, import.device.device(sandbox, now));
+    let (key, token) = (device.key.clone(), device.token.clone());
+    let adopted = state.registry.adopt(app, user, device).await.map_err(|error| trouble(app, &error))?;
+    if let (true, Some((_, application, endpoint))) = (adopted, endpoint) {
+        let kept = state.recipients.set_endpoint(app, user, &key, &token, endpoint).await;
+        kept.map_err(|error| trouble(app, &error))?;
+        state.registry.note_application(app, application).await.map_err(|error| trouble(app, &error))?;
+    }
+    Ok(adopted)
+}
+
+pub(crate) fn refusal(app: &AppId, error: &SubmitError) -> Failure {
+    match error {
+        SubmitError::TooLarge | SubmitError::TooDeep | SubmitError::OtherRoom => {
+            Failure::new(Kind::ParameterValueOutOfRange, error.to_string())
+        }
+        SubmitError::OtherRequest => Failure::new(
+            Kind::ParameterValueOutOfRange,
+            "requestId is the name of a push to other recipients, which is not in the queue yet",
+        ),
+        SubmitError::Queue(_) | SubmitError::Unavailable(_) => trouble(app, error),
+    }
+}
+
+pub(crate) fn unavailable() -> Failure {
+    Failure::new(Kind::KinveyInternalErrorRetry, "the push was not accepted in time")
+}
+
+pub(crate) fn trouble(app: &AppId, error: &(dyn std::error::Error + 'static)) -> Failure {
+    log_trouble(app, error);
+    Failure::new(Kind::KinveyInternalErrorRetry, "the storage did not answer")
+}
