@@ -10,6 +10,7 @@ mod isolation;
 mod population;
 mod stats;
 mod tally;
+mod templates;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -61,6 +62,15 @@ enum What {
         #[arg(long, default_value_t = 2_000)]
         events: u32,
     },
+    /// One call to many users by id, each of whom reads their own text: recipients per second, units of every table, CPU time.
+    Templates {
+        /// Recipients, each with two devices.
+        #[arg(long, default_value_t = 20_000)]
+        recipients: usize,
+        /// What the fake FCM takes for an answer, in milliseconds.
+        #[arg(long, default_value_t = 0)]
+        latency: u64,
+    },
     /// Watches one app's pushes while the vendor of another hangs for 30 s a request.
     Isolation {
         /// Seconds of each of the two phases.
@@ -83,6 +93,9 @@ async fn main() -> Result<ExitCode, Error> {
     match Arguments::parse().what {
         What::Audience(arguments) => {
             Ok(if audience::run(&arguments).await? { ExitCode::SUCCESS } else { FOUND.into() })
+        }
+        What::Templates { recipients, latency } => {
+            templates::run(recipients, Duration::from_millis(latency)).await.map(|()| ExitCode::SUCCESS)
         }
         What::Tally { events } => tally::run(events).await.map(|()| ExitCode::SUCCESS),
         What::Backlog { rows, bytes } => backlog::run(rows, bytes).await.map(|()| ExitCode::SUCCESS),

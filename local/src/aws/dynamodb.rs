@@ -3,6 +3,7 @@
 //! The emulator runs its SQLite calls on the worker that serves a request, so it has its own runtime: it must not
 //! hold up the rest of the stack. It does not throttle, conflict or lose answers by itself; the proxy does.
 
+mod meter;
 mod stale;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -29,6 +30,7 @@ use tokio::sync::oneshot;
 use super::Refusal;
 use crate::connections::{Cut, Reply};
 
+pub use meter::{Meter, TableUnits};
 pub(super) use stale::rewritten;
 
 /// Why the tables could not be started, made or swept.
@@ -81,6 +83,7 @@ pub struct Dynamodb {
     direct: SocketAddr,
     client: Client<HttpConnector, Full<Bytes>>,
     past: stale::Past,
+    meter: Arc<Meter>,
     _running: Arc<Running>,
 }
 
@@ -125,7 +128,19 @@ impl Dynamodb {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         let client = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector);
-        Ok(Self { database, direct, client, past: stale::Past::default(), _running: Arc::new(Running { _stop: stop }) })
+        Ok(Self {
+            database,
+            direct,
+            client,
+            past: stale::Past::default(),
+            meter: Arc::default(),
+            _running: Arc::new(Running { _stop: stop }),
+        })
+    }
+
+    /// What calls cost, while that is measured.
+    pub fn meter(&self) -> &Meter {
+        &self.meter
     }
 
     /// The emulator's own address, without the proxy and its faults: for benchmarks.
@@ -212,13 +227,16 @@ impl Dynamodb {
             .path_and_query("/")
             .build()
             .map_err(|_| Cut)?;
-        let mut request = Request::new(Full::new(body));
+        let action = parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok()?.rsplit('.').next());
+        let action = action.unwrap_or_default();
+        let mut request = Request::new(Full::new(self.meter.asking(action, body)));
         *request.method_mut() = parts.method.clone();
         *request.uri_mut() = uri;
         *request.headers_mut() = passed_on(&parts.headers);
         let reply = self.client.request(request).await.map_err(|_| Cut)?;
         let (mut head, body) = reply.into_parts();
         let body = body.collect().await.map_err(|_| Cut)?.to_bytes();
+        self.meter.note(action, &body);
         head.version = http::Version::HTTP_11;
         head.headers = passed_on(&head.headers);
         Ok(Response::from_parts(head, Full::new(body)))

@@ -164,3 +164,22 @@ async fn tables_in_a_file_are_found_again() {
     after.table("recipients");
     assert_eq!(add(&after.dynamodb(), "recipients").await.unwrap(), "2");
 }
+
+#[tokio::test]
+async fn what_calls_cost_is_told_by_table_while_it_is_measured() {
+    let stack = Stack::start().await;
+    stack.table("recipients");
+    stack.table("tasks");
+    let client = stack.dynamodb();
+    add(&client, "recipients").await.unwrap();
+    let meter = stack.dynamodb.meter();
+    assert!(meter.used().is_empty(), "not unless asked for");
+    meter.start();
+    add(&client, "recipients").await.unwrap();
+    let read = client.get_item().table_name("tasks").key("pk", text("a"));
+    read.clone().send().await.unwrap();
+    read.consistent_read(true).send().await.unwrap();
+    let used = meter.used();
+    let of = |table: &str| (used[table].read, used[table].write);
+    assert_eq!((of("recipients"), of("tasks")), ((0.0, 1.0), (1.5, 0.0)));
+}
