@@ -259,3 +259,42 @@ async fn what_cannot_be_sent_is_refused_in_kinvey_s_words() {
     bell.drained().await;
     assert_eq!(bell.stack.phones.accepted(), 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_in_documents_are_registered_where_the_app_wants_it_and_take_nothing_from_anybody() {
+    let bell = Bell::start().await;
+    let folder = crate::bell::workspace().join("local/apps/demo/settings.json");
+    let mut settings: Value = serde_json::from_str(&std::fs::read_to_string(folder).unwrap()).unwrap();
+    settings["kinvey"] = json!({"import_tokens": true});
+    bell.stack.put_settings("demo", &settings).await.unwrap();
+    // The phone "moved" has another owner since the document was written.
+    bell.caller.register("ann", "android", "moved").await;
+    let arn = "arn:aws:sns:us-east-1:000000000000:endpoint/APNS/demo/5e3e9847-3183-3f18-a7e8-671c3a57d4b3";
+    let foreign = "arn:aws:sns:us-east-1:853461911189:endpoint/APNS/kinvey/11111111-3183-3f18-a7e8-671c3a57d4b3";
+    let documents = json!([
+        {"_id": "joe", "_messaging": {"pushTokens": [
+            {"token": "known-to-kinvey", "platform": "android", "arn": null}, {"token": "moved", "platform": "android", "arn": null},
+            {"token": "0a01", "platform": "ios", "arn": arn},
+        ]}},
+        {"_id": "bob", "_messaging": {"pushTokens": [{"token": "0a02", "platform": "ios", "arn": foreign}]}},
+    ]);
+    let body = json!({"recipients": documents, "messageContent": {"androidPayload": {"message": "hi"}}});
+    let taken = bell.sends(SEND, &body).await;
+    assert_eq!((&taken["accepted"], &taken["imported"]), (&json!(2), &json!(3)));
+    bell.drained().await;
+    assert_eq!((bell.android("known-to-kinvey").len(), bell.android("moved").len()), (1, 0));
+    let devices = async |user: &str| {
+        let answer = bell.caller.get(&format!("/push/demo/devices?userId={user}"), &[MASTER]).await;
+        answer.json()["_messaging"]["pushTokens"].clone()
+    };
+    let of_joe = devices("joe").await;
+    let kept = of_joe.as_array().unwrap().iter().find(|device| device["platform"] == "ios").unwrap();
+    assert_eq!((of_joe.as_array().unwrap().len(), &kept["arn"]), (2, &json!(arn)));
+    assert_eq!(devices("bob").await[0]["arn"], Value::Null, "of another account's platform application");
+    let again = bell.sends(SEND, &body).await;
+    assert_eq!(again["imported"], 0);
+    // The first send to it makes an endpoint of the app's own.
+    bell.sends(SEND, &json!({"recipients": ["bob"], "messageContent": "hi"})).await;
+    bell.drained().await;
+    assert_eq!(bell.reads("0a02"), ["hi"]);
+}
