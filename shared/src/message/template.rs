@@ -109,6 +109,14 @@ impl FromIterator<(String, String)> for Values {
     }
 }
 
+/// Whether a value may bear that name: any that a place can ask for. 1 to [`MOST_NAME`] bytes without spaces around them, braces, bars and control
+/// characters.
+#[must_use]
+pub fn is_name(name: &str) -> bool {
+    let allowed = |c: char| !c.is_control() && !matches!(c, '{' | '}' | '|');
+    (1..=MOST_NAME).contains(&name.len()) && name.trim() == name && name.chars().all(allowed)
+}
+
 fn found<'a>(document: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
     document.get(name).or_else(|| {
         let (first, rest) = name.split_once('.')?;
@@ -206,7 +214,7 @@ fn parts<'a, E: From<TemplateError>>(text: &'a str, mut each: impl FnMut(Part<'a
         if name.is_empty() {
             return Err(TemplateError::Nameless.into());
         }
-        if name.len() > MOST_NAME || name.chars().any(|c| c.is_control() || matches!(c, '{' | '}')) {
+        if !is_name(name) {
             return Err(TemplateError::Name.into());
         }
         each(Part::Place { name, default })?;
@@ -298,6 +306,19 @@ mod tests {
         assert_eq!(told(&format!("{{{{{}}}}}", "n".repeat(65))), rule);
         assert_eq!(told("{{{name}}}"), rule);
         assert_eq!(told("{{a\nb}}"), rule);
+    }
+
+    #[test]
+    fn a_name_is_what_a_place_can_ask_for() {
+        let long = "n".repeat(MOST_NAME);
+        for name in ["favoriteTeam", "a b", "équipe", "a.b", long.as_str()] {
+            assert!(is_name(name), "{name}");
+            assert_eq!(filled(&format!("{{{{ {name} }}}}"), &[(name, "v")]).unwrap(), "v");
+        }
+        for name in ["", " ", " a", "a ", "a|b", "{a", "a}", "a\u{1}", &format!("{long}n")] {
+            assert!(!is_name(name), "{name:?}");
+            assert_ne!(filled(&format!("{{{{{name}}}}}"), &[(name, "v")]), Ok("v".to_owned()), "{name:?}");
+        }
     }
 
     #[test]
