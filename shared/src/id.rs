@@ -220,6 +220,31 @@ impl DeviceNumber {
     }
 }
 
+/// The key of everybody who has an attribute's value: 16 characters, whatever name and value are.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AttributeKey(String);
+
+impl AttributeKey {
+    /// The key of those whose attribute `name` is `value`.
+    #[must_use]
+    pub fn of(name: &str, value: &str) -> Self {
+        Self(URL_SAFE_NO_PAD.encode(digest::<12>(&[name.as_bytes(), value.as_bytes()])))
+    }
+
+    /// The key as a client's item holds it.
+    #[must_use]
+    pub(crate) fn from_attribute(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    /// The 16 characters.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// A vendor's address of one installation. It lets its holder notify the phone, so it never shows in logs or in `Debug`.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -384,6 +409,18 @@ mod tests {
     #[test]
     fn moving_a_boundary_changes_a_digest() {
         assert_ne!(digest::<6>(&[b"ab", b"c"]), digest::<6>(&[b"a", b"bc"]));
+    }
+
+    #[test]
+    fn an_attribute_s_key_is_of_its_name_and_its_value_and_short_whatever_they_are() {
+        let key = AttributeKey::of("favoriteTeam", "Boston Red Sox");
+        assert_eq!(key.as_str(), "oyZhtb74vspwxfQm");
+        assert_eq!(AttributeKey::of(&"n".repeat(64), &"v".repeat(1024)).as_str().len(), 16);
+        for (name, value) in
+            [("favoriteTeam", "Boston"), ("team", "Boston Red Sox"), ("favoriteTeamBoston", " Red Sox")]
+        {
+            assert_ne!(AttributeKey::of(name, value), key);
+        }
     }
 
     #[test]

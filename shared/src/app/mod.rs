@@ -4,6 +4,7 @@
 //! under `pushbell/<stage>/apps/<app>/`, `settings` in the registry table. Each is cached for five minutes, unknown apps too, so that
 //! scanning for them costs nothing; when a refresh fails the old document goes on serving.
 
+mod attributes;
 mod certificates;
 mod documents;
 mod filter;
@@ -22,6 +23,7 @@ use crate::message::{Copy, language};
 use crate::recipient::Zone;
 use crate::time::Timestamp;
 
+pub use attributes::AttributesSettings;
 pub use certificates::{Certificate, CertificateEnvironment, Provider};
 pub use documents::{AppError, SecretDocuments, SettingsDocuments, check};
 pub use filter::FilterSettings;
@@ -243,6 +245,8 @@ pub struct Settings {
     pub mute_yields_to: MuteYieldsTo,
     /// Where outcomes are sent.
     pub results: ResultsSettings,
+    /// Which attributes of people make audiences.
+    pub attributes: AttributesSettings,
 }
 
 impl Settings {

@@ -19,6 +19,7 @@ mod store;
 mod tests;
 mod units;
 
+pub use attributes::{AttributeError, AttributesChange};
 pub use device::Device;
 pub use many::Glance;
 pub use preferences::{PreferenceError, Preferences, PreferencesChange};
@@ -41,6 +42,10 @@ pub const MOST_SENDER_BYTES: usize = 2048;
 pub const MOST_TAGS: usize = 50;
 /// Bytes of a client's tags together: they are paid for in every count.
 pub const MOST_TAG_BYTES: usize = 1024;
+/// Attributes.
+pub const MOST_ATTRIBUTES: usize = 64;
+/// Bytes of the item that holds a client's attributes: it is read for half a unit.
+pub const MOST_ATTRIBUTE_BYTES: usize = 4096;
 /// Named counters.
 pub const MOST_SOURCES: usize = 16;
 /// Read watermarks kept. They matter only while messages of the room are still on their way.

@@ -34,6 +34,8 @@ pub const NICKNAME: &str = "ni";
 pub const TAGS: &str = "tg";
 /// The client's alias.
 pub const ALIAS: &str = "al";
+/// The keys of the client's indexed attributes.
+pub const INDEXED: &str = "ia";
 /// Everything that a client prefers: what a read that only judges has to ask for.
 pub const PREFERENCES: [&str; 9] =
     [PUSH_OFF, QUIET, ZONE, HIDE, MUTED_SENDERS, BLOCKED_SENDERS, LOCALE, NICKNAME, MUTED];

@@ -32,7 +32,7 @@ pub enum StoreError {
     /// Another write to the same client stood in the way of every try.
     #[error("the client's item was being changed by others")]
     Conflict,
-    /// A cap would be passed: of muted rooms, sources, senders.
+    /// A cap would be passed: of muted rooms, sources, senders, attributes.
     #[error("the client has too many {0}")]
     TooMany(&'static str),
 }
@@ -122,7 +122,7 @@ fn is_conflict(error: &SdkError<UpdateItemError>) -> bool {
 }
 
 /// A short wait before a conflicting write is tried again; spread so that two writers do not meet again.
-async fn after_conflict(attempt: u32) {
+pub(super) async fn after_conflict(attempt: u32) {
     let most = 20_u64 << attempt;
     tokio::time::sleep(Duration::from_millis(fastrand::u64(most / 2..=most))).await;
 }

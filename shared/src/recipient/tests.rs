@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod attributes;
 mod shown;
 
 use std::collections::BTreeMap;
@@ -11,7 +12,7 @@ use super::marks::{MARKS_HARD, MARKS_SOFT, MOST_LAG, ROTATE_AFTER};
 use super::*;
 use crate::app::BadgeFrom;
 use crate::delivery::Channel;
-use crate::id::{AppId, ClientId, DeviceKey, Mark, MessageId, RoomKey, Token};
+use crate::id::{AppId, AttributeKey, ClientId, DeviceKey, Mark, MessageId, RoomKey, Token};
 use crate::test_tables;
 use crate::time::{QueueClock, Timestamp};
 
@@ -56,6 +57,12 @@ fn message(id: &str, at: Timestamp) -> Counting {
 }
 
 impl Recipients {
+    /// The same table over another client of DynamoDB.
+    pub(crate) fn over(mut self, client: aws_sdk_dynamodb::Client) -> Self {
+        self.client = client;
+        self
+    }
+
     async fn counts(&self, counting: &Counting) -> Option<NotCounted> {
         self.count(&app(), &client(), counting, false).await.unwrap().not
     }
@@ -402,8 +409,12 @@ async fn many_clients_are_read_at_once() {
 }
 
 /// The population of the design's bars: real token lengths, two devices, five rooms with unread messages, marks in steady state.
-/// The first tag is the alias too. What 400 counts of it cost: how often how many units, the units of everything per count, the units read.
-async fn units_of_the_population(preferences: &PreferencesChange, tags: &[&str]) -> (BTreeMap<u32, u64>, f64, f64) {
+/// The first tag is the alias too; so many attributes are indexed. What 400 counts of it cost: how often how many units, the units of everything per count, the units read.
+async fn units_of_the_population(
+    preferences: &PreferencesChange,
+    tags: &[&str],
+    attributes: usize,
+) -> (BTreeMap<u32, u64>, f64, f64) {
     let (env, dynamodb) = test_tables::start().await;
     let store = Recipients::new(&env).unwrap().measured();
     let person = ClientId::parse("65a1f0c2e4b0a1d2c3f40001").unwrap();
@@ -426,6 +437,10 @@ async fn units_of_the_population(preferences: &PreferencesChange, tags: &[&str])
         let tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
         put = put.item(names::ALIAS, super::store::text(*alias));
         put = put.item(names::TAGS, aws_sdk_dynamodb::types::AttributeValue::Ss(tags));
+    }
+    if attributes > 0 {
+        let keys = (0..attributes).map(|n| AttributeKey::of(&n.to_string(), "v").as_str().to_owned()).collect();
+        put = put.item(names::INDEXED, aws_sdk_dynamodb::types::AttributeValue::Ss(keys));
     }
     put.send().await.unwrap();
     store.change_preferences(&app(), &person, preferences).await.unwrap();
@@ -451,7 +466,7 @@ async fn units_of_the_population(preferences: &PreferencesChange, tags: &[&str])
 
 #[tokio::test]
 async fn a_count_costs_one_write_unit_at_the_population_of_the_bars() {
-    let (counts, mean, reads) = units_of_the_population(&PreferencesChange::default(), &[]).await;
+    let (counts, mean, reads) = units_of_the_population(&PreferencesChange::default(), &[], 0).await;
     assert_eq!(counts.keys().copied().collect::<Vec<_>>(), [1], "an item outgrew its unit: {counts:?}");
     assert!(mean <= 1.05, "{mean} units a count, rotations included");
     assert!(reads == 0.0, "{reads} units read");
@@ -465,7 +480,7 @@ async fn a_count_costs_one_write_unit_with_quiet_hours_and_ten_muted_senders() {
     preferences.zone(Zone::parse("Europe/Berlin").ok());
     preferences.locale(Some("de-AT")).unwrap();
     preferences.muted_senders(senders.iter().map(String::as_str)).unwrap();
-    let (counts, ..) = units_of_the_population(&preferences, &[]).await;
+    let (counts, ..) = units_of_the_population(&preferences, &[], 0).await;
     assert_eq!(counts.keys().copied().collect::<Vec<_>>(), [1], "an item outgrew its unit: {counts:?}");
 }
 
@@ -483,6 +498,12 @@ async fn a_count_costs_one_write_unit_with_an_alias_and_ten_tags() {
         "v7",
         "vip",
     ];
-    let (counts, ..) = units_of_the_population(&PreferencesChange::default(), &tags).await;
+    let (counts, ..) = units_of_the_population(&PreferencesChange::default(), &tags, 0).await;
+    assert_eq!(counts.keys().copied().collect::<Vec<_>>(), [1], "an item outgrew its unit: {counts:?}");
+}
+
+#[tokio::test]
+async fn a_count_costs_one_write_unit_with_eight_indexed_attributes() {
+    let (counts, ..) = units_of_the_population(&PreferencesChange::default(), &[], 8).await;
     assert_eq!(counts.keys().copied().collect::<Vec<_>>(), [1], "an item outgrew its unit: {counts:?}");
 }
