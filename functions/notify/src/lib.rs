@@ -202,6 +202,7 @@ fn told(whom: &Whom) -> (&'static str, usize) {
         Whom::Members(Members::All) => ("all", 0),
         Whom::Members(Members::Tags(tags)) => ("tags", tags.len()),
         Whom::Members(Members::Aliases(aliases)) => ("aliases", aliases.len()),
+        Whom::Members(Members::Attributes(attributes)) => ("attributes", attributes.len()),
     }
 }
 

@@ -1,5 +1,5 @@
-//! Tags and alias: what a client is called beside its id. They are the client's, and every device of the client is a member of their
-//! audiences; so a device that is registered later is one too.
+//! Labels: tags and alias, which a client is called beside its id, and the keys of its indexed attributes. They are the client's, and every
+//! device of the client is a member of their audiences; so a device that is registered later is one too.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -10,7 +10,7 @@ use super::members::Audience;
 use super::rows::{ALONE, CLIENT, PK, SK, Seen, text};
 use super::transact::{MOST_ACTIONS, TRIES, Written, after_refusal};
 use super::{Registry, RegistryError};
-use crate::id::{Alias, AppId, ClientId, Tag};
+use crate::id::{Alias, AppId, AttributeKey, ClientId, Tag};
 use crate::recipient::{MOST_TAG_BYTES, MOST_TAGS, names};
 use crate::time::Timestamp;
 
@@ -31,17 +31,19 @@ pub enum LabelError {
     Taken,
 }
 
-/// What a client is called beside its id.
+/// What makes a client's devices members of audiences.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Labels {
     /// Words that it shares with others.
     pub tags: BTreeSet<Tag>,
     /// A name that no other client has.
     pub alias: Option<Alias>,
+    /// What stands for its indexed attributes.
+    pub attributes: BTreeSet<AttributeKey>,
 }
 
 impl Labels {
-    /// Takes tags and alias out of a client's item. What cannot be one is a newer release's.
+    /// Takes the labels out of a client's item. What cannot be one is a newer release's.
     pub(super) fn take_from(item: &mut HashMap<String, AttributeValue>) -> Self {
         let tags = match item.remove(names::TAGS) {
             Some(AttributeValue::Ss(tags)) => tags.into_iter().filter_map(|tag| Tag::parse(tag).ok()).collect(),
@@ -51,13 +53,19 @@ impl Labels {
             Some(AttributeValue::S(alias)) => Alias::parse(alias).ok(),
             _ => None,
         };
-        Self { tags, alias }
+        let attributes = match item.remove(names::INDEXED) {
+            Some(AttributeValue::Ss(keys)) => keys.iter().map(|key| AttributeKey::from_attribute(key)).collect(),
+            _ => BTreeSet::new(),
+        };
+        Self { tags, alias, attributes }
     }
 
     /// Every audience that the client's devices are members of.
     pub(super) fn audiences(&self) -> Vec<Audience> {
         let tags = self.tags.iter().cloned().map(Audience::Tag);
-        [Audience::All].into_iter().chain(tags).chain(self.alias.clone().map(Audience::Alias)).collect()
+        let attributes = self.attributes.iter().cloned().map(Audience::Attribute);
+        let named = tags.chain(self.alias.clone().map(Audience::Alias)).chain(attributes);
+        [Audience::All].into_iter().chain(named).collect()
     }
 
     fn with(&self, more: &BTreeSet<Tag>) -> Result<(), LabelError> {
@@ -73,7 +81,7 @@ impl Labels {
 }
 
 impl Registry {
-    /// A client's tags and alias, consistently.
+    /// A client's labels, consistently.
     ///
     /// # Errors
     /// When the table does not answer.
@@ -296,9 +304,9 @@ impl Registry {
     }
 }
 
-/// How many tags one transaction can change for all of the client's devices.
-fn at_once(seen: &Seen) -> usize {
-    (MOST_ACTIONS - 1) / seen.devices.len().max(1)
+/// How many tags or indexed attributes one transaction can change for all of the client's devices, with two items beside their rows.
+pub(super) fn at_once(seen: &Seen) -> usize {
+    (MOST_ACTIONS - 2) / seen.devices.len().max(1)
 }
 
 fn member_changes(

@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, Delete, TransactWriteItem, Update}
 use super::rows::{PK, SINCE, SK, number, text};
 use super::{Registry, RegistryError};
 use crate::delivery::Channel;
-use crate::id::{Alias, AppId, ClientId, DeviceKey, Tag, digest};
+use crate::id::{Alias, AppId, AttributeKey, ClientId, DeviceKey, Tag, digest};
 use crate::recipient::Device;
 use crate::time::Timestamp;
 
@@ -30,17 +30,19 @@ pub enum Audience {
     Tag(Tag),
     /// The devices of the one client who has the alias.
     Alias(Alias),
+    /// The devices of every client who has the value of an indexed attribute.
+    Attribute(AttributeKey),
 }
 
 impl Audience {
     /// Partitions that the rows are spread over. A partition takes 1,000 write units a second, and a row that is written in a
     /// transaction costs two: with 16, 8,000 devices can join "all" in a second, and 16 pages of it be read at once. A tag has 4: tagging comes in bursts
-    /// too, but a small tag is asked for in each of its shards. An alias is one client's.
+    /// too, but a small tag is asked for in each of its shards. An attribute is as a tag. An alias is one client's.
     #[must_use]
     pub const fn shards(&self) -> u8 {
         match self {
             Self::All => 16,
-            Self::Tag(_) => 4,
+            Self::Tag(_) | Self::Attribute(_) => 4,
             Self::Alias(_) => 1,
         }
     }
@@ -57,6 +59,7 @@ impl Audience {
             Self::All => format!("{app}#all#{shard}"),
             Self::Tag(tag) => format!("{app}#tag#{shard}#{tag}"),
             Self::Alias(alias) => format!("{app}#alias#{shard}#{alias}"),
+            Self::Attribute(key) => format!("{app}#attr#{shard}#{}", key.as_str()),
         }
     }
 }
@@ -248,7 +251,17 @@ mod tests {
     #[test]
     fn no_two_shards_of_any_audiences_share_a_partition() {
         let (tag, alias) = (|text| Audience::Tag(Tag::parse(text).unwrap()), Alias::parse("1#x").unwrap());
-        let audiences = [Audience::All, tag("x"), tag("1#x"), tag("0"), tag("all"), Audience::Alias(alias)];
+        let attribute = AttributeKey::of("favoriteTeam", "Boston Red Sox");
+        let audiences = [
+            Audience::All,
+            tag("x"),
+            tag("1#x"),
+            tag("0"),
+            tag("all"),
+            tag(attribute.as_str()),
+            Audience::Alias(alias),
+            Audience::Attribute(attribute),
+        ];
         let apps = ["a", "a.b"].map(|app| AppId::parse(app).unwrap());
         let mut partitions = Vec::new();
         for app in &apps {

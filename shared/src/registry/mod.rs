@@ -5,6 +5,7 @@
 //! old owner in the same moment in which it gets its new one. The rows that make a device a member of audiences change with them.
 
 mod application;
+mod attributes;
 mod erase;
 mod labels;
 mod members;
@@ -49,7 +50,7 @@ pub struct Registered {
     pub released: Vec<Device>,
 }
 
-/// Token rows, members' rows, and the devices, tags and aliases in the clients' items.
+/// Token rows, members' rows, and the devices and labels in the clients' items.
 pub struct Registry {
     client: Client,
     recipients: String,

@@ -115,7 +115,7 @@ mod tests {
     }
 
     fn seen(devices: &[Device]) -> Seen {
-        Seen { exists: true, devices: devices.to_vec(), ..Seen::default() }
+        Seen { devices: devices.to_vec(), ..Seen::default() }
     }
 
     fn owner(name: &str, id: &str) -> Owner {

@@ -25,7 +25,7 @@ pub(super) const DEVICE: &str = "d";
 /// In a token row and a member's: since when, in milliseconds.
 pub(super) const SINCE: &str = "at";
 
-/// In a client's item: six random bytes that change with every change of its devices, tags or alias. A condition on it stands for all
+/// In a client's item: six random bytes that change with every change of its devices or labels. A condition on it stands for all
 /// that was read of them; without it two registrations at once could leave 21, and a device could go without its row of a tag that is just
 /// being put on. Random and not counted: an item that was erased and began anew
 /// must not look like the one before.
@@ -77,7 +77,6 @@ impl Owner {
 /// What a client's item says of its devices, and of the audiences that they are members of.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Seen {
-    pub(super) exists: bool,
     pub(super) devices: Vec<Device>,
     pub(super) labels: Labels,
     pub(super) generation: Option<AttributeValue>,
@@ -115,7 +114,7 @@ impl Registry {
         let Some(mut item) = answer.item else { return Ok(Seen::default()) };
         let generation = item.remove(GENERATION);
         let labels = Labels::take_from(&mut item);
-        Ok(Seen { exists: true, devices: Recipient::from_item(item).devices, labels, generation })
+        Ok(Seen { devices: Recipient::from_item(item).devices, labels, generation })
     }
 
     /// Of `devices`, the keys of the token rows that say that they are this client's. A row that says otherwise is somebody else's and

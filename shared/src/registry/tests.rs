@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod attributes;
+mod gate;
 mod members;
 
 use std::collections::{BTreeSet, HashMap};
@@ -10,18 +12,21 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::rows::{self, token_row};
+use super::rows::{self, Seen, token_row};
 use super::transact::Written;
 use super::{Labels, Registry, Which};
+use crate::app::AttributesSettings;
 use crate::delivery::Channel;
+use crate::env::Environment;
 use crate::id::{AppId, ClientId, DeviceKey, RoomKey, Token};
 use crate::recipient::{Device, Recipients, names};
 use crate::test_tables;
 use crate::time::Timestamp;
 
 struct Tables {
+    env: Environment,
     registry: Arc<Registry>,
-    recipients: Recipients,
+    recipients: Arc<Recipients>,
     dynamodb: aws_sdk_dynamodb::Client,
 }
 
@@ -29,7 +34,11 @@ impl Tables {
     async fn new() -> Self {
         let (env, dynamodb) = test_tables::start().await;
         let (registry, recipients) = (Registry::new(&env).unwrap(), Recipients::new(&env).unwrap());
-        Self { registry: Arc::new(registry), recipients, dynamodb }
+        Self { env, registry: Arc::new(registry), recipients: Arc::new(recipients), dynamodb }
+    }
+
+    async fn seen(&self, client: &str) -> Seen {
+        self.registry.seen(&app(), &self::client(client)).await.unwrap()
     }
 
     async fn register(&self, client: &str, device: Device) -> super::Registered {
@@ -53,11 +62,30 @@ impl Tables {
         self.dynamodb.scan().table_name(table).consistent_read(true).send().await.unwrap().items.unwrap_or_default()
     }
 
-    /// The registry's rows, but for when they were written, are exactly those that the items' devices, tags and aliases call for.
+    /// The rows are what the items say, and the index is what the attributes say.
     async fn is_consistent(&self) {
+        self.rows_are_what_the_items_say().await;
         let (mut called_for, mut there) = (BTreeSet::new(), BTreeSet::new());
         for mut item in self.everything("recipients").await {
             let Some(AttributeValue::S(pk)) = item.remove("pk") else { unreachable!("a key is a text") };
+            if let Some(client) = pk.strip_suffix("\u{1}a") {
+                let keys = indexed().keys(&crate::recipient::attributes::of_item(item));
+                called_for.extend(keys.into_iter().map(|key| (client.to_owned(), key)));
+            } else {
+                there.extend(Labels::take_from(&mut item).attributes.into_iter().map(|key| (pk.clone(), key)));
+            }
+        }
+        assert_eq!(called_for, there);
+    }
+
+    /// The registry's rows, but for when they were written, are exactly those that the items' devices and labels call for.
+    async fn rows_are_what_the_items_say(&self) {
+        let (mut called_for, mut there) = (BTreeSet::new(), BTreeSet::new());
+        for mut item in self.everything("recipients").await {
+            let Some(AttributeValue::S(pk)) = item.remove("pk") else { unreachable!("a key is a text") };
+            if pk.contains('\u{1}') {
+                continue;
+            }
             let name = pk.strip_prefix("demo#").unwrap().to_owned();
             let labels = Labels::take_from(&mut item);
             for device in crate::recipient::Recipient::from_item(item).devices {
@@ -85,6 +113,11 @@ impl Tables {
         }
         assert_eq!(called_for, there);
     }
+}
+
+/// Eight names of attributes make audiences in these tests.
+fn indexed() -> AttributesSettings {
+    serde_json::from_str(r#"{"indexed": ["a0", "a1", "a2", "a3", "a4", "a5", "a6", "a7"]}"#).unwrap()
 }
 
 fn app() -> AppId {

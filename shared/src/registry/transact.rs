@@ -257,7 +257,7 @@ impl Registry {
         self.write(self.remove_device(app, client, seen, &device.key)?, beside).await
     }
 
-    /// An update on condition that nobody has changed the client's devices, tags and alias since.
+    /// An update on condition that nobody has changed the client's devices and labels since.
     pub(super) fn item_update_as_seen(&self, app: &AppId, client: &ClientId, seen: &Seen) -> UpdateBuilder {
         let update = self.item_update(app, client);
         match &seen.generation {

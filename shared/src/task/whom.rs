@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Target;
-use crate::id::{Alias, ClientId, Tag};
+use crate::id::{Alias, AttributeKey, ClientId, Tag};
 use crate::registry::{Audience, shard_of};
 
 /// Whom a task is for.
@@ -25,6 +25,8 @@ pub enum Members {
     Tags(Vec<Tag>),
     /// The devices of the clients who have these aliases.
     Aliases(Vec<Alias>),
+    /// The devices of all clients who have one of these values of indexed attributes.
+    Attributes(Vec<AttributeKey>),
 }
 
 impl Members {
@@ -35,6 +37,7 @@ impl Members {
             Self::All => vec![Audience::All],
             Self::Tags(tags) => tags.iter().cloned().map(Audience::Tag).collect(),
             Self::Aliases(aliases) => aliases.iter().cloned().map(Audience::Alias).collect(),
+            Self::Attributes(keys) => keys.iter().cloned().map(Audience::Attribute).collect(),
         }
     }
 
@@ -48,5 +51,23 @@ impl Members {
     #[must_use]
     pub fn shard_of(client: &ClientId, shards: u8) -> u8 {
         shard_of(client, shards)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn attributes_are_audiences_sharded_as_tags_are_and_written_down_as_keys() {
+        let keys: Vec<AttributeKey> =
+            ["Boston Red Sox", "New York Yankees"].map(|team| AttributeKey::of("favoriteTeam", team)).into();
+        let members = Members::Attributes(keys.clone());
+        assert_eq!(members.audiences(), keys.iter().cloned().map(Audience::Attribute).collect::<Vec<_>>());
+        assert_eq!(members.shards(), Audience::Tag(Tag::parse("t").unwrap()).shards());
+        let text = serde_json::to_string(&members).unwrap();
+        assert_eq!(text, format!(r#"{{"attributes":["{}","{}"]}}"#, keys[0].as_str(), keys[1].as_str()));
+        assert_eq!(serde_json::from_str::<Members>(&text).unwrap(), members);
     }
 }

@@ -1,10 +1,10 @@
-//! Audiences: whatever happens to devices, tags and aliases, the members' rows are what the items say.
+//! Audiences: whatever happens to devices, tags, aliases and attributes, the members' rows are what the items say.
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::id::{Alias, Tag};
-use crate::recipient::{MOST_TAG_BYTES, MOST_TAGS};
+use crate::recipient::{AttributesChange, MOST_TAG_BYTES, MOST_TAGS};
 use crate::registry::{Audience, LabelError, Member, Place};
 
 /// The key of a member's row, spelled anew: what is stored may not change unnoticed.
@@ -14,6 +14,7 @@ pub(super) fn row(audience: &Audience, client: &ClientId, device: &DeviceKey) ->
         Audience::All => format!("demo#all#{}", byte % 16),
         Audience::Tag(tag) => format!("demo#tag#{}#{tag}", byte % 4),
         Audience::Alias(alias) => format!("demo#alias#0#{alias}"),
+        Audience::Attribute(key) => format!("demo#attr#{}#{}", byte % 4, key.as_str()),
     };
     (partition, format!("{client}\u{1}{}", device.as_str()))
 }
@@ -22,11 +23,11 @@ fn tag(name: &str) -> Tag {
     Tag::parse(name).unwrap()
 }
 
-fn tags(names: &[&str]) -> BTreeSet<Tag> {
+pub(super) fn tags(names: &[&str]) -> BTreeSet<Tag> {
     names.iter().map(|name| tag(name)).collect()
 }
 
-fn many(n: usize) -> BTreeSet<Tag> {
+pub(super) fn many(n: usize) -> BTreeSet<Tag> {
     (0..n).map(|n| tag(&format!("t{n}"))).collect()
 }
 
@@ -34,19 +35,19 @@ fn alias(name: &str) -> Alias {
     Alias::parse(name).unwrap()
 }
 
-const NOW: Timestamp = Timestamp::from_millis(1_000);
+pub(super) const NOW: Timestamp = Timestamp::from_millis(1_000);
 
 impl Tables {
-    async fn add_tags(&self, name: &str, tags: &BTreeSet<Tag>) -> Result<(), LabelError> {
+    pub(super) async fn add_tags(&self, name: &str, tags: &BTreeSet<Tag>) -> Result<(), LabelError> {
         self.registry.add_tags(&app(), &client(name), tags, NOW).await
     }
 
-    async fn set_alias(&self, name: &str, alias: Option<&str>) -> Result<(), LabelError> {
+    pub(super) async fn set_alias(&self, name: &str, alias: Option<&str>) -> Result<(), LabelError> {
         let alias = alias.map(self::alias);
         self.registry.set_alias(&app(), &client(name), alias.as_ref(), NOW).await
     }
 
-    async fn labels(&self, name: &str) -> Labels {
+    pub(super) async fn labels(&self, name: &str) -> Labels {
         self.registry.labels(&app(), &client(name)).await.unwrap()
     }
 
@@ -67,13 +68,13 @@ impl Tables {
         members
     }
 
-    async fn of(&self, audience: &Audience) -> BTreeSet<(String, DeviceKey)> {
+    pub(super) async fn of(&self, audience: &Audience) -> BTreeSet<(String, DeviceKey)> {
         let members = self.members(audience, None).await;
         members.into_iter().map(|member| (member.client.into(), member.device)).collect()
     }
 
     /// `u1` has `n` devices with tokens of their own.
-    async fn with_devices(n: u64) -> Self {
+    pub(super) async fn with_devices(n: u64) -> Self {
         let tables = Self::new().await;
         for i in 0..n {
             tables.register("u1", device(&format!("d{i}"), &format!("token{i}"), i)).await;
@@ -82,7 +83,7 @@ impl Tables {
     }
 }
 
-fn one(name: &str, device: &str) -> BTreeSet<(String, DeviceKey)> {
+pub(super) fn one(name: &str, device: &str) -> BTreeSet<(String, DeviceKey)> {
     BTreeSet::from([(name.to_owned(), key(device))])
 }
 
@@ -102,7 +103,8 @@ async fn every_device_is_in_all_and_in_its_client_s_tags_and_alias_whenever_it_c
     assert_eq!(tables.of(&Audience::All).await.len(), 2);
     tables.registry.remove_tags(&app(), &client("u1"), &tags(&["de", "other"])).await.unwrap();
     assert!(tables.of(&Audience::Tag(tag("de"))).await.is_empty());
-    assert_eq!(tables.labels("u1").await, Labels { tags: tags(&["vip"]), alias: Some(alias("anna")) });
+    let labels = Labels { tags: tags(&["vip"]), alias: Some(alias("anna")), ..Labels::default() };
+    assert_eq!(tables.labels("u1").await, labels);
     tables.is_consistent().await;
 }
 
@@ -243,6 +245,7 @@ enum Event {
     Dead { client: u8, device: u8, token: u8 },
     Tag { client: u8, tags: Vec<u8>, on: bool },
     Alias { client: u8, alias: Option<u8> },
+    Attributes { client: u8, said: Vec<(u8, Option<u8>)> },
     Erase { client: u8 },
 }
 
@@ -256,11 +259,13 @@ fn event() -> impl Strategy<Value = Event> {
         3 => (client.clone(), proptest::collection::vec(0..4_u8, 0..4), any::<bool>())
             .prop_map(|(client, tags, on)| Event::Tag { client, tags, on }),
         2 => (client.clone(), proptest::option::of(0..2_u8)).prop_map(|(client, alias)| Event::Alias { client, alias }),
+        3 => (client.clone(), proptest::collection::vec((0..3_u8, proptest::option::of(0..2_u8)), 0..3))
+            .prop_map(|(client, said)| Event::Attributes { client, said }),
         1 => client.prop_map(|client| Event::Erase { client }),
     ]
 }
 
-async fn happen(registry: Arc<Registry>, event: Event, at: u64) {
+async fn happen((registry, recipients): (Arc<Registry>, Arc<Recipients>), event: Event, at: u64) {
     let app = app();
     let client = |n: u8| self::client(&format!("u{n}"));
     let device = |device: u8, token: u8, channel: bool| Device {
@@ -293,6 +298,14 @@ async fn happen(registry: Arc<Registry>, event: Event, at: u64) {
                 Err(error) => unreachable!("{error}"),
             }
         }
+        Event::Attributes { client: c, said } => {
+            let mut change = AttributesChange::default();
+            for (name, value) in said {
+                change.say(&format!("a{name}"), &serde_json::json!(value)).unwrap();
+            }
+            recipients.change_attributes(&app, &client(c), &change).await.unwrap();
+            registry.index_attributes(&app, &client(c), &indexed(), Timestamp::from_millis(at)).await.unwrap();
+        }
         Event::Erase { client: c } => {
             registry.erase(&app, &client(c)).await.unwrap();
         }
@@ -304,7 +317,7 @@ proptest! {
 
     /// Two events at once each time: whichever writes first, the other sees it or is refused.
     #[test]
-    fn whatever_happens_to_devices_tags_and_aliases_the_rows_are_what_the_items_say(
+    fn whatever_happens_to_devices_and_labels_the_rows_are_what_the_items_say(
         pairs in proptest::collection::vec((event(), proptest::option::of(event())), 1..14),
     ) {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -312,8 +325,9 @@ proptest! {
             let tables = Tables::new().await;
             for (at, (one, other)) in pairs.into_iter().enumerate() {
                 let at = 1 + at as u64;
-                let one = tokio::spawn(happen(tables.registry.clone(), one, at));
-                let other = other.map(|other| tokio::spawn(happen(tables.registry.clone(), other, at)));
+                let stores = || (tables.registry.clone(), tables.recipients.clone());
+                let one = tokio::spawn(happen(stores(), one, at));
+                let other = other.map(|other| tokio::spawn(happen(stores(), other, at)));
                 one.await.unwrap();
                 if let Some(other) = other {
                     other.await.unwrap();
