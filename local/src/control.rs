@@ -9,6 +9,7 @@
 //! | `PUT /_local/queues/{queue}` `{"paused": true}` | keeps a queue's records from its function, or hands them out again |
 //! | `POST /_local/queues/advance?seconds=900` | lets time pass for all queues; with `delayed=1` for delayed messages only |
 //! | `POST /_local/schedules/{function}` | runs a scheduled function now |
+//! | `POST /_local/functions/{function}/invoke` | hands it the body as its event, as AWS would, and answers what it answers |
 //! | `POST /_local/functions/{function}/kill` | ends its processes (`--processes`) |
 //! | `POST /_local/tables/sweep` | deletes expired items |
 
@@ -17,17 +18,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post, put};
 use axum::{Json, Router};
-use http::StatusCode;
+use bytes::Bytes;
+use http::{StatusCode, header};
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::aws::Aws;
 use crate::faults::Rule;
-use crate::invocation::Invoker;
+use crate::invocation::{Invoker, PAYLOAD_LIMIT};
 use crate::phones::{Channel, Phones, View};
 use crate::schedule::Timer;
 
@@ -51,6 +53,7 @@ pub(crate) fn router(control: Arc<Control>) -> Router {
         .route("/_local/queues/advance", post(advance))
         .route("/_local/queues/{queue}", put(pause))
         .route("/_local/schedules/{function}", post(tick))
+        .route("/_local/functions/{function}/invoke", post(invoke).layer(DefaultBodyLimit::max(PAYLOAD_LIMIT)))
         .route("/_local/functions/{function}/kill", post(kill))
         .route("/_local/tables/sweep", post(sweep))
         .with_state(control)
@@ -198,6 +201,13 @@ async fn tick(State(control): State<Arc<Control>>, Path(function): Path<String>)
         timer.tick().await.map_err(failed)?;
     }
     if found { Ok(StatusCode::NO_CONTENT.into_response()) } else { Err(unknown("scheduled function", &function)) }
+}
+
+/// One synchronous invocation. Whoever hands over an event is who tries again, as AWS's sources are.
+async fn invoke(State(control): State<Arc<Control>>, Path(function): Path<String>, event: Bytes) -> Answer {
+    let invoker = control.invokers.get(&function).ok_or_else(|| unknown("function", &function))?;
+    let answer = invoker.invoke(event).await.map_err(|error| Refused(StatusCode::BAD_GATEWAY, error.to_string()))?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], answer).into_response())
 }
 
 async fn kill(State(control): State<Arc<Control>>, Path(function): Path<String>) -> Answer {

@@ -43,6 +43,8 @@ pub enum Function {
     Feedback(Box<feedback::State>),
     /// `functions/retry`
     Retry(retry::State),
+    /// `functions/trigger`
+    Trigger(Box<trigger::State>),
 }
 
 /// Why a function could not be built.
@@ -83,6 +85,9 @@ pub enum FunctionError {
     /// `retry` reported an error.
     #[error(transparent)]
     Retry(#[from] retry::RetryError),
+    /// `trigger` reported an error.
+    #[error(transparent)]
+    Trigger(#[from] trigger::TriggerError),
 }
 
 impl Function {
@@ -101,6 +106,7 @@ impl Function {
             "report" => report::State::new(environment).map(|state| Self::Report(Box::new(state))),
             "feedback" => feedback::State::new(environment).map(|state| Self::Feedback(Box::new(state))),
             "retry" => retry::State::new(environment).map(Self::Retry),
+            "trigger" => trigger::State::new(environment).map(|state| Self::Trigger(Box::new(state))),
             other => return Err(LoadError::Unknown(other.to_owned())),
         }
         .map_err(|source| LoadError::Environment { package: package.to_owned(), source })
@@ -123,6 +129,10 @@ impl Function {
             Self::Retry(state) => {
                 retry::handle(state, &serde_json::from_slice(&event).map_err(FunctionError::Event)?, deadline).await?;
                 Ok(Bytes::from_static(b"null"))
+            }
+            Self::Trigger(state) => {
+                let event = serde_json::from_slice(&event).map_err(FunctionError::Event)?;
+                json(&trigger::handle(state, event, deadline).await?)
             }
         }
     }

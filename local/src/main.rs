@@ -21,7 +21,7 @@ const DEMO_USER_KEY: &[u8] = b"demo-user-key-0123456789abcdef0123456789ab";
 const DEMO_API_KEY: &str = "demo.demo-api-key";
 
 /// Whose events below warnings may be shown.
-const OUR_CRATES: [&str; 13] = [
+const OUR_CRATES: [&str; 14] = [
     "pushbell",
     "generic_push",
     "before_push",
@@ -34,6 +34,7 @@ const OUR_CRATES: [&str; 13] = [
     "tally",
     "report",
     "feedback",
+    "trigger",
     "retry",
 ];
 

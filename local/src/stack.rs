@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pushbell::env::EnvError;
+use pushbell::id::AppId;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -127,8 +128,11 @@ pub struct Stack {
 impl Stack {
     /// Starts everything. When it returns, the API answers.
     pub async fn start(options: Options) -> Result<Self, StackError> {
-        let template = Arc::new(Template::read(&options.template)?);
         let apps = apps::read(&options.apps)?;
+        // Every app here hears of what `trigger` is handed. A folder that is called like no app is none's.
+        let is_app = |name: &&str| AppId::parse(*name).is_ok();
+        let names = apps.iter().map(|app| app.name.as_str()).filter(is_app).collect::<Vec<_>>().join(",");
+        let template = Arc::new(Template::read_with(&options.template, &[("TriggerApps", &names)])?);
         let listener = bind(options.listen).await?;
         let address = local(&listener, options.listen)?;
 

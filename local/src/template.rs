@@ -67,7 +67,7 @@ pub enum TemplateError {
     },
 }
 
-/// A template, with parameters at their defaults and the stage [`STAGE`].
+/// A template, with parameters at their defaults or at what the stack gives them, and the stage [`STAGE`].
 #[derive(Debug, Clone)]
 pub struct Template {
     /// Every `AWS::Serverless::Function`, in the order of their logical ids.
@@ -209,9 +209,14 @@ impl Template {
 
     /// Reads and evaluates a template.
     pub fn read(path: &Path) -> Result<Self, TemplateError> {
+        Self::read_with(path, &[])
+    }
+
+    /// The same with these parameters instead of their defaults.
+    pub fn read_with(path: &Path, given: &[(&str, &str)]) -> Result<Self, TemplateError> {
         let text =
             std::fs::read_to_string(path).map_err(|source| TemplateError::Read { path: path.to_owned(), source })?;
-        text.parse()
+        Self::parse(&text, given)
     }
 
     /// The function of that workspace package.
@@ -224,9 +229,15 @@ impl std::str::FromStr for Template {
     type Err = TemplateError;
 
     fn from_str(text: &str) -> Result<Self, TemplateError> {
+        Self::parse(text, &[])
+    }
+}
+
+impl Template {
+    fn parse(text: &str, given: &[(&str, &str)]) -> Result<Self, TemplateError> {
         let document = intrinsics::to_json(serde_yaml_ng::from_str(text)?)?;
         let document: Document = serde_json::from_value(document).map_err(TemplateError::Shape)?;
-        let scope = Scope::new(parameters(&document.parameters), &document.conditions);
+        let scope = Scope::new(parameters(&document.parameters, given), &document.conditions);
 
         let mut deployed = Vec::new();
         for (id, resource) in &document.resources {
@@ -279,21 +290,22 @@ fn typed<T: serde::de::DeserializeOwned>(scope: &Scope<'_>, id: &str, properties
         .map_err(|source| TemplateError::Resource { resource: id.to_owned(), source })
 }
 
-fn parameters(declared: &BTreeMap<String, Parameter>) -> BTreeMap<String, String> {
+fn parameters(declared: &BTreeMap<String, Parameter>, given: &[(&str, &str)]) -> BTreeMap<String, String> {
     let mut values: BTreeMap<String, String> = declared
         .iter()
         .map(|(name, parameter)| {
             (name.clone(), parameter.default.as_str().map_or_else(|| parameter.default.to_string(), str::to_owned))
         })
         .collect();
-    for (name, value) in [
+    let given = given.iter().copied().filter(|(name, _)| declared.contains_key(*name));
+    for (name, value) in given.chain([
         ("Stage", STAGE),
         ("AWS::AccountId", ACCOUNT),
         ("AWS::Region", REGION),
         ("AWS::Partition", "aws"),
         ("AWS::URLSuffix", "amazonaws.com"),
         ("AWS::StackName", "pushbell-local"),
-    ] {
+    ]) {
         values.insert(name.to_owned(), value.to_owned());
     }
     values

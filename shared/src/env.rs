@@ -1,6 +1,9 @@
 //! What a function is told by its environment variables. Read once, at the start; a variable that is missing is named.
 
+use std::collections::BTreeSet;
 use std::fmt;
+
+use crate::id::AppId;
 
 /// A variable that is missing or not usable.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -8,6 +11,9 @@ pub enum EnvError {
     /// The function cannot work without it.
     #[error("the environment variable {0} is not set")]
     Missing(&'static str),
+    /// It does not say what it is to say.
+    #[error("the environment variable {0} cannot be read")]
+    Unreadable(&'static str),
 }
 
 /// The variables, by subject. A table or queue that a function has no business with may be absent; asking for it is an error
@@ -23,7 +29,11 @@ pub struct Environment {
     stage: String,
     tables: [Option<String>; 4],
     queues: [Option<String>; Queue::COUNT],
+    trigger_apps: Option<String>,
 }
+
+/// Names the apps whose rules see what `trigger` is handed.
+const TRIGGER_APPS: &str = "TRIGGER_APPS";
 
 /// The AWS services that functions talk to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -159,6 +169,7 @@ impl Environment {
             stage: need("STAGE")?,
             tables: Table::ALL.map(|table| get(table.variable())),
             queues: Queue::ALL.map(|queue| get(queue.variable())),
+            trigger_apps: get(TRIGGER_APPS),
         })
     }
 
@@ -201,6 +212,16 @@ impl Environment {
     pub fn queue(&self, queue: Queue) -> Result<String, EnvError> {
         self.queues[queue as usize].clone().ok_or(EnvError::Missing(queue.variable()))
     }
+
+    /// The apps whose rules see what comes from tables and buses, each once. None where none is named.
+    ///
+    /// # Errors
+    /// When one of them is no app's name.
+    pub fn trigger_apps(&self) -> Result<Vec<AppId>, EnvError> {
+        let names = self.trigger_apps.iter().flat_map(|names| names.split(',')).map(str::trim);
+        let apps: Result<BTreeSet<AppId>, _> = names.map(AppId::parse).collect();
+        apps.map(|apps| apps.into_iter().collect()).map_err(|_| EnvError::Unreadable(TRIGGER_APPS))
+    }
 }
 
 impl fmt::Debug for Environment {
@@ -234,6 +255,20 @@ mod tests {
         let env = Environment::from_lookup(lookup).unwrap();
         assert_eq!(env.table(Table::Tasks).unwrap(), "tasks");
         assert_eq!(env.table(Table::Deferred), Err(EnvError::Missing("TABLE_DEFERRED")));
+    }
+
+    #[test]
+    fn apps_are_named_with_commas_between_them() {
+        let of = |names: &str| {
+            let env = Environment::from_lookup(|name| match name {
+                "TRIGGER_APPS" => Some(names.to_owned()),
+                _ => lookup(name),
+            });
+            env.unwrap().trigger_apps().map(|apps| apps.iter().map(AppId::to_string).collect::<Vec<_>>())
+        };
+        assert_eq!(of("b, a,b").unwrap(), ["a", "b"]);
+        assert!(of("").unwrap().is_empty());
+        assert_eq!(of("a,,b").unwrap_err().to_string(), "the environment variable TRIGGER_APPS cannot be read");
     }
 
     #[test]

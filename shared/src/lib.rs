@@ -31,4 +31,5 @@ pub mod telemetry;
 #[cfg(test)]
 mod test_tables;
 pub mod time;
+pub mod trigger;
 pub mod webhook;

@@ -34,4 +34,5 @@ mod stats;
 mod targets;
 mod template;
 mod tencent;
+mod trigger;
 mod why;

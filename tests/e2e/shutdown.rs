@@ -25,7 +25,7 @@ async fn every_function_ends_with_0_when_it_is_told_to() {
     assert_eq!(bell.caller.post("/push/notify", &[], &serde_json::json!({})).await.status, 200);
     assert_eq!(bell.caller.post("/push/task/detail", &[], &serde_json::json!({})).await.status, 200);
     let nothing = bytes::Bytes::from_static(br#"{"Records":[]}"#);
-    for function in ["tally", "report", "feedback"] {
+    for function in ["tally", "report", "feedback", "trigger"] {
         bell.stack.invoke(function, nothing.clone()).await.unwrap().unwrap();
     }
     assert_eq!(bell.caller.post("/hooks/demo/demo-secret/tencent", &[], &serde_json::json!({})).await.status, 403);
@@ -41,6 +41,7 @@ async fn every_function_ends_with_0_when_it_is_told_to() {
         "tally",
         "report",
         "feedback",
+        "trigger",
         "retry",
     ] {
         let ends = bell.stack.retire(function).await;

@@ -169,7 +169,7 @@ fn a_queue_is_invisible_for_six_timeouts_and_reports_single_failures() {
 
 #[test]
 fn an_http_function_answers_before_api_gateway_gives_up() {
-    let template = template();
+    let (document, template) = (document(), template());
     let mut keys = BTreeSet::new();
     for function in &template.functions {
         for route in &function.routes {
@@ -178,8 +178,15 @@ fn an_http_function_answers_before_api_gateway_gives_up() {
             assert!(route.key().starts_with("ANY /"), "{}", route.key());
             assert!(keys.insert(route.key().to_owned()), "{} is there twice", route.key());
         }
+        let starts = |kind: &str, name: &str| {
+            resources(&document, kind).any(|(_, source)| {
+                source["Properties"].get(name).is_some_and(|of| texts(of) == [function.logical_id.as_str()])
+            })
+        };
+        let by_source = starts("AWS::Lambda::EventSourceMapping", "FunctionName")
+            || starts("AWS::Lambda::Permission", "FunctionName");
         assert!(
-            !(function.routes.is_empty() && function.queues.is_empty() && function.schedules.is_empty()),
+            !(function.routes.is_empty() && function.queues.is_empty() && function.schedules.is_empty()) || by_source,
             "nothing starts {}",
             function.package
         );
@@ -242,8 +249,60 @@ fn a_topic_starts_functions_by_a_queue_and_nobody_else_puts_into_it() {
     }
     let without = ["AWS::SNS::Topic", "AWS::SNS::Subscription", "AWS::SQS::QueuePolicy"];
     for (id, resource) in without.into_iter().flat_map(|kind| resources(&document, kind)) {
-        assert_eq!(resource["Condition"], "HasSnsFeedback", "{id}");
+        let condition = if id.starts_with("Trigger") { "HasTriggerEvents" } else { "HasSnsFeedback" };
+        assert_eq!(resource["Condition"], condition, "{id}");
     }
+}
+
+/// Without a stream and a bus the function is there, and nothing starts it.
+#[test]
+fn sources_of_triggers_are_optional_and_what_they_give_up_is_kept() {
+    let document = document();
+    for (kind, id, condition) in [
+        ("AWS::Lambda::EventSourceMapping", "TriggerStreamSource", "HasTriggerStream"),
+        ("AWS::IAM::Policy", "TriggerStreamPolicy", "HasTriggerStream"),
+        ("AWS::Events::Rule", "TriggerEventRule", "HasTriggerEvents"),
+        ("AWS::Lambda::Permission", "TriggerEventPermission", "HasTriggerEvents"),
+        ("AWS::SQS::QueuePolicy", "TriggerDeadLettersPolicy", "HasTriggerEvents"),
+    ] {
+        let resource = &document["Resources"][id];
+        assert_eq!((&resource["Type"], &resource["Condition"]), (&kind.into(), &condition.into()), "{id}");
+    }
+    let stream = &document["Resources"]["TriggerStreamSource"]["Properties"];
+    assert_eq!(texts(&stream["FunctionResponseTypes"]), ["ReportBatchItemFailures"]);
+    assert_eq!(texts(&stream["DestinationConfig"]["OnFailure"]["Destination"]), ["TriggerDeadLetters.Arn"]);
+    assert_eq!(stream["MaximumRecordAgeInSeconds"], 3600);
+    let rule = &document["Resources"]["TriggerEventRule"]["Properties"];
+    let letters = &rule["Targets"][0]["DeadLetterConfig"]["Arn"];
+    assert_eq!(
+        (texts(letters), texts(&rule["Targets"][0]["Arn"])),
+        (vec!["TriggerDeadLetters.Arn".to_owned()], vec!["TriggerFunction.Arn".to_owned()],)
+    );
+    let policy = &document["Resources"]["TriggerDeadLettersPolicy"]["Properties"]["PolicyDocument"]["Statement"][0];
+    assert_eq!(policy["Principal"]["Service"], "events.amazonaws.com");
+    assert_eq!(texts(&policy["Condition"]["ArnEquals"]["aws:SourceArn"]), ["TriggerEventRule.Arn"]);
+    let permission = &document["Resources"]["TriggerEventPermission"]["Properties"];
+    assert_eq!(texts(&permission["SourceArn"]), ["TriggerEventRule.Arn"]);
+    let function = template().function("trigger").unwrap().clone();
+    assert_eq!(function.asynchronous.on_failure.as_deref(), Some("TriggerDeadLetters"));
+    assert_eq!(function.environment["TRIGGER_APPS"], [Part::Text(String::new())]);
+}
+
+/// What a role has beside its own statements, where a parameter asks for it.
+#[test]
+fn a_policy_of_its_own_allows_no_more_than_reading_the_stream() {
+    let document = document();
+    let policies: Vec<&str> = resources(&document, "AWS::IAM::Policy").map(|(id, _)| id).collect();
+    assert_eq!(policies, ["TriggerStreamPolicy"]);
+    let properties = &document["Resources"]["TriggerStreamPolicy"]["Properties"];
+    assert_eq!(texts(&properties["Roles"]), ["TriggerRole"]);
+    let [statement] = properties["PolicyDocument"]["Statement"].as_sequence().unwrap().as_slice() else {
+        panic!("one")
+    };
+    assert_eq!(texts(&statement["Resource"]), ["TriggerStreamArn"]);
+    let actions = texts(&statement["Action"]);
+    let reads = ["DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"];
+    assert_eq!(actions, reads.map(|action| format!("dynamodb:{action}")));
 }
 
 #[test]

@@ -140,7 +140,7 @@ async fn see(campaign: &Campaign) -> Result<Seen, Error> {
 
 /// The functions, where this was started by cargo; otherwise they have to be there.
 pub(crate) fn build(processes: &Processes) -> Result<(), Error> {
-    const FUNCTIONS: [&str; 12] = [
+    const FUNCTIONS: [&str; 13] = [
         "before-push",
         "deliver",
         "devices",
@@ -153,6 +153,7 @@ pub(crate) fn build(processes: &Processes) -> Result<(), Error> {
         "retry",
         "stats",
         "tally",
+        "trigger",
     ];
     if let Some(cargo) = std::env::var_os("CARGO") {
         let mut command = std::process::Command::new(cargo);

@@ -2,6 +2,7 @@
 //! the app's certificates.
 
 mod certificate;
+mod events;
 mod imkit;
 mod kinvey;
 mod push;
@@ -127,6 +128,7 @@ pub async fn handle(state: &State, request: Request) -> Response<Body> {
         }
         Some(Route::SendMessage) => kinvey::send(state, &call, To::Recipients).await,
         Some(Route::SendBroadcast) => kinvey::send(state, &call, To::Everybody).await,
+        Some(Route::Event) => events::post(state, &call).await,
         Some(Route::PushToClients) => imkit::push(state, &call).await,
         Some(Route::Certificate) => answer(&call, "GET", certificate::read(state, &call)).await,
         None => Failure::new(Code::NotFound, "there is nothing at this address").response(),

@@ -8,16 +8,18 @@ pub(crate) enum Route {
     Certificate,
     SendMessage,
     SendBroadcast,
+    Event,
     PushToClients,
 }
 
 impl Route {
-    pub(crate) const ALL: [(&'static str, Self); 6] = [
+    pub(crate) const ALL: [(&'static str, Self); 7] = [
         ("/push/notify", Self::Notify),
         ("/push/task/cancel", Self::Cancel),
         ("/push/certificate", Self::Certificate),
         ("/push/{appKey}/sendMessage", Self::SendMessage),
         ("/push/{appKey}/sendBroadcast", Self::SendBroadcast),
+        ("/push/{appKey}/events/{name}", Self::Event),
         ("/push/push2clients", Self::PushToClients),
     ];
 

@@ -61,6 +61,15 @@ fn a_function_has_the_globals_and_its_own_properties() {
 }
 
 #[test]
+fn a_parameter_that_is_given_goes_before_its_default() {
+    let most = |given: &[(&str, &str)]| {
+        let template = Template::parse(SMALL, given).unwrap();
+        template.function("one").unwrap().queues[0].maximum_concurrency
+    };
+    assert_eq!((most(&[]), most(&[("Most", "3"), ("Nobody's", "x")])), (7, 3));
+}
+
+#[test]
 fn events_become_routes_sources_and_schedules() {
     let template: Template = SMALL.parse().unwrap();
     let function = template.function("one").unwrap();

@@ -17,11 +17,12 @@ mod tencent;
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::message::{Copy, language};
 use crate::recipient::Zone;
 use crate::time::Timestamp;
+use crate::trigger::Triggers;
 
 pub use attributes::AttributesSettings;
 pub use certificates::{Certificate, CertificateEnvironment, Provider};
@@ -203,7 +204,7 @@ impl ServiceAccount {
 
 /// Document `settings`: modes, words, addresses. Nothing secret.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, remote = "Self")]
 pub struct Settings {
     /// How IMKIT's callbacks are taken.
     pub imkit: ImkitSettings,
@@ -247,6 +248,18 @@ pub struct Settings {
     pub results: ResultsSettings,
     /// Which attributes of people make audiences.
     pub attributes: AttributesSettings,
+    /// What is pushed when something happens.
+    pub triggers: Triggers,
+}
+
+impl<'de> Deserialize<'de> for Settings {
+    /// The document, if its parts fit together.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let settings = Self::deserialize(deserializer)?;
+        let indexed = settings.attributes.indexed();
+        settings.triggers.check(|name| indexed.contains(name)).map_err(serde::de::Error::custom)?;
+        Ok(settings)
+    }
 }
 
 impl Settings {

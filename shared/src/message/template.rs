@@ -117,7 +117,7 @@ pub fn is_name(name: &str) -> bool {
     (1..=MOST_NAME).contains(&name.len()) && name.trim() == name && name.chars().all(allowed)
 }
 
-fn found<'a>(document: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+pub(crate) fn found<'a>(document: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
     document.get(name).or_else(|| {
         let (first, rest) = name.split_once('.')?;
         found(document.get(first)?.as_object()?, rest)

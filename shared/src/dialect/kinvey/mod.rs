@@ -4,6 +4,7 @@ mod body;
 pub mod credentials;
 pub mod devices;
 pub mod error;
+pub mod events;
 pub mod send;
 pub mod tasks;
 

@@ -107,6 +107,14 @@ pub enum Metric {
     FeedbackUnknown,
     /// Log events: SNS told that a push had failed for good, for another reason than its token.
     FeedbackFailed,
+    /// Pushes that rules of the apps' made of events.
+    Triggered,
+    /// Events of a table or bus that no rule is about.
+    TriggerUnmatched,
+    /// Log events: a rule matched an event and cannot push.
+    TriggerRefused,
+    /// Log events: what came is no event, and is left out.
+    TriggerUnreadable,
 }
 
 /// How values of one invocation come together.
@@ -141,7 +149,7 @@ pub enum Shape {
 
 impl Metric {
     /// All of them.
-    pub const ALL: [Self; 50] = [
+    pub const ALL: [Self; 54] = [
         Self::Sends,
         Self::TimeToVendor,
         Self::Success,
@@ -192,6 +200,10 @@ impl Metric {
         Self::FeedbackKept,
         Self::FeedbackUnknown,
         Self::FeedbackFailed,
+        Self::Triggered,
+        Self::TriggerUnmatched,
+        Self::TriggerRefused,
+        Self::TriggerUnreadable,
     ];
 
     /// The metric's name in CloudWatch, and the word of a log event's `metric` field.
@@ -248,6 +260,10 @@ impl Metric {
             Self::FeedbackKept => "feedback_kept",
             Self::FeedbackUnknown => "feedback_unknown",
             Self::FeedbackFailed => "feedback_failed",
+            Self::Triggered => "triggered",
+            Self::TriggerUnmatched => "trigger_unmatched",
+            Self::TriggerRefused => "trigger_refused",
+            Self::TriggerUnreadable => "trigger_unreadable",
         }
     }
 
@@ -293,7 +309,8 @@ impl Metric {
             | Self::ReportGivenUp
             | Self::ReportRowGone
             | Self::FeedbackDead
-            | Self::FeedbackKept => Shape::App,
+            | Self::FeedbackKept
+            | Self::TriggerRefused => Shape::App,
             Self::Counted
             | Self::RetryMoved
             | Self::RetryRefused
@@ -306,6 +323,9 @@ impl Metric {
             | Self::Reported
             | Self::FeedbackUnknown
             | Self::FeedbackFailed
+            | Self::Triggered
+            | Self::TriggerUnmatched
+            | Self::TriggerUnreadable
             | Self::TencentIgnored => Shape::Whole,
         }
     }
