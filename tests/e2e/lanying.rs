@@ -69,32 +69,34 @@ impl Bell {
         members
     }
 
-    async fn clients(&self, audience: Audience) -> Vec<String> {
+    pub async fn clients(&self, audience: Audience) -> Vec<String> {
         let mut clients: Vec<String> =
             self.members(&audience).await.into_iter().map(|member| member.client.into()).collect();
         clients.sort_unstable();
         clients
     }
 
-    async fn scan(&self, table: Table) -> Vec<std::collections::HashMap<String, AttributeValue>> {
+    pub async fn scan(&self, table: Table) -> Vec<std::collections::HashMap<String, AttributeValue>> {
         let env = self.operator();
         let scan = pushbell::aws::dynamodb(&env).scan().table_name(env.table(table).unwrap()).consistent_read(true);
         scan.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await.unwrap()
     }
 
-    /// The registry has the rows that the clients' devices, tags and aliases call for, and no others.
-    async fn rows_agree(&self) {
+    /// The registry has the rows that the clients' devices, tags, aliases and indexed attributes call for, and no others.
+    pub async fn rows_agree(&self) {
         let text = |value: &AttributeValue| value.as_s().unwrap().clone();
         let (mut called_for, mut tokens) = (BTreeSet::new(), 0);
         for item in self.scan(Table::Recipients).await {
             let client = text(&item["pk"]).strip_prefix("demo#").unwrap().to_owned();
             let devices: Vec<&str> = item.keys().filter_map(|name| name.strip_prefix("d#")).collect();
             tokens += devices.len();
-            let tags = item.get("tg").map(|tags| tags.as_ss().unwrap().clone()).unwrap_or_default();
+            let set = |name: &str| item.get(name).map(|set| set.as_ss().unwrap().clone()).unwrap_or_default();
+            let (tags, keys) = (set("tg"), set("ia"));
             let alias = item.get("al").map(text);
             called_for.extend(alias.iter().map(|alias| (format!("demo#owner#{alias}"), client.clone())));
             let tags = tags.iter().map(|tag| format!("demo#tag#{tag}"));
-            let audiences = tags.chain(alias.iter().map(|alias| format!("demo#alias#{alias}")));
+            let keys = keys.iter().map(|key| format!("demo#attr#{key}"));
+            let audiences = tags.chain(keys).chain(alias.iter().map(|alias| format!("demo#alias#{alias}")));
             for audience in audiences.chain(["demo#all".to_owned()]) {
                 called_for.extend(devices.iter().map(|device| (audience.clone(), format!("{client}\u{1}{device}"))));
             }

@@ -9,6 +9,7 @@
     reason = "tests"
 )]
 
+mod attributes;
 mod audience;
 mod bad_input;
 mod bell;

@@ -1,6 +1,7 @@
-//! Devices: registers and unregisters them in Kinvey's, IMKIT's and Lanying's words, answers for badges, keeps preferences, tags and
-//! aliases, erases clients.
+//! Devices: registers and unregisters them in Kinvey's, IMKIT's and Lanying's words, answers for badges, keeps preferences, attributes, tags
+//! and aliases, erases clients.
 
+mod attributes;
 mod badges;
 mod endpoints;
 mod erase;

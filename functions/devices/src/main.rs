@@ -1,4 +1,4 @@
-//! The Lambda function that registers devices and keeps badges and preferences.
+//! The Lambda function that registers devices and keeps badges, preferences and attributes.
 
 use std::process::ExitCode;
 

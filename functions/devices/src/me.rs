@@ -1,4 +1,4 @@
-//! `/me/…`: a client's devices, muted rooms and preferences.
+//! `/me/…`: a client's devices, muted rooms, preferences and attributes.
 
 use lambda_http::http::{Method, StatusCode};
 use lambda_http::{Body, Response};
@@ -12,7 +12,8 @@ use pushbell::registry::Which;
 use serde_json::json;
 
 use crate::{
-    Call, State, answer, endpoints, method_not_allowed, not_found, of_registry, of_store, preferences, settings,
+    Call, State, answer, attributes, endpoints, method_not_allowed, not_found, of_registry, of_store, preferences,
+    settings,
 };
 
 /// The longest name of a room.
@@ -35,6 +36,11 @@ pub(crate) async fn below(state: &State, call: &Call<'_>) -> Response<Body> {
         ("preferences", None) => match *method {
             Method::GET => answer(preferences::show(state, call).await),
             Method::PATCH => answer(preferences::change(state, call).await),
+            _ => method_not_allowed("GET, PATCH"),
+        },
+        ("attributes", None) => match *method {
+            Method::GET => answer(attributes::show(state, call).await),
+            Method::PATCH => answer(attributes::change(state, call).await),
             _ => method_not_allowed("GET, PATCH"),
         },
         _ => not_found().response(),

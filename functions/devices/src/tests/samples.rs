@@ -1,7 +1,7 @@
 use super::*;
 
 /// The samples in the order of a life, with the status that each has.
-const SAMPLES: [(&str, u16); 38] = [
+const SAMPLES: [(&str, u16); 40] = [
     ("kinvey-register-ios", 204),
     ("kinvey-register-android", 204),
     ("kinvey-devices", 200),
@@ -14,6 +14,8 @@ const SAMPLES: [(&str, u16); 38] = [
     ("imkit-notification-enable", 200),
     ("preferences-change", 200),
     ("preferences-show", 200),
+    ("attributes-change", 200),
+    ("attributes-show", 200),
     ("lanying-push-off", 200),
     ("lanying-push-limit", 200),
     ("lanying-push-detail", 200),

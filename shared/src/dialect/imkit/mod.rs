@@ -1,6 +1,7 @@
 //! IMKIT: its push callbacks, device subscriptions, preferences and badge service.
 
 pub mod answer;
+pub mod attributes;
 pub mod badges;
 pub mod callback;
 pub mod caller;
