@@ -232,22 +232,24 @@ fn the_words_of_the_code_are_those_of_the_description() {
     let described = |word: &str| told["channel"]["enum"].as_array().unwrap().contains(&word.into());
     assert!(Channel::every().into_iter().all(|channel| described(channel.as_str())));
 
+    // Every name with its status by some call of Kinvey's; and no call names another.
     let operations = description.operations();
-    let kinvey: Vec<&Operation<'_>> =
-        operations.iter().filter(|operation| operation.value["tags"][0] == "Kinvey").collect();
-    assert!(!kinvey.is_empty());
+    let kinvey = operations.iter().filter(|operation| operation.value["tags"][0] == "Kinvey");
+    let mut failures: Vec<(u16, &Value)> = kinvey.flat_map(|operation| description.responses(operation)).collect();
+    failures.push((405, description.get("/components/responses/KinveyMethodNotAllowed")));
+    let takes = |response: &Value, error: &Value| {
+        let schema = response.pointer("/content/application~1json/schema");
+        schema.is_some_and(|schema| description.valid(schema, error).is_ok())
+    };
     for (kind, name, status, text) in Kind::ALL {
         let error = json!({"error": name, "description": text, "debug": "x"});
-        for operation in &kinvey {
-            let of_status = description.responses(operation).find(|(own, _)| *own == status.as_u16());
-            let response = match (kind, of_status) {
-                (Kind::MethodNotAllowed, _) => description.get("/components/responses/KinveyMethodNotAllowed"),
-                (_, Some((_, response))) => response,
-                (_, None) => panic!("{} does not describe {status}", operation.path),
-            };
-            description.valid(&response["content"]["application/json"]["schema"], &error).unwrap();
-        }
+        let of_status = |(own, _): &&(u16, &Value)| *own == status.as_u16();
+        assert!(failures.iter().filter(of_status).any(|(_, response)| takes(response, &error)), "{kind:?}");
+        let others = failures.iter().filter(|failure| !of_status(failure));
+        assert!(others.into_iter().all(|(_, response)| !takes(response, &error)), "{kind:?}");
     }
+    let stranger = json!({"error": "SomethingElse", "description": "x", "debug": "x"});
+    assert!(failures.iter().all(|(_, response)| !takes(response, &stranger)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -271,6 +273,43 @@ async fn every_example_is_answered_as_described() {
                 }
             }
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_is_there_is_told_and_taken_back_as_described() {
+    let tested = Tested::start().await;
+    let operations = tested.description.operations();
+    let operation = |id: &str| operations.iter().find(|operation| operation.value["operationId"] == id).unwrap();
+    // What is pushed lacks a value for one of two.
+    let kinvey = json!({"recipients": ["aaa", {"_id": "bbb", "name": "Bo"}], "messageContent": "Hi {{name}}"});
+    let imkit = json!({"clients": ["aaa", "bbb"], "payload": {"alert": "lala"}});
+    for (push, body, task, tell, cancel) in [
+        ("sendMessage", kinvey, "/task_id", "kinveyTask", "kinveyCancel"),
+        ("pushToClients", imkit, "/result/task_id", "imkitTask", "imkitCancel"),
+    ] {
+        let push = operation(push);
+        let example = Example { body: Some(body), ..tested.description.examples(push)[0].clone() };
+        let taken = tested.send(push, &example, &tested.description.callers(push)[0]).await;
+        let task = taken.json().pointer(task).unwrap().to_string();
+        let call = async |id: &str| {
+            let operation = operation(id);
+            let (scheme, unknown) = (&tested.description.callers(operation)[0][0], "258943057100801");
+            let address = tested.description.filled(operation.path, Some(operation)).replace(unknown, &task);
+            let (name, value) = tested.description.header(scheme, &credential(scheme));
+            let credentials = [(name.as_str(), value.as_str())];
+            let answer = tested.bell.caller.send(&operation.method, &address, &credentials, "").await;
+            tested.check(operation, "a task that is there", &answer);
+            assert_eq!(answer.status, 200, "{}", answer.text);
+            answer.text
+        };
+        call(tell).await;
+        tested.bell.drained().await;
+        let told = call(tell).await;
+        assert!(told.contains("no_device"), "{told}");
+        assert_eq!(told.contains("missing_values"), push.value["tags"][0] == "Kinvey", "{told}");
+        call(cancel).await;
+        call(tell).await;
     }
 }
 
@@ -347,10 +386,10 @@ async fn trouble_with_the_tables_is_answered_as_described() {
     tested.bell.fault(Rule::new(Target::Dynamodb, Effect::Refuse));
     tested.bell.fault(Rule::new(Target::Sqs, Effect::Refuse));
     for operation in tested.description.operations() {
-        let taken = |example: &Example| example.status < 300;
-        let examples = tested.description.examples(&operation).into_iter().filter(taken);
-        // What says most is looked at furthest.
-        let example = examples.max_by_key(|example| example.body.as_ref().map(|body| body.to_string().len())).unwrap();
+        // What is taken and says most is looked at furthest.
+        let length = |example: &Example| example.body.as_ref().map(|body| body.to_string().len());
+        let examples = tested.description.examples(&operation).into_iter();
+        let example = examples.max_by_key(|example| (example.status < 300, length(example))).unwrap();
         let schemes = &tested.description.callers(&operation)[0];
         let answer = tested.send(&operation, &example, schemes).await;
         tested.check(&operation, "in trouble", &answer);

@@ -126,13 +126,15 @@ impl Description {
             }
         }
         let success = self.responses(operation).map(|(status, _)| status).min().unwrap();
-        let bare = Example { name: "no body".to_owned(), headers, body: None, status: success, code: 200 };
+        let status = |of: &Value| of["x-answer"].as_u64().map_or(success, |status| u16::try_from(status).unwrap());
+        let bare =
+            Example { name: "no body".to_owned(), headers, body: None, status: status(operation.value), code: 200 };
         let Some(body) = operation.value.get("requestBody").map(|body| self.at(body)) else { return vec![bare] };
         let examples = body["content"]["application/json"]["examples"].as_object().unwrap();
         let example = |(name, example): (&String, &Value)| Example {
             name: name.clone(),
             body: Some(example["value"].clone()),
-            status: example["x-answer"].as_u64().map_or(success, |status| u16::try_from(status).unwrap()),
+            status: status(example),
             code: example["x-code"].as_u64().unwrap_or(200),
             ..bare.clone()
         };
