@@ -38,7 +38,12 @@ impl Cloud {
     pub(super) async fn with(settings: &Value, vendors: &Value) -> Self {
         pushbell::telemetry::Lines::collect(env!("CARGO_CRATE_NAME"));
         let aws = Arc::new(Mutex::new(Aws::default()));
-        let callers = json!({"user_keys": [{"alg": "HS256", "key": super::USER_KEY}]});
+        let callers = json!({
+            "master_secrets": ["demo-master"],
+            "app_secrets": ["demo-app-secret"],
+            "api_keys": [super::API_KEY],
+            "user_keys": [{"alg": "HS256", "key": super::USER_KEY}],
+        });
         for (document, text) in [("callers", callers.to_string()), ("vendors", vendors.to_string())] {
             aws.lock().unwrap().secrets.insert(format!("pushbell/test/apps/demo/{document}"), text);
         }
@@ -88,12 +93,9 @@ fn environment(others: &str, dynamodb: &str) -> Environment {
         "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" | "STAGE" => Some("test".to_owned()),
         "AWS_ENDPOINT_URL" => Some(others.to_owned()),
         "AWS_ENDPOINT_URL_DYNAMODB" => Some(dynamodb.to_owned()),
-        "TABLE_REGISTRY" => Some("registry".to_owned()),
-        "TABLE_TASKS" => Some("tasks".to_owned()),
-        "TABLE_DEFERRED" => Some("deferred".to_owned()),
         "QUEUE_FAN_OUT" => Some(format!("{others}/fan-out")),
         "QUEUE_DELIVER" => Some(format!("{others}/deliver")),
-        _ => None,
+        _ => name.strip_prefix("TABLE_").map(str::to_lowercase),
     })
     .unwrap()
 }
@@ -107,12 +109,13 @@ async fn serve_dynamodb() -> String {
 }
 
 async fn fill(client: &aws_sdk_dynamodb::Client, settings: &Value) {
-    for table in ["registry", "tasks", "deferred"] {
+    let two = &["pk", "sk"][..];
+    for (table, keys) in [("recipients", &two[..1]), ("registry", two), ("tasks", two), ("deferred", two)] {
         let mut call = client.create_table().table_name(table).billing_mode(BillingMode::PayPerRequest);
-        for (key, kind) in [("pk", KeyType::Hash), ("sk", KeyType::Range)] {
-            let attribute = AttributeDefinition::builder().attribute_name(key).attribute_type(ScalarAttributeType::S);
+        for (key, kind) in keys.iter().zip([KeyType::Hash, KeyType::Range]) {
+            let attribute = AttributeDefinition::builder().attribute_name(*key).attribute_type(ScalarAttributeType::S);
             call = call
-                .key_schema(KeySchemaElement::builder().attribute_name(key).key_type(kind).build().unwrap())
+                .key_schema(KeySchemaElement::builder().attribute_name(*key).key_type(kind).build().unwrap())
                 .attribute_definitions(attribute.build().unwrap());
         }
         call.send().await.unwrap();

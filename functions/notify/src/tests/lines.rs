@@ -32,6 +32,54 @@ async fn a_call_is_one_line_with_numbers_and_no_content() {
 }
 
 #[tokio::test]
+async fn sends_in_other_words_are_lines_with_numbers_and_no_content_too() {
+    const PEOPLE: [&str; 7] = ["u-31", "hello", "Joe", "ord-771", "token-of", "demo-master", API_KEY];
+    let cloud = Cloud::with(&json!({"kinvey": {"import_tokens": true}}), &json!({})).await;
+    let tokens = json!([{"token": "token-of-joe", "platform": "android", "arn": null}]);
+    let document = json!({"_id": "u-310", "givenName": "Joe", "_messaging": {"pushTokens": tokens}});
+    let kinvey = json!({
+        "recipients": [document, "u-311"], "messageContent": "hello {{givenName}}", "requestId": "ord-771",
+    });
+    let imkit = json!({"clients": ["u-310", "u-311"], "payload": {"alert": "hello"}, "requestId": "ord-771"});
+    let broadcast = json!({"messageContent": "hello", "sendAt": NOW + 60_000});
+    let calls = || {
+        [
+            Call::kinvey("POST", MESSAGE).body(&kinvey),
+            Call::kinvey("POST", BROADCAST).body(&broadcast),
+            Call::imkit("POST", CLIENTS).body(&imkit),
+        ]
+    };
+    let audiences = [json!(["clients", 2, false]), json!(["all", 0, true]), json!(["clients", 2, false])];
+    for (call, audience) in calls().into_iter().zip(audiences) {
+        let route = format!("ANY {}", call.route);
+        Lines::take();
+        let answer = call.send(&cloud).await;
+        let task = answer.body.get("task_id").or_else(|| answer.body["result"].get("task_id")).unwrap().clone();
+        let lines = Lines::take();
+        let [line] = &lines[..] else { panic!("one line: {lines:?}") };
+        assert_eq!(
+            json!([line["route"], line["app"], line["status"], line["task"]]),
+            json!([route, "demo", 200, task])
+        );
+        assert_eq!(json!([line["audience"], line["named"], line["deferred"]]), audience);
+        assert!(PEOPLE.iter().all(|never| !line.to_string().contains(never)), "{line}");
+    }
+    // Refused, and in trouble.
+    let bad = json!({"recipients": [{"_id": "u-310", "age": 7}, "u-31\n"], "messageContent": "hello {{givenName}}"});
+    Lines::take();
+    assert_eq!(Call::kinvey("POST", MESSAGE).body(&bad).send(&cloud).await.status, 400);
+    let bad = json!({"clients": ["u-31\n"], "payload": {"alert": "hello"}});
+    assert_eq!(Call::imkit("POST", CLIENTS).body(&bad).send(&cloud).await.status, 400);
+    let cloud = cloud.without_tables().await;
+    for call in calls() {
+        assert_eq!(call.send(&cloud).await.status, 503);
+    }
+    let lines = Lines::take();
+    assert!(lines.len() > 5, "{lines:?}");
+    assert!(lines.iter().all(|line| PEOPLE.iter().all(|never| !line.to_string().contains(never))), "{lines:?}");
+}
+
+#[tokio::test]
 async fn the_log_says_why_a_token_is_refused_and_the_answer_does_not() {
     const NOW_S: u64 = NOW / 1000;
     let cloud = Cloud::new().await;

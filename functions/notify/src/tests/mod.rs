@@ -4,6 +4,8 @@
 
 mod certificate;
 mod cloud;
+mod imkit;
+mod kinvey;
 mod lines;
 mod push;
 mod samples;
@@ -20,6 +22,10 @@ const USER_KEY: &str = "demo-user-key-0123456789abcdef0123456789ab";
 const NOTIFY: &str = "/push/notify";
 const CANCEL: &str = "/push/task/cancel";
 const CERTIFICATE: &str = "/push/certificate";
+const MESSAGE: &str = "/push/{appKey}/sendMessage";
+const BROADCAST: &str = "/push/{appKey}/sendBroadcast";
+const CLIENTS: &str = "/push/push2clients";
+const API_KEY: &str = "demo.demo-api-key";
 /// When calls come in, in milliseconds.
 const NOW: u64 = 1_767_225_601_500;
 /// API Gateway's name for each call.
@@ -33,6 +39,7 @@ struct Call {
     method: &'static str,
     query: String,
     headers: Map<String, Value>,
+    app_key: &'static str,
     body: Option<String>,
 }
 
@@ -44,7 +51,18 @@ impl Call {
 
     fn bare(method: &'static str, route: &'static str) -> Self {
         let headers = Map::from_iter([("host".to_owned(), json!("abc123.execute-api.eu-west-1.amazonaws.com"))]);
-        Self { route, method, query: String::new(), headers, body: None }
+        Self { route, method, query: String::new(), headers, app_key: "demo", body: None }
+    }
+
+    /// A call of the app's own server in Kinvey's words, as its SDK makes it.
+    fn kinvey(method: &'static str, route: &'static str) -> Self {
+        let basic = "Basic ZGVtbzpkZW1vLW1hc3Rlcg==";
+        Self::bare(method, route).header("authorization", basic).header("x-kinvey-api-version", "3")
+    }
+
+    /// A call of the app's own server in IMKIT's words.
+    fn imkit(method: &'static str, route: &'static str) -> Self {
+        Self::bare(method, route).header("im-api-key", API_KEY)
     }
 
     fn header(mut self, name: &str, value: &str) -> Self {
@@ -64,20 +82,22 @@ impl Call {
 
     async fn send(self, cloud: &Cloud) -> Answer {
         let route_key = format!("ANY {}", self.route);
+        let path = self.route.replace("{appKey}", self.app_key);
         let event = json!({
             "version": "2.0",
             "routeKey": route_key,
-            "rawPath": self.route,
+            "rawPath": path,
             "rawQueryString": self.query,
             "headers": self.headers,
             "requestContext": {
-                "http": {"method": self.method, "path": self.route, "protocol": "HTTP/1.1", "sourceIp": "203.0.113.7"},
+                "http": {"method": self.method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "203.0.113.7"},
                 "requestId": REQUEST,
                 "routeKey": route_key,
                 "stage": "$default",
                 "time": "01/Jan/2026:00:00:01 +0000",
                 "timeEpoch": NOW,
             },
+            "pathParameters": {"appKey": self.app_key},
             "body": self.body,
             "isBase64Encoded": false,
         });
@@ -100,6 +120,12 @@ impl Answer {
     fn task(&self) -> u64 {
         assert_eq!((self.code(), &self.body["message"]), ((200, 200), &Value::Null), "{}", self.body);
         self.body["data"]["task_id"].as_u64().unwrap()
+    }
+
+    /// Kinvey's name for what is wrong.
+    #[track_caller]
+    fn error(&self) -> (u16, &str) {
+        (self.status, self.body["error"].as_str().unwrap_or_else(|| panic!("{}", self.body)))
     }
 
     fn header(&self, name: &str) -> Option<&str> {

@@ -79,6 +79,7 @@ fn answer(body: &str) -> (StatusCode, String) {
     match asked["SecretId"].as_str() {
         Some("pushbell/test/apps/demo/callers") => {
             let callers = json!({
+                "master_secrets": ["demo-master"],
                 "api_keys": ["demo.demo-api-key"],
                 "user_keys": [{"alg": "HS256", "key": super::USER_KEY}],
             });

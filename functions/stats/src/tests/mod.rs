@@ -4,9 +4,11 @@
 
 mod cloud;
 mod rates;
+mod task;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use lambda_http::Body;
+use lambda_http::http::HeaderMap;
 use pushbell::auth::jwt;
 use pushbell::delivery::Channel;
 use pushbell::env::Table;
@@ -44,6 +46,7 @@ fn token(role: &str, user: &str) -> String {
 
 struct Answer {
     status: u16,
+    headers: HeaderMap,
     body: Value,
 }
 
@@ -67,7 +70,8 @@ impl Cloud {
             assert!(response.headers().contains_key("retry-after"));
         }
         let Body::Text(text) = response.body() else { unreachable!("a JSON body is a text") };
-        Answer { status: response.status().as_u16(), body: serde_json::from_str(text).unwrap() }
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Answer { status, headers, body: serde_json::from_str(text).unwrap() }
     }
 
     async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
@@ -121,33 +125,12 @@ impl Cloud {
         Results::new(&self.env).unwrap().put_head(&head).await.unwrap();
     }
 
-    /// Its row: u-310's device 4711 had it, u-311 has none.
     async fn delivered(&self) {
-        let row = ResultRow {
-            key: key(),
-            app: app("demo"),
-            seq: 0,
-            attempt: Attempt::FIRST,
-            at: Timestamp::from_millis(1_767_225_600_900),
-            tally: Tally::default(),
-            results: vec![
-                TargetResult {
-                    client: client("u-310"),
-                    fates: vec![Fate::of_device(number(4711), Some(Channel::Fcm), Outcome::Delivered)],
-                    recount: None,
-                },
-                TargetResult {
-                    client: client("u-311"),
-                    fates: vec![Fate::of_recipient(Outcome::NoDevice)],
-                    recount: None,
-                },
-            ],
-            leftovers: None,
-            given_up: Vec::new(),
-            taken_back: std::collections::BTreeMap::new(),
-            missing: std::collections::BTreeMap::new(),
-        };
-        assert!(matches!(Results::new(&self.env).unwrap().put(&row).await.unwrap(), Put::Stored));
+        self.put(&row()).await;
+    }
+
+    async fn put(&self, row: &ResultRow) {
+        assert!(matches!(Results::new(&self.env).unwrap().put(row).await.unwrap(), Put::Stored));
     }
 
     /// A claim of a message for three clients, as IMKIT's callback leaves it.
@@ -192,6 +175,30 @@ impl Cloud {
     }
 }
 
+/// The task's row: u-310's device 4711 had it, u-311 has none.
+fn row() -> ResultRow {
+    ResultRow {
+        key: key(),
+        app: app("demo"),
+        seq: 0,
+        attempt: Attempt::FIRST,
+        at: Timestamp::from_millis(1_767_225_600_900),
+        tally: Tally::default(),
+        results: vec![
+            TargetResult {
+                client: client("u-310"),
+                fates: vec![Fate::of_device(number(4711), Some(Channel::Fcm), Outcome::Delivered)],
+                recount: None,
+            },
+            TargetResult { client: client("u-311"), fates: vec![Fate::of_recipient(Outcome::NoDevice)], recount: None },
+        ],
+        leftovers: None,
+        given_up: Vec::new(),
+        taken_back: std::collections::BTreeMap::new(),
+        missing: std::collections::BTreeMap::new(),
+    }
+}
+
 fn key() -> TaskKey {
     TaskKey { task: TaskId::from_number(TASK).unwrap(), nonce: "abcdefgh".to_owned() }
 }
@@ -210,11 +217,23 @@ async fn every_sample_is_answered_as_it_should_be() {
     for file in files {
         let answer = cloud.answer(&std::fs::read_to_string(&file).unwrap()).await;
         let name = file.file_stem().unwrap().to_str().unwrap().to_owned();
-        assert_eq!(answer.told(), (200, ""), "{name}: {}", answer.body);
+        match name.as_str() {
+            "kinvey-task" | "kinvey-task-cancel" => {
+                assert_eq!((answer.status, &answer.body["task_id"]), (200, &json!(TASK)));
+            }
+            "imkit-task" | "imkit-task-cancel" => {
+                assert_eq!((&answer.body["RC"], &answer.body["result"]["task_id"]), (&json!(0), &json!(TASK)));
+            }
+            _ => assert_eq!(answer.told(), (200, ""), "{name}: {}", answer.body),
+        }
         names.push(name);
     }
     let known = [
         "imkit-ack-clicked",
+        "imkit-task-cancel",
+        "imkit-task",
+        "kinvey-task-cancel",
+        "kinvey-task",
         "lanying-ack-as-user",
         "lanying-ack-received",
         "lanying-task-detail",
