@@ -39,8 +39,8 @@ impl Registry {
         let mut refusals = 0;
         // The longest way is four steps: eight keys go and eight come, of twenty devices.
         for _ in 0..TRIES {
-            // In this order: whoever changes the attributes after they are read here looks at the index after that. Either the one changes the
-            // item and the other is refused, or both have read of each other.
+            // In this order: whoever changes the attributes after they are read here looks at the item after that, and what they change in it
+            // refuses what is written here.
             let seen = self.seen(app, client).await?;
             let wanted = self.wanted(app, client, settings).await?;
             let have = &seen.labels.attributes;
@@ -62,8 +62,8 @@ impl Registry {
                 }
                 let _ = if joins { keys.insert(key.clone()) } else { keys.remove(key) };
             }
-            // All is read once more after the last step: who changed the attributes meanwhile may have found the index as they left it and
-            // written nothing, and an erasure may have met no item that could refuse it.
+            // All is read once more after the last step: who changed the attributes meanwhile may have found the index as it should be and
+            // changed nothing, and an erasure may have taken them before there was an item to refuse it.
             match self.write(self.set_keys(app, client, &seen, &keys)?, rows).await? {
                 Written::Done => {}
                 Written::Refused(_) | Written::Busy => {
@@ -115,8 +115,8 @@ impl Registry {
         update.build()
     }
 
-    /// As many of the client's indexed attributes as fit a transaction go, and the attributes themselves: what is left of the index is what they
-    /// do not say any more.
+    /// As many of the client's indexed attributes as fit a transaction leave the index, and the attributes themselves go, so that nobody puts
+    /// them back.
     pub(super) async fn remove_some_attributes(
         &self,
         app: &AppId,
