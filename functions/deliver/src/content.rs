@@ -38,7 +38,7 @@ impl<'a> Content<'a> {
 /// How the content of a chunk is made.
 pub(crate) enum Filling<'a> {
     /// Once, for all of its recipients.
-    Common(Content<'a>),
+    Common(Box<Content<'a>>),
     /// For each recipient from what they are called: a template with places that are not everybody's.
     Own,
     /// Its texts are no templates, though it says so. What made it had checked them.
@@ -47,16 +47,16 @@ pub(crate) enum Filling<'a> {
 
 impl<'a> Filling<'a> {
     pub(crate) fn of(message: &'a Message, settings: &Settings) -> Self {
-        let Some(shared) = &message.values else { return Self::Common(Content::new(Cow::Borrowed(message), settings)) };
+        let Some(shared) = &message.values else { return Self::common(Cow::Borrowed(message), settings) };
         match message.names() {
             Ok(names) if names.iter().any(|name| shared.get(name).is_none()) => Self::Own,
-            Ok(_) => message.filled(|_| None).map_or(Self::Broken, |filled| Self::common(filled, settings)),
+            Ok(_) => message.filled(|_| None).map_or(Self::Broken, |filled| Self::common(Cow::Owned(filled), settings)),
             Err(TemplateError::Open | TemplateError::Nameless | TemplateError::Name) => Self::Broken,
         }
     }
 
-    fn common(filled: Message, settings: &Settings) -> Self {
-        Self::Common(Content::new(Cow::Owned(filled), settings))
+    fn common(message: Cow<'a, Message>, settings: &Settings) -> Self {
+        Self::Common(Box::new(Content::new(message, settings)))
     }
 }
 

@@ -58,7 +58,7 @@ impl Recipients {
     /// Sorts the entries of `list`. A bad entry never fails the others: no server sends a callback twice.
     /// `sender` is left out.
     pub(super) fn sort(list: &[&RawValue], sender: Option<&str>) -> Self {
-        Self::sort_texts(list.iter().map(|entry| text(entry)), sender)
+        Self::sort_texts(list.iter().map(text), sender)
     }
 
     /// The same of entries as texts; `None` for one that is none.
