@@ -105,8 +105,7 @@ async fn answer(
         return method_not_allowed(if method == Method::GET { "GET" } else { "POST" });
     }
     let answered = timeout(state.limit, work).await.unwrap_or_else(|_| {
-        let app = call.app.get().map(AppId::as_str).unwrap_or_default();
-        tracing::error!(app, route = call::route(call.request), "a call was not served in time");
+        log_late(call);
         Err(unavailable())
     });
     answered.unwrap_or_else(|failure| {
@@ -119,6 +118,11 @@ async fn answer(
 fn trouble(app: &AppId, error: &(dyn Error + 'static)) -> Failure {
     log_trouble(app, error);
     unavailable()
+}
+
+fn log_late(call: &Call<'_>) {
+    let app = call.app.get().map(AppId::as_str).unwrap_or_default();
+    tracing::error!(app, route = call::route(call.request), "a call was not served in time");
 }
 
 fn log_trouble(app: &AppId, error: &(dyn Error + 'static)) {

@@ -12,7 +12,7 @@ use pushbell::task::ResultsError;
 use serde_json::Value;
 use tokio::time::timeout;
 
-use crate::{Call, State, log_trouble};
+use crate::{Call, State, log_late, log_trouble};
 
 const METHODS: &str = "GET, DELETE";
 
@@ -54,7 +54,10 @@ pub(crate) async fn of_kinvey(state: &State, call: &Call<'_>) -> Response<Body> 
         Some(verb) => match timeout(state.limit, work(verb)).await {
             Ok(Ok(told)) => call::json(StatusCode::OK, &told),
             Ok(Err(failure)) => failure.response(),
-            Err(_) => unavailable().response(),
+            Err(_) => {
+                log_late(call);
+                unavailable().response()
+            }
         },
     };
     with_request_id(call.request, answered)
@@ -89,7 +92,10 @@ pub(crate) async fn of_imkit(state: &State, call: &Call<'_>) -> Response<Body> {
         Some(verb) => match timeout(state.limit, work(verb)).await {
             Ok(Ok(told)) => imkit::ok(told),
             Ok(Err(failure)) => failure.response(),
-            Err(_) => caller::unavailable().response(),
+            Err(_) => {
+                log_late(call);
+                caller::unavailable().response()
+            }
         },
     }
 }

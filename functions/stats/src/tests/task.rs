@@ -1,5 +1,7 @@
 //! A task by its number, in Kinvey's words and in IMKIT's.
 
+use pushbell::telemetry::Lines;
+
 use super::*;
 
 const MASTER: (&str, &str) = ("authorization", "Basic ZGVtbzpkZW1vLW1hc3Rlcg==");
@@ -106,15 +108,19 @@ async fn another_method_is_told_which_ones_are_taken() {
 
 #[tokio::test]
 async fn trouble_and_tables_that_hang_may_be_asked_again() {
+    Lines::collect(env!("CARGO_CRATE_NAME"));
     let mut hanging = Cloud::with_hanging_tables().await;
     hanging.state.limit = std::time::Duration::from_millis(100);
     for cloud in [Cloud::without_tables().await, hanging] {
         for method in ["GET", "DELETE"] {
+            Lines::take();
             let both = async { (kinvey(&cloud, method, "7").await, imkit(&cloud, method, "7").await) };
             // Long before the SDK gives a table up.
             let (ours, theirs) = tokio::time::timeout(std::time::Duration::from_secs(3), both).await.unwrap();
             assert_eq!((ours.status, &ours.body["error"]), (503, &json!("KinveyInternalErrorRetry")));
             assert_eq!((theirs.status, &theirs.body["error"]["code"]), (503, &json!("UNAVAILABLE")));
+            let lines = Lines::take();
+            assert_eq!(lines.iter().filter(|line| line["level"] == "ERROR").count(), 2, "{lines:?}");
         }
     }
 }
