@@ -295,10 +295,8 @@ mod tests {
     use serde_json::json;
 
     fn object(value: Value) -> Map<String, Value> {
-        match value {
-            Value::Object(object) => object,
-            other => panic!("{other} is no object"),
-        }
+        let Value::Object(object) = value else { panic!("{value} is no object") };
+        object
     }
 
     fn matches(pattern: Value, document: Value) -> bool {

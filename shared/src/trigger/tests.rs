@@ -21,10 +21,8 @@ fn app() -> AppId {
 }
 
 fn object(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(object) => object,
-        other => panic!("{other} is no object"),
-    }
+    let Value::Object(object) = value else { panic!("{value} is no object") };
+    object
 }
 
 /// A rule on event `winningTeam` for everybody, with these fields instead of its own.
