@@ -146,7 +146,11 @@ impl Batch<'_> {
     /// have been queued before.
     async fn hand_back(&self, job: &Job<'_>, row: &ResultRow, repeat: bool) -> Result<(), RecordError> {
         let (chunk, now) = (job.chunk, self.clock.now());
-        let next = |to: &[Target], attempt, given_up| Chunk { given_up, repeat, ..chunk.again(attempt, to.to_vec()) };
+        let next = |to: &[Target], attempt, given_up| {
+            let given = |target: &Target| chunk.to.iter().find(|own| own.client() == target.client())?.values();
+            let to = to.iter().map(|target| target.clone().with_values(given(target))).collect();
+            Chunk { given_up, repeat, ..chunk.again(attempt, to) }
+        };
         if !row.given_up.is_empty() {
             let given_up = next(&row.given_up, chunk.attempt.replay(), true);
             self.put(Queue::DeadLetters, &given_up, now, now).await?;
@@ -339,10 +343,10 @@ impl Job<'_> {
                     }
                     let may_be_tried = not_before.unwrap_or(now);
                     earliest = Some(earliest.map_or(may_be_tried, |earliest| earliest.min(may_be_tried)));
-                    to.push(left);
+                    to.push(left.without_values());
                 }
             }
-            row.given_up.append(&mut one.kept);
+            row.given_up.extend(one.kept.into_iter().map(Target::without_values));
             row.results.push(one.result);
         }
         if self.chunk.given_up && now >= self.expiry {

@@ -115,6 +115,7 @@ impl<'a> Job<'a> {
 
     async fn stored(&self, target: &Target, consistent: bool) -> Result<Values, NoContent> {
         let app = &self.chunk.message.origin.app;
+        let _permit = self.state.updates.acquire().await;
         let stored = Box::pin(self.state.recipients.attributes(app, target.client(), consistent)).await;
         stored.map_err(NoContent::Unread)
     }

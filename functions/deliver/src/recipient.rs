@@ -92,26 +92,29 @@ impl Job<'_> {
         {
             return Ok(Served { wish: Wish::until(*not_before), ..Served::not_begun(target, Reason::Waiting) });
         }
-        let (letter, found) = {
+        // What cannot be shown is not counted, and who is not sent to needs no values.
+        let letter = if self.writes(target) {
+            match self.letter(target).await {
+                Ok(letter) => Some(letter),
+                Err(none) => return Ok(self.without_content(target, none)),
+            }
+        } else {
+            None
+        };
+        let found = {
             // The semaphore is never closed: it lives as long as the process.
             let _permit = self.state.updates.acquire().await;
             // After the wait for a permit: that is where the time of a slow table goes.
             if self.is_late() {
                 return Ok(Served::not_begun(target, Reason::NotBegun));
             }
-            // Before the count: what cannot be shown is not counted.
-            let letter = match self.letter(target).await {
-                Ok(letter) => letter,
-                Err(none) => return Ok(self.without_content(target, none)),
-            };
             // Boxed, like every call below: a thousand recipients of a batch wait here, and the state of an SDK call takes kilobytes.
-            let found = match target {
+            match target {
                 Target::Fresh(client) | Target::With { client, .. } => Box::pin(self.first(client, false)).await,
                 // Somebody saw these devices already: one that is missing in an older copy of the item would be `gone`, for good.
                 Target::Chosen { client, .. } => Box::pin(self.first(client, true)).await,
                 Target::Left { client, .. } => Box::pin(self.again(client)).await,
-            };
-            (letter, found)
+            }
         };
         let Found { recipient, tally, not } = match found {
             Ok(found) => found,
@@ -144,14 +147,29 @@ impl Job<'_> {
             Target::Fresh(_) | Target::Chosen { .. } | Target::With { .. } => 0,
             Target::Left { tries, .. } => *tries,
         };
-        let mut served =
-            self.send_all(letter.content(), target.client(), &recipient, devices, fates, (tally, tries)).await;
-        for kept in served.left.iter_mut().chain(&mut served.kept) {
-            if let Target::Left { values, .. } = kept {
-                *values = target.values().cloned();
+        if devices.is_empty() {
+            if fates.is_empty() {
+                fates.push(Fate::of_recipient(Outcome::NoDevice));
             }
+            return Ok(Served::new(target.client(), fates).tallied(tally));
         }
-        Ok(served)
+        let letter = match letter {
+            Some(letter) => letter,
+            None => match self.letter(target).await {
+                Ok(letter) => letter,
+                Err(none) => return Ok(self.without_content(target, none)),
+            },
+        };
+        Ok(self.send_all(letter.content(), target.client(), &recipient, devices, fates, (tally, tries)).await)
+    }
+
+    /// Whether serving `target` changes the recipient: their badge, or what of it is read.
+    fn writes(&self, target: &Target) -> bool {
+        let writes = match self.chunk.message.badge {
+            Badge::None | Badge::Keep | Badge::Show(_) => false,
+            Badge::Add { .. } | Badge::Set { .. } | Badge::Total { .. } | Badge::Clear => true,
+        };
+        writes && !matches!(target, Target::Left { .. })
     }
 
     /// A recipient for whom the message could not be made: told by the value's name, or to come again.
@@ -284,9 +302,6 @@ impl Job<'_> {
         mut fates: Vec<Fate>,
         (tally, tries): (Tally, u32),
     ) -> Served {
-        if devices.is_empty() && fates.is_empty() {
-            return Served::new(client, vec![Fate::of_recipient(Outcome::NoDevice)]).tallied(tally);
-        }
         let patch = self.patch(recipient);
         let wording = |device| self.wording(client, recipient, device);
         let sent =

@@ -36,7 +36,7 @@ async fn pushed(state: &State, call: &Call<'_>) -> Result<Response<Body>, Failur
     let notice = Notice { app: app.clone(), dialect: Dialect::Imkit, whom, request, due, online_only: false };
     let message = |id| push.message(app.clone(), id);
     let submitted = state.intake.notify(notice, message, call.now).await.map_err(|error| refusal(&app, &error))?;
-    let Accepted { task, repeated } = submitted;
+    let Accepted { task, repeated, due: _ } = submitted;
     call.became(task, Some(Pushed { audience, named, deferred: due.is_some(), repeated }));
     Ok(taken(Some(task), repeated, accepted, &push.left_out))
 }

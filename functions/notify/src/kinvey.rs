@@ -1,6 +1,6 @@
 //! `sendMessage` and `sendBroadcast`, in Kinvey's words.
 
-use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use lambda_http::{Body, Response};
@@ -11,14 +11,14 @@ use pushbell::dialect::kinvey::credentials;
 use pushbell::dialect::kinvey::error::{Failure, Kind, method_not_allowed};
 use pushbell::dialect::kinvey::send::{Import, Send, Taken, To};
 use pushbell::dialect::kinvey::with_request_id;
-use pushbell::id::AppId;
+use pushbell::id::{AppId, ClientId};
 use pushbell::message::Dialect;
 use pushbell::task::{Notice, SubmitError};
 use pushbell::time::Timestamp;
 
 use crate::{Call, Pushed, State, in_time, log_trouble, told};
 
-/// Devices of documents that are registered at once.
+/// Users whose devices are registered at once, each user's one after the other: they are written to one item.
 const IMPORTS_AT_ONCE: usize = 32;
 
 pub(crate) async fn send(state: &State, call: &Call<'_>, to: To) -> Response<Body> {
@@ -50,7 +50,8 @@ async fn pushed(state: &State, call: &Call<'_>, to: To) -> Result<Response<Body>
     call.became(submitted.task, Some(pushed));
     taken.task_id = Some(submitted.task);
     taken.repeated = submitted.repeated;
-    taken.send_at = due.map(|due| Cow::Owned(due.to_rfc3339()));
+    // Of a repeat that of the first, whatever the second says.
+    taken.send_at = submitted.due.map(Timestamp::to_rfc3339);
     Ok(taken.response())
 }
 
@@ -72,11 +73,19 @@ async fn import(
     imports: Vec<Import>,
     now: Timestamp,
 ) -> Result<usize, Failure> {
-    let adopted = stream::iter(imports)
-        .map(|import| adopt(state, app, settings, import, now))
-        .buffer_unordered(IMPORTS_AT_ONCE)
-        .try_fold(0, async |sum, adopted| Ok(sum + usize::from(adopted)));
-    adopted.await
+    let mut by_user: BTreeMap<ClientId, Vec<Import>> = BTreeMap::new();
+    for import in imports {
+        by_user.entry(import.device.user.clone()).or_default().push(import);
+    }
+    let of_user = async |imports: Vec<Import>| {
+        let mut sum = 0;
+        for import in imports {
+            sum += usize::from(adopt(state, app, settings, import, now).await?);
+        }
+        Ok(sum)
+    };
+    let adopted = stream::iter(by_user.into_values()).map(of_user).buffer_unordered(IMPORTS_AT_ONCE);
+    adopted.try_fold(0, async |sum, adopted| Ok(sum + adopted)).await
 }
 
 /// Whether the device was registered now. Its SNS endpoint is kept if it is one of the app's platform applications; else the first send makes

@@ -12,7 +12,7 @@ pub mod sns;
 mod splice;
 mod trim;
 
-pub(crate) use trim::is_too_long;
+pub(crate) use trim::{MOST_BYTES, bytes_of, is_too_long, is_too_long_whole};
 
 use std::borrow::Cow;
 use std::time::Duration;

@@ -10,7 +10,7 @@ use crate::message::{Kind, Localised, Message, Wording};
 /// The most bytes of a payload. APNs refuses more (Apple, "Generating a remote notification"). FCM's limit is on "the payload data",
 /// keys and values, of notification and data together (Firebase, "Message types"; error `INVALID_ARGUMENT`, "message too big"); its
 /// JSON is never shorter than that.
-pub(super) const MOST_BYTES: usize = 4096;
+pub(crate) const MOST_BYTES: usize = 4096;
 
 /// The member of `data` that goes first: IMKIT's copy of the whole message.
 pub(super) const FIRST_TO_GO: &str = "payload";
@@ -25,6 +25,18 @@ pub(crate) fn is_too_long(data: &Map<String, Value>) -> bool {
         !may_go && !key.starts_with("pushbell_") && !value.is_null()
     });
     Value::Object(sent).to_string().len() > MOST_BYTES
+}
+
+/// Whether a vendor's own set of members is longer than any payload.
+#[must_use]
+pub(crate) fn is_too_long_whole(set: &Map<String, Value>) -> bool {
+    bytes_of(set) > MOST_BYTES
+}
+
+/// How many bytes a set of members has as JSON.
+#[must_use]
+pub(crate) fn bytes_of(set: &Map<String, Value>) -> usize {
+    serde_json::to_string(set).map_or(usize::MAX, |json| json.len())
 }
 
 /// What may be cut: the texts of a wording, and the app's data.
@@ -43,6 +55,8 @@ pub(super) struct Content {
     pub(super) copies: bool,
     /// The reader is not to see what was written: pictures and a caller's own alert are left out as well.
     pub(super) hidden: bool,
+    /// The data is the caller's for this vendor alone: all of it is sent, and nothing of ours but what tells messages apart.
+    pub(super) own: bool,
 }
 
 impl Content {
@@ -75,6 +89,7 @@ impl Content {
             data,
             copies,
             hidden: false,
+            own: own.is_some(),
         }
     }
 
@@ -93,6 +108,7 @@ impl Content {
             data,
             copies,
             hidden: true,
+            own: false,
         }
     }
 
@@ -151,7 +167,8 @@ pub(super) fn fit<T>(
     {
         return Some(rendered);
     }
-    if content.data.remove(FIRST_TO_GO).is_some()
+    if !content.own
+        && content.data.remove(FIRST_TO_GO).is_some()
         && let Some(rendered) = fits(&content)
     {
         return Some(rendered);
@@ -258,6 +275,7 @@ mod tests {
             data: payload.map(|text| (FIRST_TO_GO.to_owned(), Value::from(text))).into_iter().collect(),
             copies: false,
             hidden: false,
+            own: false,
         }
     }
 

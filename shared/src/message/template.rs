@@ -14,7 +14,8 @@ use serde_json::{Map, Value};
 pub const MOST_NAME: usize = 64;
 /// The longest value, in bytes. The shortest vendor takes 4 KiB with everything.
 pub const MOST_VALUE: usize = 1024;
-/// The most bytes of the values that travel with one recipient, names included: a chunk of a hundred stays a record.
+/// The most bytes, as JSON, of the values that travel with one recipient, names included: a chunk of a hundred, each with twenty devices that are
+/// left over, and the longest message are a record that the deferred table takes.
 pub const MOST_VALUES: usize = 2048;
 
 /// Why a text is no template.
@@ -54,7 +55,7 @@ pub enum ValueError {
     #[error("is longer than 1024 bytes")]
     TooLong,
     /// Too many bytes with the others of one recipient: [`MOST_VALUES`].
-    #[error("is too much: the values of one recipient may have 2048 bytes together")]
+    #[error("is too much: the values of one recipient may have 2048 bytes together, as JSON")]
     TooMuch,
 }
 
@@ -93,7 +94,7 @@ impl Values {
             let Some(value) = found(document, name) else { continue };
             let text = text_of(value).map_err(|error| (name.to_owned(), error))?;
             let Some(text) = text else { continue };
-            bytes += name.len() + text.len();
+            bytes += as_json(name) + as_json(&text) + 2;
             if bytes > MOST_VALUES {
                 return Err((name.to_owned(), ValueError::TooMuch));
             }
@@ -122,6 +123,11 @@ pub(crate) fn found<'a>(document: &'a Map<String, Value>, name: &str) -> Option<
         let (first, rest) = name.split_once('.')?;
         found(document.get(first)?.as_object()?, rest)
     })
+}
+
+/// How many bytes a text has as JSON.
+fn as_json(text: &str) -> usize {
+    serde_json::to_string(text).map_or(usize::MAX / 4, |json| json.len())
 }
 
 /// A value as the text that fills a place; `None` for `null`.

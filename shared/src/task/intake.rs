@@ -42,6 +42,8 @@ pub struct Accepted {
     pub task: TaskId,
     /// The same request was accepted before, under this number.
     pub repeated: bool,
+    /// When it begins, or began, if that was not when it was accepted.
+    pub due: Option<Timestamp>,
 }
 
 /// Why a task is not in the queue.
@@ -130,7 +132,7 @@ impl Intake {
         let raw = content(&message)?;
         let (pk, sk) = claim_key(&message, &recipients);
         let claim = self.claim(&pk, &sk, &message, recipients.len(), now).await;
-        let accepted = Accepted { task: claim.key.task, repeated: claim.repeated };
+        let accepted = Accepted { task: claim.key.task, repeated: claim.repeated, due: None };
         if claim.repeated && self.has_begun(&claim.key).await {
             return Ok(accepted);
         }

@@ -79,7 +79,8 @@ impl Intake {
                 (claim, raw)
             }
         };
-        let accepted = Accepted { task: claim.key.task, repeated: claim.repeated };
+        let later = (claim.due > claim.at).then_some(claim.due);
+        let accepted = Accepted { task: claim.key.task, repeated: claim.repeated, due: later };
         if claim.repeated {
             if self.has_begun(&claim.key).await {
                 return Ok(accepted);

@@ -144,6 +144,31 @@ impl Target {
         }
     }
 
+    /// The same without the caller's values, as result rows hold it: they would be in a row up to three times, and are in the record.
+    #[must_use]
+    pub fn without_values(self) -> Self {
+        match self {
+            Self::With { client, .. } => Self::Fresh(client),
+            Self::Left { client, devices, not_before, channels, tries, was, values: _ } => {
+                Self::Left { client, devices, not_before, channels, tries, was, values: None }
+            }
+            Self::Fresh(_) | Self::Chosen { .. } => self,
+        }
+    }
+
+    /// The same with the values that the record had for the client.
+    #[must_use]
+    pub fn with_values(self, given: Option<&Values>) -> Self {
+        match (self, given) {
+            (Self::Fresh(client), Some(given)) => Self::With { client, values: given.clone() },
+            (Self::Left { client, devices, not_before, channels, tries, was, values }, Some(given)) => {
+                let values = values.or_else(|| Some(given.clone()));
+                Self::Left { client, devices, not_before, channels, tries, was, values }
+            }
+            (target, _) => target,
+        }
+    }
+
     /// What was counted of it when it was given up: how many times which outcome.
     #[must_use]
     pub fn was(&self) -> (Outcome, u32) {
@@ -313,6 +338,66 @@ mod tests {
             "{text}"
         );
         assert_eq!(serde_json::from_str::<Chunk<serde_json::Value>>(&text).unwrap(), chunk);
+    }
+
+    #[test]
+    fn a_row_holds_no_values_and_they_come_back_from_the_record() {
+        let client = || ClientId::parse("aaa").unwrap();
+        let values = || Values::from_iter([("name".to_owned(), "Joe".to_owned())]);
+        let left = |values| Target::Left {
+            client: client(),
+            devices: vec![DeviceKey::of("ios", "1")],
+            not_before: None,
+            channels: vec![Channel::Fcm],
+            tries: 1,
+            was: None,
+            values,
+        };
+        for (whole, bare) in [
+            (Target::With { client: client(), values: values() }, Target::Fresh(client())),
+            (left(Some(values())), left(None)),
+        ] {
+            assert_eq!(whole.clone().without_values(), bare);
+            assert_eq!(bare.clone().with_values(Some(&values())), whole);
+            assert_eq!(bare.clone().with_values(None), bare);
+        }
+    }
+
+    #[test]
+    fn a_chunk_of_the_longest_values_is_a_record_that_the_deferred_table_takes() {
+        let mut names = crate::message::template::Names::default();
+        names.take("{{a}}{{b}}").unwrap();
+        // What takes the most bytes as JSON.
+        let fits = |n: usize| {
+            let document = serde_json::json!({"a": "\u{1}".repeat(n), "b": "\"".repeat(n)});
+            Values::of(document.as_object().unwrap(), &names).ok()
+        };
+        let values = (0..=1024).rev().find_map(fits).unwrap();
+        let json = serde_json::to_string(&values).unwrap();
+        assert!((2000..=2060).contains(&json.len()), "{}", json.len());
+        let left = |n: usize| Target::Left {
+            client: ClientId::parse(format!("{n:03}{}", "\"".repeat(253))).unwrap(),
+            devices: (0..20).map(|device| DeviceKey::of("ios", &device.to_string())).collect(),
+            not_before: Some(Timestamp::from_millis(1_767_225_600_000)),
+            channels: vec![Channel::Huawei; 20],
+            tries: 199,
+            was: Some(Outcome::Misconfigured),
+            values: Some(values.clone()),
+        };
+        let message = RawValue::from_string(format!("\"{}\"", "x".repeat(crate::message::MOST_BYTES))).unwrap();
+        let chunk = Chunk {
+            key: TaskKey { task: TaskId::from_number((1 << 53) - 1).unwrap(), nonce: "abcdefgh".to_owned() },
+            seq: u32::MAX,
+            attempt: Attempt::from_number(199),
+            given_up: true,
+            claimed_at: Timestamp::from_millis(1_767_225_600_000),
+            repeat: true,
+            headed: true,
+            message,
+            to: (0..MOST_RECIPIENTS).map(left).collect(),
+        };
+        let bytes = queue::body(&chunk).unwrap().len();
+        assert!(bytes <= crate::deferred::MOST_BYTES, "{bytes}");
     }
 
     proptest! {

@@ -59,10 +59,11 @@ impl RuleError {
     /// What is wrong with the message for good; the error itself, where the same call may succeed another time.
     pub(super) fn of(error: SubmitError) -> Result<Self, SubmitError> {
         match error {
-            SubmitError::TooLarge | SubmitError::TooDeep | SubmitError::OtherRoom | SubmitError::OtherRequest => {
+            SubmitError::TooLarge | SubmitError::TooDeep | SubmitError::OtherRoom => {
                 Ok(Self::Message(error.to_string()))
             }
-            SubmitError::Queue(_) | SubmitError::Unavailable(_) => Err(error),
+            // The rule's audience was changed before its first push was queued: somebody has to look at it, and nothing is lost till then.
+            SubmitError::OtherRequest | SubmitError::Queue(_) | SubmitError::Unavailable(_) => Err(error),
         }
     }
 }

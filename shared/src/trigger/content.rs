@@ -149,7 +149,7 @@ fn text(fields: &mut Fields, name: &str, names: &mut Names) -> Result<Option<Str
 
 fn payload(fields: &mut Fields, name: &str, names: &mut Names) -> Result<Option<Map<String, Value>>, FormError> {
     let Some(payload) = fields.object(name)? else { return Ok(None) };
-    if delivery::is_too_long(&payload) {
+    if delivery::is_too_long_whole(&payload) {
         return Err(fields.wrong(name, "is longer than 4096 bytes as JSON"));
     }
     for (key, value) in &payload {

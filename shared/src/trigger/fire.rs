@@ -88,7 +88,7 @@ pub async fn fire(intake: &Intake, settings: &Settings, app: &AppId, event: &Eve
     for rule in settings.triggers.iter().filter(|rule| rule.matches(event.kind, event.document)) {
         let name = rule.name.clone();
         match push(intake, app, rule, event, now).await {
-            Ok(Accepted { task, repeated }) => {
+            Ok(Accepted { task, repeated, due: _ }) => {
                 metrics::count(Metric::Triggered, Of::Everything, u64::from(!repeated));
                 fired.triggered.push(Triggered { rule: name, task, repeated });
             }

@@ -209,15 +209,16 @@ fn data(message: &Message, content: &Content, kind: Kind, data_only: Option<&Dat
     for name in body_names {
         template.member_if(name, content.body.as_ref());
     }
-    let texts = content.copies || kind == Kind::Data && data_only.is_none();
+    let texts = content.copies || kind == Kind::Data && !content.own && data_only.is_none();
     if texts {
         template.member_if("title", content.title.as_ref()).member_if("body", content.body.as_ref());
     }
-    if let Some(localised) = &content.localised {
+    if let Some(localised) = content.localised.as_ref().filter(|_| !content.own) {
         let args = serde_json::to_string(&localised.args).unwrap_or_default();
         template.member("loc-key", &localised.key).member("loc-args", args);
     }
-    let badge = message.text.localised.is_some() || matches!(kind, Kind::Data | Kind::Badge | Kind::Withdraw);
+    let counts = matches!(kind, Kind::Data | Kind::Badge | Kind::Withdraw);
+    let badge = !content.own && (message.text.localised.is_some() || counts);
     if badge {
         template.when(When::Badge, ",\"badge\":\"", Fill::Badge).when(When::Badge, "\"", Fill::Nothing);
     }

@@ -102,7 +102,7 @@ fn data(payload: &mut Template, message: &Message, content: &Content) {
         payload.member("pushbell_id", id);
     }
     // Nothing shows them, so the app is told, as on other phones.
-    let texts = aps::kind(message, content) == Kind::Data;
+    let texts = aps::kind(message, content) == Kind::Data && !content.own;
     if texts {
         payload.member_if("title", content.title.as_ref()).member_if("body", content.body.as_ref());
     }
@@ -113,7 +113,7 @@ fn data(payload: &mut Template, message: &Message, content: &Content) {
         }
     }
     // Other texts are in the alert. A localisation key that is not stands here.
-    if let Some(localised) = content.localised.as_ref().filter(|text| !aps::is_carried(&text.key)) {
+    if let Some(localised) = content.localised.as_ref().filter(|text| !content.own && !aps::is_carried(&text.key)) {
         payload.member("loc-key", &localised.key).member("loc-args", &localised.args);
     }
     for (key, value) in &content.data {
@@ -277,6 +277,18 @@ mod tests {
         let sent =
             json_of(&prepared(json!({"vendors": {"ios": {"aps": aps}}, "data": {"k": {"v": 1}}})), &badge(Some(9)));
         assert_eq!(sent, json!({"aps": aps, "pushbell_id": "m1", "k": {"v": 1}}));
+    }
+
+    #[test]
+    fn what_stands_beside_a_caller_s_aps_is_sent_whole() {
+        let own = json!({"title": "mine", "body": "mine", "badge": 4, "payload": {"a": 1}, "loc-key": "mine", "image": "mine"});
+        let parts = json!({
+            "behaviour": {"kind": "data"}, "text": {"title": "t", "body": "b"}, "data": {"general": 1},
+            "vendors": {"ios": {"aps": {"content-available": 1}, "data": own}},
+        });
+        let mut expected = json!({"aps": {"content-available": 1}, "pushbell_id": "m1"});
+        expected.as_object_mut().unwrap().extend(own.as_object().unwrap().clone());
+        assert_eq!(json_of(&prepared(parts), &badge(Some(9))), expected);
     }
 
     #[test]

@@ -175,7 +175,7 @@ impl<'a> Payload<'a> {
         let mut aps = Map::from_iter([("alert".to_owned(), alert.clone())]);
         aps.extend(badge.map(|badge| ("badge".to_owned(), json!(badge))));
         aps.extend(self.text("sound")?.map(|sound| ("sound".to_owned(), json!(sound))));
-        if delivery::is_too_long(&aps) {
+        if delivery::is_too_long_whole(&aps) {
             return Err(wrong("payload.alert", "is longer than 4096 bytes as JSON"));
         }
         Ok(Some(aps))
@@ -209,7 +209,7 @@ impl<'a> Payload<'a> {
         for name in ["type", "icon"] {
             data.extend(self.text(name)?.map(|text| (name.to_owned(), json!(text))));
         }
-        if delivery::is_too_long(&data) {
+        if delivery::is_too_long_whole(&data) {
             return Err(wrong("payload.type and payload.icon", "are longer than 4096 bytes as JSON"));
         }
         Ok(data)

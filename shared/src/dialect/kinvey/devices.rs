@@ -13,7 +13,7 @@ use crate::recipient::Device;
 use crate::time::Timestamp;
 
 /// The longest `framework` that is kept.
-const MOST_FRAMEWORK: usize = 64;
+pub(super) const MOST_FRAMEWORK: usize = 64;
 
 /// Kinvey's two kinds of phone. Spelt exactly so on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

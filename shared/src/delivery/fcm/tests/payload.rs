@@ -387,3 +387,24 @@ fn who_hides_content_is_shown_a_notification_and_handed_nothing() {
     let sent = read(&message(json!({"text": {"body": "lala"}, "vendors": vendors})), Wording::Hidden(1), &patch(None));
     assert!(!sent.to_string().contains("lala") && sent["message"].get("notification").is_some(), "{sent}");
 }
+
+#[test]
+fn a_vendor_s_own_data_is_sent_whole_whatever_its_members_are_called() {
+    let names =
+        ["badge", "title", "body", "image", "loc-key", "loc-args", "payload", "attachment", "message", "orderId"];
+    let own: serde_json::Map<String, Value> = names.iter().map(|name| ((*name).to_owned(), json!("mine"))).collect();
+    let parts = json!({
+        "text": {"title": "t", "body": "b", "localised": {"key": "k"}},
+        "vendors": {"android": {"data": own, "data_only": {}}},
+    });
+    for parts in [parts, json!({"vendors": {"android": {"data": own, "data_only": {}}}})] {
+        let sent = body(&message(parts), &patch(Some(3)))["message"].take();
+        let mut expected = json!({"pushbell_id": "m1"});
+        expected.as_object_mut().unwrap().extend(own.clone());
+        assert_eq!(sent["data"], expected);
+    }
+    let long = json!({"vendors": {"android": {"data": {"payload": "p".repeat(5000), "keep": 1}, "data_only": {}}}});
+    let token = Token::parse("t").unwrap();
+    let prepared = Fcm::prepare(&message(long), Wording::Own, &Settings::default());
+    assert!(prepared.body(&token, &patch(None), NOW).is_none(), "a part of it is of no use");
+}

@@ -20,6 +20,8 @@ const MESSAGE: &str = "message";
 /// ordered by the names' `String.hashCode`. By that this name stands before our own ones (`pushbell_id`, `pushbell_task`), so that an app that
 /// is built on it reads the text and not an id.
 const FIRST: &str = "kinvey.message";
+/// What we add to a payload takes fewer bytes.
+const BESIDE: usize = 128;
 const SETS: [&str; 3] = ["iOSAps", "iOSExtras", "androidPayload"];
 
 /// What is sent, whomever it is for.
@@ -124,11 +126,10 @@ fn of_sets(mut sets: Map<String, Value>) -> Result<Parts, Failure> {
         (false, true) => Some(Family::Android),
         (false, false) => return Err(wrong(CONTENT, "has none of iOSAps, iOSExtras and androidPayload")),
     };
-    let beside: Map<String, Value> = aps.iter().chain(&extras).flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
-    if delivery::is_too_long(&beside) {
+    if aps.iter().chain(&extras).map(delivery::bytes_of).sum::<usize>() > delivery::MOST_BYTES {
         return Err(wrong(CONTENT, "has iOSAps and iOSExtras of more than 4096 bytes together as JSON"));
     }
-    if payload.as_ref().is_some_and(delivery::is_too_long) {
+    if payload.as_ref().is_some_and(delivery::is_too_long_whole) {
         return Err(wrong(CONTENT, "has an androidPayload of more than 4096 bytes as JSON"));
     }
     let shows = aps.as_ref().is_some_and(|aps| aps.contains_key("alert"));
@@ -142,14 +143,18 @@ fn of_sets(mut sets: Map<String, Value>) -> Result<Parts, Failure> {
     Ok((Text::default(), kind, Vendors { ios, android, ..Vendors::default() }, only))
 }
 
-/// The payload, in which the value that Kinvey's Android SDK would have found first is found first still, before what we add.
-fn with_first(mut payload: Map<String, Value>) -> Map<String, Value> {
+/// The payload, in which the value that Kinvey's Android SDK would have found first is found first still, before what we add; unless there is no
+/// room for it twice.
+fn with_first(payload: Map<String, Value>) -> Map<String, Value> {
     let first = payload.iter().filter(|(_, value)| !value.is_null()).min_by_key(|(name, _)| java_hash(name));
     if let Some((name, value)) = first
         && java_hash(name) > java_hash("pushbell_id")
     {
-        let value = value.clone();
-        payload.insert(FIRST.to_owned(), value);
+        let mut with_first = payload.clone();
+        with_first.insert(FIRST.to_owned(), value.clone());
+        if delivery::bytes_of(&with_first) + BESIDE <= delivery::MOST_BYTES {
+            return with_first;
+        }
     }
     payload
 }

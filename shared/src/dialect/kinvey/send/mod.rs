@@ -6,8 +6,6 @@ mod content;
 mod recipients;
 mod tokens;
 
-use std::borrow::Cow;
-
 use lambda_http::http::{HeaderMap, StatusCode};
 use lambda_http::{Body, Response};
 use serde::{Deserialize, Serialize};
@@ -144,7 +142,7 @@ pub struct Taken<'a> {
     pub repeated: bool,
     /// When it is sent, if not now.
     #[serde(rename = "sendAt", skip_serializing_if = "Option::is_none")]
-    pub send_at: Option<Cow<'a, str>>,
+    pub send_at: Option<String>,
     /// Devices that were registered by their tokens in the documents, where the app wants that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub imported: Option<usize>,

@@ -37,10 +37,13 @@ pub(super) fn sort(list: &RawValue, names: &Names, settings: &KinveySettings) ->
     let mut seen = HashSet::with_capacity(entries.len());
     for (index, entry) in entries.iter().enumerate() {
         match read(entry, names, settings) {
-            Ok(recipient) if !seen.insert(recipient.target.client().clone()) => sorted.left_out.duplicates += 1,
+            Ok(recipient) if !seen.insert(recipient.client.clone()) => sorted.left_out.duplicates += 1,
             Ok(recipient) => {
                 sorted.imports.extend(recipient.imports);
-                sorted.targets.push(recipient.target);
+                match recipient.filled {
+                    Ok(target) => sorted.targets.push(target),
+                    Err((value, reason)) => sorted.left_out.skip(index, value, reason),
+                }
             }
             Err((value, reason)) => sorted.left_out.skip(index, value, reason),
         }
@@ -56,8 +59,17 @@ pub(super) fn sort(list: &RawValue, names: &Names, settings: &KinveySettings) ->
 }
 
 struct Recipient {
-    target: Target,
+    client: ClientId,
+    /// What is queued for them; or which value they lack.
+    filled: Result<Target, Unusable>,
+    /// Their devices are registered all the same.
     imports: Vec<Import>,
+}
+
+impl Recipient {
+    fn plain(client: ClientId) -> Self {
+        Self { filled: Ok(Target::Fresh(client.clone())), client, imports: Vec::new() }
+    }
 }
 
 /// Of a document that no place is filled from and no token is taken from.
@@ -71,7 +83,7 @@ type Unusable = (Option<String>, String);
 
 fn read(entry: &&RawValue, names: &Names, settings: &KinveySettings) -> Result<Recipient, Unusable> {
     if let Some(id) = text(entry) {
-        return Ok(Recipient { target: Target::Fresh(client(&id)?), imports: Vec::new() });
+        return Ok(Recipient::plain(client(&id)?));
     }
     let no_user = || (None, "is neither an id nor a document with an _id".to_owned());
     if !entry.get().starts_with('{') {
@@ -82,11 +94,11 @@ fn read(entry: &&RawValue, names: &Names, settings: &KinveySettings) -> Result<R
     let id = text(&id).ok_or_else(|| (None, "has an _id that is not a string".to_owned()))?;
     let client = client(&id)?;
     if names.is_empty() && !settings.import_tokens {
-        return Ok(Recipient { target: Target::Fresh(client), imports: Vec::new() });
+        return Ok(Recipient::plain(client));
     }
     let document: Map<String, Value> = serde_json::from_str(entry.get()).map_err(|_| no_user())?;
     let imports = if settings.import_tokens { tokens::of(&client, &document)? } else { Vec::new() };
-    Ok(Recipient { target: filled(client, &document, names)?, imports })
+    Ok(Recipient { filled: filled(client.clone(), &document, names), client, imports })
 }
 
 /// With the values of the document, where it says more of the user than who they are: then nothing else fills a place, and what it lacks is told

@@ -169,10 +169,13 @@ fn each_set_goes_to_its_phones_as_it_is() {
     let (ios, android) = (message.vendors.ios.unwrap(), message.vendors.android.unwrap());
     assert_eq!(Value::Object(ios.aps.unwrap()), aps);
     assert_eq!(Value::Object(ios.data.unwrap()), json!({"orderId": "771", "list": [1, {"a": null}]}));
-    // `message` is the first by its hash of the two, and found first still.
+    // `orderId` is the first of the two by its hash: what Kinvey's SDK handed to the app before, it hands over still.
     let expected = json!({"message": "m", "orderId": 771, "kinvey.message": 771});
     assert_eq!(Value::Object(android.data.unwrap()), expected);
     assert_eq!((android.data_only.unwrap().body.len(), message.behaviour.kind), (0, Kind::Alert));
+    // What has no room for it twice is sent as it is.
+    let long = content(&json!({"androidPayload": {"message": "x".repeat(2300)}})).unwrap();
+    assert_eq!(long.vendors.android.unwrap().data.unwrap().len(), 1);
     assert_eq!((message.badge, message.text), (crate::message::Badge::None, crate::message::Text::default()));
 }
 
@@ -198,6 +201,14 @@ fn content_that_cannot_be_is_refused_by_its_name() {
         (
             json!({"iosAps": {"alert": "x"}, "iOSAps": {"alert": "x"}}),
             "messageContent has a member that is none of iOSAps, iOSExtras, androidPayload, sendAt, requestId and template",
+        ),
+        (
+            json!({"androidPayload": {"body": "x".repeat(4096)}}),
+            "messageContent has an androidPayload of more than 4096 bytes as JSON",
+        ),
+        (
+            json!({"iOSAps": {"alert": "x"}, "iOSExtras": {"payload": "x".repeat(4096)}}),
+            "messageContent has iOSAps and iOSExtras of more than 4096 bytes together as JSON",
         ),
         (json!({"androidPayload": long}), "messageContent has an androidPayload of more than 4096 bytes as JSON"),
         (
@@ -267,6 +278,16 @@ fn tokens_are_taken_out_of_documents_where_the_app_wants_it() {
         send.left_out.skipped[0].reason,
         "has _messaging.pushTokens with a platform that is neither \"ios\" nor \"android\""
     );
+    let tokens = json!([{"token": "x", "platform": "android", "framework": "f".repeat(65)}]);
+    let long =
+        json!({"recipients": [{"_id": "u1", "_messaging": {"pushTokens": tokens}}, "u2"], "messageContent": "hi"});
+    let reason = import(&long).unwrap().left_out.skipped[0].reason.clone();
+    assert_eq!(reason, "has _messaging.pushTokens with a framework of more than 64 bytes");
+    // Who lacks a value has devices all the same.
+    let tokens = json!([{"token": "x", "platform": "android"}]);
+    let lacking = json!({"_id": "u1", "age": 42, "_messaging": {"pushTokens": tokens}});
+    let send = import(&json!({"recipients": [lacking, "u2"], "messageContent": "hi {{name}}"})).unwrap();
+    assert_eq!((send.accepted, send.left_out.skipped_count, send.imports.len()), (Some(1), 1, 1));
     let many: Vec<Value> = (0..=MOST_IMPORTED)
         .map(|n| json!({"_id": format!("u{n}"), "_messaging": {"pushTokens": [{"token": format!("t{n}"), "platform": "android"}]}}))
         .collect();

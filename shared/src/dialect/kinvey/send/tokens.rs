@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::dialect::kinvey::devices::{DeviceCall, Platform};
+use crate::dialect::kinvey::devices::{DeviceCall, MOST_FRAMEWORK, Platform};
 use crate::id::{ClientId, Token};
 
 /// The most tokens that one call registers: each takes reads and a transaction, and the caller waits.
@@ -39,6 +39,9 @@ pub(super) fn of(user: &ClientId, document: &Map<String, Value>) -> Result<Vec<I
         let token = entry["token"].as_str().and_then(|token| Token::parse(token).ok());
         let token = token.ok_or_else(|| unusable("with a token that cannot be one"))?;
         let framework = entry["framework"].as_str().map(str::to_owned);
+        if framework.as_ref().is_some_and(|name| name.len() > MOST_FRAMEWORK) {
+            return Err(unusable("with a framework of more than 64 bytes"));
+        }
         let device = DeviceCall { user: user.clone(), platform, token, framework };
         Ok(Import { device, arn: entry["arn"].as_str().map(str::to_owned) })
     };
