@@ -284,6 +284,7 @@ async fn a_task_that_is_there_is_told_and_taken_back_as_described() {
     // What is pushed lacks a value for one of two.
     let kinvey = json!({"recipients": ["aaa", {"_id": "bbb", "name": "Bo"}], "messageContent": "Hi {{name}}"});
     let imkit = json!({"clients": ["aaa", "bbb"], "payload": {"alert": "lala"}});
+    tested.bell.caller.register("aaa", "android", "a1").await;
     for (push, body, task, tell, cancel) in [
         ("sendMessage", kinvey, "/task_id", "kinveyTask", "kinveyCancel"),
         ("pushToClients", imkit, "/result/task_id", "imkitTask", "imkitCancel"),
