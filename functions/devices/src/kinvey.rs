@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lambda_http::http::{Method, StatusCode};
 use lambda_http::{Body, RequestExt as _, Response};
-use pushbell::app::{ApnsEnvironment, AppError, Callers, Settings};
+use pushbell::app::{ApnsEnvironment, Settings};
 use pushbell::call;
 use pushbell::dialect::kinvey::credentials::{self, Caller};
 use pushbell::dialect::kinvey::devices::{DeviceCall, push_tokens, user};
@@ -76,10 +76,7 @@ async fn read(state: &State, call: &Call<'_>) -> Result<(AppId, DeviceCall, Arc<
 }
 
 async fn authenticate(state: &State, call: &Call<'_>) -> Result<(AppId, Caller), Failure> {
-    let unknown = || Failure::new(Kind::AppNotFound, "the app key in the path is not known");
-    let app = AppId::parse(call.parameter("appKey")).map_err(|_| unknown())?;
-    let callers: Result<Option<Arc<Callers>>, AppError> = state.callers.get(&app).await;
-    let callers = callers.map_err(|error| trouble(&app, &error))?.ok_or_else(unknown)?;
+    let (app, callers) = credentials::app(&state.callers, call.parameter("appKey")).await?;
     call.is_for(&app);
     let headers = call.request.headers();
     let caller = credentials::authenticate(&callers, &state.passwords, &app, headers, call.now).await?;

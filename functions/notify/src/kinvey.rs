@@ -57,9 +57,7 @@ async fn pushed(state: &State, call: &Call<'_>, to: To) -> Result<Response<Body>
 
 /// The app, whose own server alone may push.
 pub(crate) async fn authenticate(state: &State, call: &Call<'_>) -> Result<AppId, Failure> {
-    let unknown = || Failure::new(Kind::AppNotFound, "the app key in the path is not known");
-    let app = AppId::parse(call::path_parameter(call.request, "appKey")).map_err(|_| unknown())?;
-    let callers = state.callers.get(&app).await.map_err(|error| trouble(&app, &error))?.ok_or_else(unknown)?;
+    let (app, callers) = credentials::app(&state.callers, call::path_parameter(call.request, "appKey")).await?;
     call.app.get_or_init(|| app.clone());
     credentials::master(&callers, &app, call.request.headers(), call.now)?;
     Ok(app)

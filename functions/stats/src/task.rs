@@ -36,13 +36,11 @@ impl Verb {
 pub(crate) async fn of_kinvey(state: &State, call: &Call<'_>) -> Response<Body> {
     let unavailable = || kinvey::Failure::new(kinvey::Kind::KinveyInternalErrorRetry, "the storage did not answer");
     let work = async |verb| {
-        let unknown = || kinvey::Failure::new(kinvey::Kind::AppNotFound, "the app key in the path is not known");
-        let app = AppId::parse(call::path_parameter(call.request, "appKey")).map_err(|_| unknown())?;
+        let (app, callers) = credentials::app(&state.callers, call::path_parameter(call.request, "appKey")).await?;
         let in_trouble = |error: &(dyn std::error::Error + 'static)| {
             log_trouble(&app, error);
             unavailable()
         };
-        let callers = state.callers.get(&app).await.map_err(|error| in_trouble(&error))?.ok_or_else(unknown)?;
         call.is_for(&app);
         credentials::master(&callers, &app, call.request.headers(), call.now)?;
         let task = tasks::task(&call::path_parameter(call.request, "task")).ok_or_else(no_task_of_kinvey)?;

@@ -195,6 +195,23 @@ pub struct Origin {
 }
 
 impl Origin {
+    /// Of a message that nobody wrote in a room: what an app's server says.
+    #[must_use]
+    pub fn of_server(app: AppId, dialect: Dialect, message: MessageId) -> Self {
+        Self {
+            app,
+            dialect,
+            message,
+            sender: None,
+            room: None,
+            mentions: Vec::new(),
+            mentions_all: false,
+            written_at: None,
+            withdrawn_accepted_at: None,
+            operation: None,
+        }
+    }
+
     /// Whether `client` is called by name.
     #[must_use]
     pub fn names(&self, client: &str) -> bool {

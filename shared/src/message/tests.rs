@@ -6,18 +6,7 @@ use super::*;
 
 fn message() -> Message {
     Message {
-        origin: Origin {
-            app: AppId::parse("demo").unwrap(),
-            dialect: Dialect::Imkit,
-            message: MessageId::parse("m1").unwrap(),
-            sender: None,
-            room: None,
-            mentions: Vec::new(),
-            mentions_all: false,
-            written_at: None,
-            withdrawn_accepted_at: None,
-            operation: None,
-        },
+        origin: Origin::of_server(AppId::parse("demo").unwrap(), Dialect::Imkit, MessageId::parse("m1").unwrap()),
         text: Text::default(),
         badge: Badge::None,
         behaviour: Behaviour::default(),

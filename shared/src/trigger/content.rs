@@ -13,18 +13,13 @@ use crate::message::{
     Badge, Behaviour, DataOnly, Dialect, IosBlock, Kind, Media, Message, Origin, Roads, Source, Text, Values,
     VendorBlock, Vendors,
 };
+use crate::recipient::{MOST_COUNT, check_source};
 use crate::time::Timestamp;
 
 /// The longest time to live: FCM keeps nothing longer.
 const MOST_TTL: u64 = 28 * 24 * 60 * 60;
-/// The most that is added to a badge at once.
-const MOST_BADGE: u64 = 999_999;
-/// The longest name of a badge's source, in bytes.
-const MOST_SOURCE: usize = 32;
 /// The most bytes of title and text each.
 const MOST_TEXT: usize = 4096;
-/// Words of a badge's own.
-const NO_SOURCES: [&str; 3] = ["clientId", "total", "rooms"];
 
 /// What a rule's pushes say: templates.
 #[derive(Debug, Clone, PartialEq)]
@@ -102,18 +97,7 @@ impl Made<'_> {
             ..VendorBlock::default()
         });
         Message {
-            origin: Origin {
-                app,
-                dialect: Dialect::Pushbell,
-                message: id,
-                sender: None,
-                room: None,
-                mentions: Vec::new(),
-                mentions_all: false,
-                written_at: None,
-                withdrawn_accepted_at: None,
-                operation: None,
-            },
+            origin: Origin::of_server(app, Dialect::Pushbell, id),
             text: Text { title: content.title.clone(), body: content.text.clone(), ..Text::default() },
             badge: content.badge.clone(),
             behaviour: Behaviour {
@@ -170,14 +154,8 @@ fn badge(fields: &mut Fields) -> Result<Badge, FormError> {
         Some(Value::Object(object)) => {
             let mut badge = fields.inside(NAME, object);
             let source = badge.needed("source")?;
-            let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-            if source.is_empty() || source.len() > MOST_SOURCE || !source.chars().all(allowed) {
-                return Err(badge.wrong("source", "is not 1 to 32 letters, digits, _ or -"));
-            }
-            if NO_SOURCES.contains(&source.as_str()) {
-                return Err(badge.wrong("source", "is one of clientId, total, rooms, which are no sources"));
-            }
-            let n = badge.number("add", 1..=MOST_BADGE)?.ok_or_else(|| badge.wrong("add", "is missing"))?;
+            check_source(&source).map_err(|rule| badge.wrong("source", rule))?;
+            let n = badge.number("add", 1..=MOST_COUNT)?.ok_or_else(|| badge.wrong("add", "is missing"))?;
             badge.end()?;
             // Within the range.
             Ok(Badge::Add { n: u32::try_from(n).unwrap_or(u32::MAX), source: Source::Named(source) })

@@ -11,15 +11,11 @@ use super::subscription::{invalid, json, missing, object, text, whole};
 use crate::app::BadgeFrom;
 use crate::call::{self, BodyError};
 use crate::id::{ClientId, RoomKey};
-use crate::recipient::{Reading, Recipient};
+use crate::recipient::{MOST_COUNT, Reading, Recipient, check_source};
 use crate::time::Timestamp;
 
 /// Clients of one call: what one batch read takes.
 pub const MOST_IDS: usize = 100;
-/// The largest count. Nobody reads more, and sums of 16 sources stay far from any limit.
-pub const MOST_COUNT: u64 = 999_999;
-/// The longest name of a source.
-const MOST_SOURCE_NAME: usize = 32;
 /// The longest name of a room.
 const MOST_ROOM_NAME: usize = 256;
 /// How far a chat server's clock may be ahead of ours. A read mark in the future would silence messages that nobody wrote yet.
@@ -29,8 +25,6 @@ const CLOCK_SLACK: Duration = Duration::from_secs(60);
 const IMKIT: &str = "imkit";
 /// Our own count of unread messages, in an answer.
 const ROOMS: &str = "rooms";
-/// Words of the object itself, which are no sources.
-const RESERVED: [&str; 3] = ["clientId", "total", ROOMS];
 
 /// A client's badge: `{"clientId", "total", <a number per source>}`. `total` is the number on the phone.
 ///
@@ -175,13 +169,8 @@ fn reading(fields: &Map<String, Value>, now: Timestamp) -> Result<Reading, Failu
 }
 
 fn source_name(name: &str) -> Result<String, Failure> {
-    if name.len() > MOST_SOURCE_NAME || !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-')) {
-        Err(invalid("source is not 1 to 32 letters, digits, _ or -"))
-    } else if RESERVED.contains(&name) {
-        Err(invalid("source is one of clientId, total, rooms, which are no sources"))
-    } else {
-        Ok(name.to_owned())
-    }
+    check_source(name).map_err(|rule| invalid(format!("source {rule}")))?;
+    Ok(name.to_owned())
 }
 
 #[cfg(test)]

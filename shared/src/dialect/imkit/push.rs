@@ -92,18 +92,7 @@ impl ClientPush {
             ..IosBlock::default()
         };
         Message {
-            origin: Origin {
-                app,
-                dialect: Dialect::Imkit,
-                message: id,
-                sender: None,
-                room: None,
-                mentions: Vec::new(),
-                mentions_all: false,
-                written_at: None,
-                withdrawn_accepted_at: None,
-                operation: None,
-            },
+            origin: Origin::of_server(app, Dialect::Imkit, id),
             text: self.text.clone(),
             badge: self.badge.map_or(Badge::None, Badge::Show),
             behaviour: self.behaviour.clone(),

@@ -1,14 +1,17 @@
 //! Kinvey's credentials: `Basic appKey:masterSecret`, `Basic username:password`, and a session, `Kinvey <token>`.
 
+use std::sync::Arc;
+
 use lambda_http::http::{HeaderMap, header};
 
 use super::error::{Failure, Kind};
-use crate::app::{Callers, any_matches};
+use crate::app::{Callers, SecretDocuments, any_matches};
 use crate::auth::basic::{Basic, scheme};
 use crate::auth::password::{PasswordError, Passwords};
 use crate::auth::user;
 use crate::call;
 use crate::id::{AppId, ClientId};
+use crate::telemetry;
 use crate::time::Timestamp;
 
 /// Who calls.
@@ -18,6 +21,20 @@ pub enum Caller {
     Master,
     /// A user, for themself.
     User(ClientId),
+}
+
+/// The app that a key in a path names, and who may call in its name.
+///
+/// # Errors
+/// When there is no such app, or its callers cannot be read.
+pub async fn app(documents: &SecretDocuments<Callers>, key: String) -> Result<(AppId, Arc<Callers>), Failure> {
+    let unknown = || Failure::new(Kind::AppNotFound, "the app key in the path is not known");
+    let app = AppId::parse(key).map_err(|_| unknown())?;
+    let callers = documents.get(&app).await.map_err(|error| {
+        tracing::error!(app = %app, error = %error, cause = telemetry::cause(&error), "a call could not be served");
+        Failure::new(Kind::KinveyInternalErrorRetry, "the storage did not answer")
+    })?;
+    Ok((app, callers.ok_or_else(unknown)?))
 }
 
 /// Finds out who calls `app`.

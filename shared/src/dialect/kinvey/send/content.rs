@@ -67,18 +67,7 @@ impl Content {
     #[must_use]
     pub fn message(&self, app: AppId, id: MessageId) -> Message {
         Message {
-            origin: Origin {
-                app,
-                dialect: Dialect::Kinvey,
-                message: id,
-                sender: None,
-                room: None,
-                mentions: Vec::new(),
-                mentions_all: false,
-                written_at: None,
-                withdrawn_accepted_at: None,
-                operation: None,
-            },
+            origin: Origin::of_server(app, Dialect::Kinvey, id),
             text: self.text.clone(),
             badge: Badge::None,
             behaviour: Behaviour { kind: self.kind, ..Behaviour::default() },

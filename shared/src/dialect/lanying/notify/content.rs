@@ -80,18 +80,7 @@ impl Content {
     #[must_use]
     pub fn message(&self, app: AppId, id: MessageId, roads: Roads) -> Message {
         Message {
-            origin: Origin {
-                app,
-                dialect: Dialect::Lanying,
-                message: id,
-                sender: None,
-                room: None,
-                mentions: Vec::new(),
-                mentions_all: false,
-                written_at: None,
-                withdrawn_accepted_at: None,
-                operation: None,
-            },
+            origin: Origin::of_server(app, Dialect::Lanying, id),
             text: self.text.clone(),
             badge: self.badge.clone(),
             behaviour: self.behaviour.clone(),
