@@ -55,7 +55,10 @@ async fn a_text_is_an_alert_on_ios_and_data_on_android() {
     assert_eq!(taken["accepted"], 1);
     bell.drained().await;
     let iphone = bell.iphone("0a01").remove(0);
-    assert_eq!((iphone.body.as_deref(), iphone.badge, iphone.sound.as_deref()), (Some("lala"), None, Some("default")));
+    assert_eq!(
+        (&iphone.payload["aps"]["alert"], iphone.badge, iphone.sound.as_deref()),
+        (&json!("lala"), None, Some("default"))
+    );
     let android = bell.android("a1").remove(0);
     let data = &android.payload["data"];
     assert!(android.silent && android.payload.get("notification").is_none());

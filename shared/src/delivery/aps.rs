@@ -88,7 +88,11 @@ pub(super) fn render(message: &Message, content: &Content, settings: &Settings, 
             let mutable = behaviour.mutable || message.media.image.is_some();
             let mut template = Template::new("{");
             template.member("mutable-content", u8::from(ios.mutable_content.unwrap_or(mutable)));
-            if has_alert {
+            let titled = content.title.is_some() || subtitle.is_some() || localised.is_some();
+            let plain = content.body.as_ref().filter(|_| ios.plain_alert && !titled);
+            if let Some(body) = plain.filter(|_| has_alert) {
+                template.member("alert", body);
+            } else if has_alert {
                 template.name("alert").raw("{").member_if("title", content.title.as_ref());
                 template.member_if("subtitle", subtitle).member_if("body", content.body.as_ref());
                 if let Some(localised) = localised {

@@ -63,6 +63,9 @@ pub struct IosBlock {
     /// The whole `aps` dictionary as the caller made it (Kinvey's `iOSAps`). It wins over everything else.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub aps: Option<serde_json::Map<String, serde_json::Value>>,
+    /// An alert of a body alone is a text (`"alert": "…"`), as older apps look for it, and no dictionary.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub plain_alert: bool,
     /// What stands beside `aps` instead of the message's data (Kinvey's `iOSExtras`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<serde_json::Map<String, serde_json::Value>>,

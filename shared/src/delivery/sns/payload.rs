@@ -292,6 +292,18 @@ mod tests {
     }
 
     #[test]
+    fn an_alert_of_a_body_alone_is_a_text_where_the_app_looks_for_one() {
+        let plain = json!({"ios": {"plain_alert": true}});
+        let alert = |text: Value| {
+            json_of(&prepared(json!({"text": text, "vendors": plain})), &badge(None))["aps"]["alert"].take()
+        };
+        assert_eq!(alert(json!({"body": "say \"hi\""})), "say \"hi\"");
+        assert_eq!(alert(json!({"title": "t", "body": "b"})), json!({"title": "t", "body": "b"}));
+        let long = alert(json!({"body": "b".repeat(5000)}));
+        assert!(long.as_str().unwrap().ends_with('…'));
+    }
+
+    #[test]
     fn hidden_content_shows_nowhere() {
         let mut parts = imkit("im_loc_text");
         parts["media"]["attachment"] = json!("https://i.example/lala.bin");

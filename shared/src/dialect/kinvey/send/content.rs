@@ -86,6 +86,7 @@ fn of_text(android: KinveyAndroid) -> Vendors {
         KinveyAndroid::Notification => None,
     };
     Vendors {
+        ios: Some(IosBlock { plain_alert: true, ..IosBlock::default() }),
         android: data_only.map(|own| VendorBlock { data_only: Some(own), ..VendorBlock::default() }),
         ..Vendors::default()
     }

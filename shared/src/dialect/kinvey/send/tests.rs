@@ -4,7 +4,7 @@ use serde_json::json;
 use super::*;
 use crate::app::KinveyAndroid;
 use crate::id::{AppId, ClientId, MessageId};
-use crate::message::{Family, Kind, Message, Values};
+use crate::message::{Family, IosBlock, Kind, Message, Values};
 use crate::task::Target;
 
 const NOW: Timestamp = Timestamp::from_millis(1_767_225_600_000);
@@ -150,7 +150,8 @@ fn a_text_is_an_alert_for_apple_and_data_for_android() {
     );
     let android = message.vendors.android.unwrap();
     assert_eq!(android.data_only.unwrap().body, ["kinvey.message", "message"]);
-    assert_eq!((message.vendors.ios, message.roads.only), (None, None));
+    let ios = IosBlock { plain_alert: true, ..IosBlock::default() };
+    assert_eq!((message.vendors.ios, message.roads.only), (Some(ios), None));
 
     let shown = KinveySettings { android: KinveyAndroid::Notification, ..KinveySettings::default() };
     let send = parse_to(To::Recipients, &shown, r#"{"recipients": ["u1"], "messageContent": "lala"}"#).unwrap();

@@ -54,6 +54,7 @@ fn ios(fields: &Fields) -> Result<IosBlock, Failure> {
         subtitle: owned(fields, "subtitle")?,
         apns_collapse_id,
         aps: None,
+        plain_alert: false,
         data: None,
     })
 }

@@ -227,6 +227,7 @@ fn every_key_of_every_block_is_carried_typed() {
             subtitle: text("u"),
             apns_collapse_id: text("i"),
             aps: None,
+            plain_alert: false,
             data: None,
         }),
         android: Some(common.clone()),
