@@ -68,6 +68,8 @@ pub(crate) enum NoContent {
     Broken,
     /// What the recipient is called could not be read: they come again.
     Unread(StoreError),
+    /// There is no time left to read it: they come again.
+    Late,
 }
 
 impl From<Unfilled> for NoContent {
@@ -116,6 +118,10 @@ impl<'a> Job<'a> {
     async fn stored(&self, target: &Target, consistent: bool) -> Result<Values, NoContent> {
         let app = &self.chunk.message.origin.app;
         let _permit = self.state.updates.acquire().await;
+        // After the wait for a permit: that is where the time of a slow table goes.
+        if self.is_late() {
+            return Err(NoContent::Late);
+        }
         let stored = Box::pin(self.state.recipients.attributes(app, target.client(), consistent)).await;
         stored.map_err(NoContent::Unread)
     }

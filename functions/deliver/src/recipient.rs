@@ -169,7 +169,8 @@ impl Job<'_> {
             Badge::None | Badge::Keep | Badge::Show(_) => false,
             Badge::Add { .. } | Badge::Set { .. } | Badge::Total { .. } | Badge::Clear => true,
         };
-        writes && !matches!(target, Target::Left { .. })
+        let is_sent = self.chunk.message.roads.strategy != Strategy::Online;
+        writes && is_sent && !matches!(target, Target::Left { .. })
     }
 
     /// A recipient for whom the message could not be made: told by the value's name, or to come again.
@@ -180,6 +181,7 @@ impl Job<'_> {
                 tracing::warn!(app = %app, error = %error, metric = "recipient_left_over", "a recipient is left over");
                 Served::not_begun(target, Reason::NotBegun)
             }
+            NoContent::Late => Served::not_begun(target, Reason::NotBegun),
             NoContent::Missing(name) => Served { missing: Some(name), ..Served::all(target, Outcome::MissingValue) },
             NoContent::Broken => Served::all(target, Outcome::BadMessage),
         }

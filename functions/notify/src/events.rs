@@ -28,11 +28,17 @@ async fn posted(state: &State, call: &Call<'_>) -> Result<Response<Body>, Failur
     let Posted { id, document } = Posted::parse(call.request.headers(), call::body(call.request))?;
     let event = Event { kind: Kind::Posted(&name), id: id.as_deref(), document: &document };
     let fired = fire(&state.intake, &settings, &app, &event, call.now).await;
-    // Who has pushed by then does not push anew, if the event has a name and is posted again.
-    if let Some(unqueued) = fired.unqueued.first() {
-        return Err(trouble(&app, &unqueued.error));
-    }
     let mut answer = fired.answer();
+    for unqueued in &fired.unqueued {
+        let failure = trouble(&app, &unqueued.error);
+        // The same call may be made again: who has pushed by then does not push anew. But without a name it would.
+        if id.is_some() || fired.triggered.is_empty() {
+            return Err(failure);
+        }
+        let told =
+            json!({"rule": unqueued.rule, "error": "the push could not be queued, and others of this event were"});
+        answer["refused"].as_array_mut().into_iter().for_each(|refused| refused.push(told.clone()));
+    }
     answer["event"] = json!(name);
     Ok(call::json(StatusCode::OK, &answer))
 }

@@ -106,8 +106,9 @@ impl Intake {
         let delay = due.since(now) + if claim.repeated { REPEAT_DELAY } else { Duration::ZERO };
         // The claim stays if this fails: somebody else may have queued the same request under this name already.
         self.queue_notice(&notice.app, raw, whom, &claim, due, (delay, now)).await.map_err(SubmitError::Queue)?;
-        if due > now {
-            // Nothing else will say for a while that it is in the queue. Without this the same request queues it once more.
+        if due > now || notice.dialect == Dialect::Pushbell {
+            // Nothing else will say for a while that it is in the queue. Without this the same request queues it once more; and a stream hands
+            // an event over again and again while anything else of its batch fails.
             if let Err(error) = self.results.head_is_queued(&claim.key).await {
                 tracing::warn!(app = %notice.app, error = %error, "a deferred task was not noted as queued");
             }

@@ -59,11 +59,11 @@ impl RuleError {
     /// What is wrong with the message for good; the error itself, where the same call may succeed another time.
     pub(super) fn of(error: SubmitError) -> Result<Self, SubmitError> {
         match error {
-            SubmitError::TooLarge | SubmitError::TooDeep | SubmitError::OtherRoom => {
+            // Of the last the same event came with another audience before its first push was queued. It would stay so.
+            SubmitError::TooLarge | SubmitError::TooDeep | SubmitError::OtherRoom | SubmitError::OtherRequest => {
                 Ok(Self::Message(error.to_string()))
             }
-            // The rule's audience was changed before its first push was queued: somebody has to look at it, and nothing is lost till then.
-            SubmitError::OtherRequest | SubmitError::Queue(_) | SubmitError::Unavailable(_) => Err(error),
+            SubmitError::Queue(_) | SubmitError::Unavailable(_) => Err(error),
         }
     }
 }

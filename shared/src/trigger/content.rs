@@ -10,7 +10,7 @@ use crate::delivery;
 use crate::id::{AppId, MessageId};
 use crate::message::template::Names;
 use crate::message::{
-    Badge, Behaviour, DataOnly, Dialect, IosBlock, Kind, Media, Message, Origin, Roads, Source, Text, Values,
+    Badge, Behaviour, DataOnly, Dialect, Family, IosBlock, Kind, Media, Message, Origin, Roads, Source, Text, Values,
     VendorBlock, Vendors,
 };
 use crate::recipient::{MOST_COUNT, check_source};
@@ -62,6 +62,10 @@ impl Content {
             names,
         };
         fields.end()?;
+        let apple = content.ios_aps.iter().chain(&content.ios_extras);
+        if apple.map(delivery::bytes_of).sum::<usize>() > delivery::MOST_BYTES {
+            return Err(fields.wrong("ios_aps", "is longer than 4096 bytes as JSON, with ios_extras"));
+        }
         if !content.is_shown_or_read() && content.badge == Badge::None {
             return Err(fields.wrong_itself("has none of title, text, data, badge, ios_aps and android_payload"));
         }
@@ -75,6 +79,17 @@ impl Content {
             || !self.data.is_empty()
             || self.ios_aps.is_some()
             || self.android_payload.is_some()
+    }
+
+    /// Whose phones it is for, where it says nothing to the others.
+    fn only(&self) -> Option<Family> {
+        let everybody =
+            self.title.is_some() || self.text.is_some() || !self.data.is_empty() || self.badge != Badge::None;
+        match (everybody, self.ios_aps.is_some(), self.android_payload.is_some()) {
+            (false, true, false) => Some(Family::Apple),
+            (false, false, true) => Some(Family::Android),
+            _ => None,
+        }
     }
 
     /// What becomes of it for an event.
@@ -114,7 +129,7 @@ impl Made<'_> {
                 android,
                 ..Vendors::default()
             },
-            roads: Roads::default(),
+            roads: Roads { only: content.only(), ..Roads::default() },
             values: Some(self.values.clone()),
         }
     }

@@ -37,11 +37,14 @@ pub(super) fn sort(list: &RawValue, names: &Names, settings: &KinveySettings) ->
     let mut seen = HashSet::with_capacity(entries.len());
     for (index, entry) in entries.iter().enumerate() {
         match read(entry, names, settings) {
-            Ok(recipient) if !seen.insert(recipient.client.clone()) => sorted.left_out.duplicates += 1,
+            Ok(recipient) if seen.contains(&recipient.client) => sorted.left_out.duplicates += 1,
             Ok(recipient) => {
                 sorted.imports.extend(recipient.imports);
                 match recipient.filled {
-                    Ok(target) => sorted.targets.push(target),
+                    Ok(target) => {
+                        seen.insert(recipient.client);
+                        sorted.targets.push(target);
+                    }
                     Err((value, reason)) => sorted.left_out.skip(index, value, reason),
                 }
             }

@@ -113,6 +113,14 @@ fn places_are_filled_from_the_document_and_what_it_lacks_is_told() {
 }
 
 #[test]
+fn who_stands_in_a_list_twice_is_told_by_the_first_document_that_has_the_values() {
+    let list = json!([{"_id": "u1", "age": 42}, {"_id": "u1", "name": "Joe"}, {"_id": "u1", "name": "Jo"}]);
+    let send = parse(&json!({"recipients": list, "messageContent": "Hi {{name}}"})).unwrap();
+    assert_eq!((send.left_out.skipped_count, send.left_out.duplicates), (1, 1));
+    assert_eq!(targets(send), [with("u1", &[("name", "Joe")])]);
+}
+
+#[test]
 fn a_default_stands_in_for_what_a_document_lacks() {
     let list = json!([{"_id": "u1", "name": "Joe"}]);
     let send = parse(&json!({"recipients": list, "messageContent": "Hi {{nick|there}}"})).unwrap();
