@@ -229,3 +229,26 @@ async fn an_event_that_a_rule_cannot_use_is_told_and_one_that_cannot_be_queued_m
     bell.posts(&[], &event).await;
     assert_eq!(bell.read_by_fans().await.concat().len(), 2);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_of_which_some_rules_have_pushed_invites_a_repeat_only_if_it_has_a_name() {
+    let bell = Bell::start().await;
+    bell.caller.register("u1", "android", "phone-joe").await;
+    let rule = |name: &str| json!({"name": name, "on": {"event": "winningTeam"}, "audience": {"all": true}, "message": {"text": format!("{name} rule")}});
+    bell.stack.put_settings("demo", &json!({"triggers": [rule("first"), rule("second")]})).await.unwrap();
+    for target in [Target::Dynamodb, Target::Sqs] {
+        bell.fault(Rule::new(target, Effect::Refuse).caller("notify").body_contains("second rule"));
+    }
+    let told = bell.posts(&[], &json!({"winningTeam": "Boston Red Sox"})).await;
+    assert_eq!((&told["triggered"][0]["rule"], told["triggered"].as_array().unwrap().len()), (&json!("first"), 1));
+    let refused = json!([{"rule": "second", "error": "the push could not be queued, and others of this event were"}]);
+    assert_eq!(told["refused"], refused);
+    let named = json!({"_id": "e1", "winningTeam": "Boston Red Sox"});
+    assert_eq!(bell.caller.post(EVENT, &[MASTER], &named).await.status, 503);
+    bell.stack.aws.faults.clear();
+    assert_eq!(bell.posts(&[], &named).await["triggered"].as_array().unwrap().len(), 2);
+    bell.drained().await;
+    let mut read: Vec<String> = bell.android("phone-joe").into_iter().filter_map(|shown| shown.body).collect();
+    read.sort_unstable();
+    assert_eq!(read, ["first rule", "first rule", "second rule"]);
+}

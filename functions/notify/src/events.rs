@@ -37,7 +37,9 @@ async fn posted(state: &State, call: &Call<'_>) -> Result<Response<Body>, Failur
         }
         let told =
             json!({"rule": unqueued.rule, "error": "the push could not be queued, and others of this event were"});
-        answer["refused"].as_array_mut().into_iter().for_each(|refused| refused.push(told.clone()));
+        if let Some(refused) = answer["refused"].as_array_mut() {
+            refused.push(told);
+        }
     }
     answer["event"] = json!(name);
     Ok(call::json(StatusCode::OK, &answer))

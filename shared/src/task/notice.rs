@@ -110,7 +110,7 @@ impl Intake {
             // Nothing else will say for a while that it is in the queue. Without this the same request queues it once more; and a stream hands
             // an event over again and again while anything else of its batch fails.
             if let Err(error) = self.results.head_is_queued(&claim.key).await {
-                tracing::warn!(app = %notice.app, error = %error, "a deferred task was not noted as queued");
+                tracing::warn!(app = %notice.app, error = %error, "a task was not noted as queued");
             }
         }
         Ok(accepted)
@@ -222,11 +222,8 @@ fn audience_text(whom: &Whom) -> Vec<u8> {
     match whom {
         // What fills a template is content.
         Whom::Targets(targets) => {
-            let bare = |target: &Target| match target {
-                Target::With { client, .. } => Target::Fresh(client.clone()),
-                Target::Fresh(_) | Target::Left { .. } | Target::Chosen { .. } => target.clone(),
-            };
-            serde_json::to_vec(&targets.iter().map(bare).collect::<Vec<_>>()).unwrap_or_default()
+            let bare: Vec<Target> = targets.iter().cloned().map(Target::without_values).collect();
+            serde_json::to_vec(&bare).unwrap_or_default()
         }
         Whom::Members(members) => serde_json::to_vec(members).unwrap_or_default(),
     }
