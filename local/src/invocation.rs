@@ -62,6 +62,16 @@ impl Invoker {
         Self(Road::Processes(pool))
     }
 
+    /// Its processes, if it has any.
+    pub fn pool(&self) -> Option<&Pool> {
+        match &self.0 {
+            Road::Processes(pool) => Some(pool),
+            Road::InProcess(_) => None,
+            #[cfg(test)]
+            Road::Stub(_) | Road::Stuck => None,
+        }
+    }
+
     /// Runs the function once. The run goes on if the caller stops waiting, as Lambda's does.
     pub async fn invoke(&self, event: Bytes) -> Result<Bytes, InvokeError> {
         if event.len() > PAYLOAD_LIMIT {

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Parser as _;
 use pushbell_local::cli::{Cli, Command, Run, Token, Why};
+use pushbell_local::runtime_api::Output;
 use pushbell_local::stack::{Options, Processes, Stack, StackError};
 use pushbell_local::why;
 use serde_json::json;
@@ -120,7 +121,7 @@ async fn serve(run: Run) -> ExitCode {
 
 fn options(run: Run) -> std::io::Result<Options> {
     let processes = match run.processes {
-        true => Some(Processes { output: true, ..Processes::beside_this_binary()? }),
+        true => Some(Processes { output: Output::Shown, ..Processes::beside_this_binary()? }),
         false => None,
     };
     Ok(Options {

@@ -8,10 +8,12 @@
 //! has none is killed at once.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fs::File;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::process::{ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use axum::extract::{DefaultBodyLimit, Path, State};
@@ -75,8 +77,49 @@ pub struct Spec {
     pub timeout: Duration,
     /// Most processes at once; at least one is assumed.
     pub environments: usize,
-    /// Whether the processes' output is shown.
-    pub output: bool,
+    /// Where the processes' output goes.
+    pub output: Output,
+}
+
+/// Where a process's output goes: its standard output and its standard error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Nowhere.
+    Hidden,
+    /// Where this process's own goes.
+    Shown,
+    /// To the end of `<function>.log` in this folder.
+    Folder(PathBuf),
+}
+
+impl Output {
+    /// Shown, or hidden.
+    pub fn shown_if(shown: bool) -> Self {
+        if shown { Self::Shown } else { Self::Hidden }
+    }
+
+    fn open(&self, function: &str) -> std::io::Result<(Stdio, Stdio)> {
+        Ok(match self {
+            Self::Hidden => (Stdio::null(), Stdio::null()),
+            Self::Shown => (Stdio::inherit(), Stdio::inherit()),
+            Self::Folder(folder) => {
+                let path = folder.join(function).with_extension("log");
+                let file = File::options().create(true).append(true).open(path)?;
+                (file.try_clone()?.into(), file.into())
+            }
+        })
+    }
+}
+
+/// A running process, and how fast it was there.
+#[derive(Debug, Clone)]
+pub struct Started {
+    /// Its number.
+    pub pid: u32,
+    /// Just before it was started.
+    pub at: std::time::Instant,
+    /// When it first asked for work.
+    pub polled: Option<std::time::Instant>,
 }
 
 /// The processes of one function. Clones share them.
@@ -88,6 +131,7 @@ struct Shared {
     dispatch: Mutex<Dispatch>,
     kill: watch::Sender<u64>,
     retire: watch::Sender<u64>,
+    invocations: AtomicU64,
 }
 
 #[derive(Default)]
@@ -103,6 +147,8 @@ struct Dispatch {
 /// A process that has been started.
 struct Running {
     pid: Option<Pid>,
+    at: std::time::Instant,
+    polled: Arc<OnceLock<std::time::Instant>>,
     extension: watch::Receiver<Extension>,
     /// Whoever waits for its end is told how it ended.
     ended: Option<mpsc::UnboundedSender<ExitStatus>>,
@@ -122,6 +168,7 @@ impl Pool {
             dispatch: Mutex::default(),
             kill: watch::channel(0).0,
             retire: watch::channel(0).0,
+            invocations: AtomicU64::new(0),
         });
         let mut dispatch = shared.lock();
         for index in 0..environments {
@@ -147,6 +194,21 @@ impl Pool {
         let running = self.0.lock().running.len();
         self.0.kill.send_modify(|times| *times += 1);
         running
+    }
+
+    /// The processes that are running.
+    pub fn running(&self) -> Vec<Started> {
+        let dispatch = self.0.lock();
+        let processes = dispatch.running.values().filter_map(|running| {
+            let pid = u32::try_from(running.pid?.as_raw_nonzero().get()).ok()?;
+            Some(Started { pid, at: running.at, polled: running.polled.get().copied() })
+        });
+        processes.collect()
+    }
+
+    /// How many invocations were handed to processes.
+    pub fn invocations(&self) -> u64 {
+        self.0.invocations.load(Ordering::Relaxed)
     }
 
     /// Retires every running environment as Lambda does, and waits until its process is gone: SIGTERM, and SIGKILL half a second later.
@@ -268,11 +330,13 @@ async fn run(shared: &Shared, index: usize, process: &mut Option<Process>, event
         None => {
             let started = Process::start(&shared.spec).await.map_err(InvokeError::Environment)?;
             let pid = started.child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-            let running = Running { pid, extension: started.extension.clone(), ended: None };
+            let (at, polled) = (started.at, Arc::clone(&started.polled));
+            let running = Running { pid, at, polled, extension: started.extension.clone(), ended: None };
             shared.lock().running.insert(index, running);
             process.insert(started)
         }
     };
+    shared.invocations.fetch_add(1, Ordering::Relaxed);
     process.work_off(event, shared.spec.timeout).await
 }
 
@@ -316,6 +380,8 @@ async fn exit(process: &mut Option<Process>) {
 
 struct Process {
     child: Child,
+    at: std::time::Instant,
+    polled: Arc<OnceLock<std::time::Instant>>,
     next: mpsc::UnboundedSender<Assigned>,
     reports: mpsc::UnboundedReceiver<Report>,
     extension: watch::Receiver<Extension>,
@@ -358,7 +424,9 @@ impl Process {
         let (next, assigned) = mpsc::unbounded_channel();
         let (report, reports) = mpsc::unbounded_channel();
         let (extension, registered) = watch::channel(Extension::None);
+        let polled = Arc::new(OnceLock::new());
         let api = Arc::new(Api {
+            polled: Arc::clone(&polled),
             function_arn: format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{}", spec.function),
             assigned: tokio::sync::Mutex::new(assigned),
             timeout: spec.timeout,
@@ -371,7 +439,8 @@ impl Process {
             // Serving ends when the process is dropped.
             let _ = axum::serve(listener, router).await;
         });
-        let output = || if spec.output { Stdio::inherit() } else { Stdio::null() };
+        let (stdout, stderr) = spec.output.open(&spec.function).map_err(failed)?;
+        let at = std::time::Instant::now();
         let child = Command::new(&spec.binary)
             .env_clear()
             .envs(spec.variables.iter().map(|(name, value)| (name, value)))
@@ -388,12 +457,12 @@ impl Process {
             // A Ctrl-C in a terminal is for the stack, which ends its processes when their work is done.
             .process_group(0)
             .stdin(Stdio::null())
-            .stdout(output())
-            .stderr(output())
+            .stdout(stdout)
+            .stderr(stderr)
             .kill_on_drop(true)
             .spawn();
         match child {
-            Ok(child) => Ok(Self { child, next, reports, extension: registered, server }),
+            Ok(child) => Ok(Self { child, at, polled, next, reports, extension: registered, server }),
             Err(source) => {
                 server.abort();
                 Err(failed(source))
@@ -438,6 +507,7 @@ impl Process {
 
 /// The Runtime API of one process (Lambda developer guide, "Using the Lambda runtime API").
 struct Api {
+    polled: Arc<OnceLock<std::time::Instant>>,
     function_arn: String,
     timeout: Duration,
     assigned: tokio::sync::Mutex<mpsc::UnboundedReceiver<Assigned>>,
@@ -460,6 +530,7 @@ fn router(api: Arc<Api>) -> Router {
 }
 
 async fn next(State(api): State<Arc<Api>>) -> Response {
+    let _ = api.polled.set(std::time::Instant::now());
     let ready = |extension: &Extension| !matches!(extension, Extension::Registered(_));
     // An error means that the API is gone, and so is its process.
     let _ = api.extension.subscribe().wait_for(ready).await;

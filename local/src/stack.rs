@@ -30,6 +30,7 @@ use crate::gateway::Gateway;
 use crate::invocation::{InvokeError, Invoker};
 use crate::phones::Phones;
 use crate::poller;
+use crate::runtime_api::Pool;
 use crate::store::{Store, StoreError};
 use crate::template::{STAGE, Template, TemplateError};
 use crate::vendors::Vendors;
@@ -157,7 +158,7 @@ impl Stack {
         let aws_listener = bind((Ipv4Addr::LOCALHOST, 0).into()).await?;
         let aws_url = url(local(&aws_listener, options.listen)?);
         let secrets = Secrets::new(options.apps.clone(), STAGE, &vendors_url);
-        let aws = Aws { dynamodb, queues, sns, secrets, faults };
+        let aws = Aws { dynamodb, queues, sns, secrets, faults, calls: Arc::default() };
         let permissions = deploy::permissions(&template, &aws_url);
         back.spawn(aws.clone().serve_with(permissions, aws_listener, closed(&services_closing)));
         deploy::seed(&apps, &template, &aws).await?;
@@ -259,6 +260,11 @@ impl Stack {
             Some(invoker) => invoker.retire().await,
             None => Vec::new(),
         }
+    }
+
+    /// The processes of a function. `None` in process.
+    pub fn processes(&self, package: &str) -> Option<&Pool> {
+        self.control.invokers.get(package)?.pool()
     }
 
     /// Invokes a function directly with an event, past the API and the queues.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pushbell_local::phones::Channel;
+use pushbell_local::runtime_api::Output;
 use pushbell_local::stack::{Options, Processes};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Command;
@@ -12,7 +13,10 @@ use tokio::process::Command;
 use crate::bell::{Bell, Caller, binaries, text_message};
 
 fn options() -> Options {
-    Options { processes: Some(Processes { binaries: binaries(), environments: 2, output: false }), ..Options::test() }
+    Options {
+        processes: Some(Processes { binaries: binaries(), environments: 2, output: Output::Hidden }),
+        ..Options::test()
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use pushbell_local::faults::{Effect, Rule, Target};
+use pushbell_local::runtime_api::Output;
 use pushbell_local::stack::{Options, Processes};
 
 use crate::bell::{Bell, binaries, text_message};
 
 async fn start() -> Bell {
-    let processes = Processes { binaries: binaries(), environments: 1, output: false };
+    let processes = Processes { binaries: binaries(), environments: 1, output: Output::Hidden };
     Bell::start_with(Options { processes: Some(processes), ..Options::test() }).await
 }
 

@@ -4,12 +4,14 @@
 //! A request must carry a SigV4 `Authorization` header; its signature is not verified.
 
 mod asked;
+mod calls;
 pub mod dynamodb;
 pub mod secrets;
 pub mod sns;
 pub mod sqs;
 
 use std::future::Future;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
@@ -24,6 +26,7 @@ use crate::faults::{Call, Effect, Faults, Target};
 use crate::permissions::{self, Permissions};
 use crate::store::random_id;
 
+pub use calls::{Calls, Count};
 use dynamodb::Dynamodb;
 use secrets::Secrets;
 use sns::Sns;
@@ -50,6 +53,8 @@ pub struct Aws {
     pub secrets: Secrets,
     /// What goes wrong.
     pub faults: Faults,
+    /// How many calls come in, while that is counted.
+    pub calls: Arc<Calls>,
 }
 
 impl Aws {
@@ -110,6 +115,7 @@ impl Aws {
         if permissions.denied(&parts.headers, || asked::asked(service, &action, &form, &body)).is_some() {
             return Ok(service.refuse(&service.denied()));
         }
+        self.calls.note(service.prefix(), &action, body.len());
         let caller = permissions::caller(&parts.headers);
         let effect = self.meet(service, &action, &form, &body, caller).await;
         let body = match &effect {
@@ -200,6 +206,16 @@ impl Service {
             .and_then(|kind| kind.to_str().ok())
             .is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
         form.then_some(Self::Sns)
+    }
+
+    /// IAM's prefix of its actions.
+    const fn prefix(self) -> &'static str {
+        match self {
+            Self::Dynamodb => "dynamodb",
+            Self::Sqs => "sqs",
+            Self::Secrets => "secretsmanager",
+            Self::Sns => "sns",
+        }
     }
 
     fn content_type(self) -> &'static str {

@@ -49,7 +49,7 @@ impl Bed {
             memory_mb: 256,
             timeout,
             environments,
-            output: false,
+            output: Output::Hidden,
         };
         Self { pool: Pool::new(spec, &closing), closer }
     }

@@ -219,7 +219,7 @@ pub(super) fn invokers(
                     memory_mb: function.memory_mb,
                     timeout: function.timeout,
                     environments: processes.environments.min(usize::try_from(most).unwrap_or(usize::MAX)),
-                    output: processes.output,
+                    output: processes.output.clone(),
                 };
                 Invoker::processes(Pool::new(spec, closing))
             }

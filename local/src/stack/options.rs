@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio_rustls::rustls::ServerConfig;
 
 use crate::gateway::INTEGRATION_TIMEOUT;
+use crate::runtime_api::Output;
 use crate::template::Template;
 
 /// What a stack is started with.
@@ -42,8 +43,8 @@ pub struct Processes {
     pub binaries: PathBuf,
     /// Most processes of one function; an event source's own limit counts too.
     pub environments: usize,
-    /// Whether the processes' output is shown.
-    pub output: bool,
+    /// Where the processes' output goes.
+    pub output: Output,
 }
 
 impl Options {
@@ -73,6 +74,6 @@ impl Processes {
         if binaries.ends_with("deps") {
             binaries.pop();
         }
-        Ok(Self { binaries, environments: 4, output: false })
+        Ok(Self { binaries, environments: 4, output: Output::Hidden })
     }
 }

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::aws::sqs::Outgoing;
 use crate::phones::Channel;
+use crate::runtime_api::Output;
 
 async fn call(stack: &Stack, method: Method, path: &str, body: Value) -> (StatusCode, Value) {
     let body = if body.is_null() { Bytes::new() } else { body.to_string().into() };
@@ -78,7 +79,7 @@ async fn a_port_that_is_taken_is_named() {
 #[tokio::test]
 async fn a_binary_that_was_not_built_is_named() {
     let folder = tempfile::tempdir().unwrap();
-    let processes = Processes { binaries: folder.path().to_owned(), environments: 1, output: false };
+    let processes = Processes { binaries: folder.path().to_owned(), environments: 1, output: Output::Hidden };
     let failed = Stack::start(Options { processes: Some(processes), ..Options::test() }).await;
     assert!(matches!(failed.err(), Some(StackError::Binary(path)) if path.starts_with(folder.path())));
 }

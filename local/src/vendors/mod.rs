@@ -40,6 +40,26 @@ struct Inner {
     /// Microseconds.
     latency: AtomicU64,
     sent: AtomicU64,
+    bytes: AtomicU64,
+    in_flight: AtomicU64,
+    most_in_flight: AtomicU64,
+}
+
+/// A send without an answer yet, until it is dropped.
+struct InFlight<'a>(&'a Inner);
+
+impl<'a> InFlight<'a> {
+    fn begin(inner: &'a Inner) -> Self {
+        let now = inner.in_flight.fetch_add(1, Ordering::Relaxed) + 1;
+        inner.most_in_flight.fetch_max(now, Ordering::Relaxed);
+        Self(inner)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Vendors {
@@ -52,6 +72,9 @@ impl Vendors {
             faults,
             latency: AtomicU64::new(0),
             sent: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            in_flight: AtomicU64::new(0),
+            most_in_flight: AtomicU64::new(0),
         }))
     }
 
@@ -74,6 +97,16 @@ impl Vendors {
     /// How many send calls came in, whatever was answered.
     pub fn sends(&self) -> u64 {
         self.0.sent.load(Ordering::Relaxed)
+    }
+
+    /// The bytes of all bodies of send calls.
+    pub fn bytes(&self) -> u64 {
+        self.0.bytes.load(Ordering::Relaxed)
+    }
+
+    /// The most sends without an answer at one time, since it was last asked for.
+    pub fn take_most_in_flight(&self) -> u64 {
+        self.0.most_in_flight.swap(0, Ordering::Relaxed)
     }
 
     /// Serves until `shutdown` resolves; over TLS when a configuration is given, whose ALPN list should name `h2`.
@@ -149,6 +182,8 @@ impl Vendors {
 
     async fn send(&self, project: &str, bearer: Option<&str>, body: &[u8]) -> Reply {
         self.0.sent.fetch_add(1, Ordering::Relaxed);
+        self.0.bytes.fetch_add(body.len() as u64, Ordering::Relaxed);
+        let _in_flight = InFlight::begin(&self.0);
         let latency = self.0.latency.load(Ordering::Relaxed);
         if latency > 0 {
             tokio::time::sleep(Duration::from_micros(latency)).await;

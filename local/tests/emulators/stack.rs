@@ -70,6 +70,7 @@ impl Stack {
             sns: Sns::new(store, phones.clone()).unwrap(),
             secrets: Secrets::new(apps.path().to_owned(), "local", &vendors_url),
             faults: faults.clone(),
+            calls: std::sync::Arc::default(),
         };
         let queues = aws.queues.clone();
         let sns_state = aws.sns.clone();
