@@ -2,15 +2,25 @@
 
 mod audience;
 mod backlog;
+mod callback;
 mod chunks;
+mod cold;
+mod cost;
 mod end_to_end;
 mod faults;
 mod filter;
+mod front;
 mod isolation;
 mod population;
+mod report;
+mod rig;
+mod script;
+mod side_by_side;
+mod size;
 mod stats;
 mod tally;
 mod templates;
+mod tls;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -29,8 +39,18 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum What {
-    /// Drives `deliver`: recipients per second, DynamoDB units per recipient, time to the vendor, memory.
-    Deliver {
+    /// `deliver`, the same job in Node, and a bare client, by turns: CPU time, recipients per second, memory.
+    Deliver(side_by_side::Arguments),
+    /// From starting a process to its first poll, its first request to DynamoDB, its first send; of every function, and of the peers.
+    Cold(cold::Arguments),
+    /// The hooks over HTTP: how long a chat server waits.
+    Callback(callback::Arguments),
+    /// What the functions weigh, and whose bytes the largest one has.
+    Size,
+    /// What a million device pushes cost by AWS's list prices.
+    Cost,
+    /// Drives `deliver`: DynamoDB units per recipient, time to the vendor, memory.
+    Units {
         /// Recipients, each with two devices.
         #[arg(long, default_value_t = 10_000)]
         recipients: usize,
@@ -99,7 +119,27 @@ async fn main() -> Result<ExitCode, Error> {
         }
         What::Tally { events } => tally::run(events).await.map(|()| ExitCode::SUCCESS),
         What::Backlog { rows, bytes } => backlog::run(rows, bytes).await.map(|()| ExitCode::SUCCESS),
-        What::Deliver { recipients, latency, rooms, seed } => {
+        What::Deliver(arguments) => {
+            println!("{}", side_by_side::run(&arguments).await?.into_text());
+            Ok(ExitCode::SUCCESS)
+        }
+        What::Cold(arguments) => {
+            println!("{}", cold::run(&arguments).await?.into_text());
+            Ok(ExitCode::SUCCESS)
+        }
+        What::Callback(arguments) => {
+            println!("{}", callback::run(&arguments).await?.into_text());
+            Ok(ExitCode::SUCCESS)
+        }
+        What::Size => {
+            println!("{}", size::run(&cold::FUNCTIONS)?.into_text());
+            Ok(ExitCode::SUCCESS)
+        }
+        What::Cost => {
+            println!("{}", cost::run().await?.into_text());
+            Ok(ExitCode::SUCCESS)
+        }
+        What::Units { recipients, latency, rooms, seed } => {
             let latency = Duration::from_millis(latency);
             fastrand::seed(seed);
             println!(

@@ -90,6 +90,11 @@ pub(crate) async fn run(events: u32) -> Result<(), Error> {
     Ok(())
 }
 
+/// One push's report as a queue record carries it.
+pub(crate) fn record_of_one(n: u32) -> Result<String, Error> {
+    Ok(serde_json::to_string(&batch(Kind::Pushes, (0, n), (n, 0), 1)?)?)
+}
+
 /// The batch of callback `n`, under a number of its own, accepted in that slot. Each point of the curve has its own events and its own day.
 fn batch(kind: Kind, (point, n): (usize, u32), (number, slot): (u32, u32), events: u32) -> Result<Batch, Error> {
     let at = Timestamp::from_millis(1_767_225_600_000 + point as u64 * 86_400_000);

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use pushbell_local::runtime_api::Output;
 use pushbell_local::stack::{Options, Processes, Stack};
 use serde_json::json;
 
@@ -22,7 +23,7 @@ const TAG: &str = "everybody";
 const MOVES: usize = 60;
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<bool, Error> {
-    let processes = Processes { output: arguments.output, ..Processes::beside_this_binary()? };
+    let processes = Processes { output: Output::shown_if(arguments.output), ..Processes::beside_this_binary()? };
     build(&processes)?;
     let stack = Stack::start(Options { processes: Some(processes), ..Options::test() }).await?;
     let mut crowd = Crowd::of(&stack);

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use pushbell_local::phones::Channel;
+use pushbell_local::runtime_api::Output;
 use pushbell_local::stack::{Options, Processes, Stack};
 
 use crate::Error;
@@ -95,8 +96,11 @@ const CLOCK_OFF: Duration = Duration::from_secs(3_600);
 
 /// Runs a campaign and prints what was found; whether everything holds.
 pub(crate) async fn run(arguments: &Arguments) -> Result<bool, Error> {
-    let processes =
-        Processes { output: arguments.output, environments: ENVIRONMENTS, ..Processes::beside_this_binary()? };
+    let processes = Processes {
+        output: Output::shown_if(arguments.output),
+        environments: ENVIRONMENTS,
+        ..Processes::beside_this_binary()?
+    };
     build(&processes)?;
     let started = Instant::now();
     let stack = Stack::start(Options { processes: Some(processes), ..Options::test() }).await?;

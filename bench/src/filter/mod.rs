@@ -8,6 +8,7 @@ use futures_util::stream::{self, TryStreamExt as _};
 use pushbell::id::{AppId, ClientId, RoomKey};
 use pushbell::recipient::{PreferencesChange, QuietHours, Recipients, Zone};
 use pushbell::time::Timestamp;
+use pushbell_local::runtime_api::Output;
 use pushbell_local::stack::{Options, Processes, Stack};
 use serde_json::{Value, json};
 
@@ -50,7 +51,7 @@ const REMOVED: std::ops::Range<usize> = 40..52;
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<(), Error> {
     let Arguments { recipients, calls, deadline, seed, output } = *arguments;
-    let processes = Processes { output, ..Processes::beside_this_binary()? };
+    let processes = Processes { output: Output::shown_if(output), ..Processes::beside_this_binary()? };
     if !processes.binaries.join("before-push").is_file() {
         println!("the function binaries are not built: `cargo build --release --workspace` builds them");
         return Ok(());
