@@ -85,7 +85,8 @@ async fn take(state: &State, app: &AppId, request: &Request, now: Timestamp) -> 
         return Ok(Done::NobodyToTell(recipients.left_out));
     }
     let accepted = recipients.clients.len();
-    let task = state.intake.submit(*message, recipients.clients, now).await.map_err(Refusal::Submit)?;
+    let task = state.intake.submit(*message, recipients.clients, settings.frugal, now).await;
+    let task = task.map_err(Refusal::Submit)?;
     Ok(Done::Queued(task, accepted, recipients.left_out))
 }
 

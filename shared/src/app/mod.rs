@@ -8,6 +8,7 @@ mod attributes;
 mod certificates;
 mod documents;
 mod filter;
+mod frugal;
 mod kinvey;
 mod lanying;
 mod openim;
@@ -28,6 +29,7 @@ pub use attributes::AttributesSettings;
 pub use certificates::{Certificate, CertificateEnvironment, Provider};
 pub use documents::{AppError, SecretDocuments, SettingsDocuments, check};
 pub use filter::FilterSettings;
+pub use frugal::{FrugalSettings, Stats};
 pub use kinvey::{KinveyAndroid, KinveySettings};
 pub use lanying::{LanyingSettings, Notifier};
 pub use openim::{BeforePushStage, HideFor, OnError, OpenimMode, OpenimSettings, OpenimText, TextKey};
@@ -246,6 +248,8 @@ pub struct Settings {
     pub mute_yields_to: MuteYieldsTo,
     /// Where outcomes are sent.
     pub results: ResultsSettings,
+    /// What is done without, to pay less.
+    pub frugal: FrugalSettings,
     /// Which attributes of people make audiences.
     pub attributes: AttributesSettings,
     /// What is pushed when something happens.

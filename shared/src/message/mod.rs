@@ -378,6 +378,23 @@ impl Message {
         self.behaviour.expires_at.unwrap_or_else(|| accepted.plus(DEFAULT_TIME_TO_LIVE))
     }
 
+    /// Whether it adds to its recipients' badges, so that its mark is left with each of them: it counts once, however often it comes.
+    #[must_use]
+    pub fn counts(&self) -> bool {
+        let is_sent = self.roads.strategy != Strategy::Online && self.behaviour.kind != Kind::Withdraw;
+        is_sent
+            && match &self.badge {
+                Badge::Add { n, source: Source::Room } => *n > 0 && self.origin.room.is_some(),
+                Badge::Add { n, source: Source::Named(_) } => *n > 0,
+                Badge::None
+                | Badge::Keep
+                | Badge::Set { .. }
+                | Badge::Show(_)
+                | Badge::Total { .. }
+                | Badge::Clear => false,
+            }
+    }
+
     /// The key under which a repeat replaces what is shown, at most 64 bytes (APNs' limit for `apns-collapse-id`).
     #[must_use]
     pub fn collapse_id(&self) -> String {

@@ -79,3 +79,23 @@ fn a_collapse_id_fits_apns() {
     long.behaviour.collapse = Some("部屋".to_owned());
     assert!(long.collapse_id().is_ascii());
 }
+
+#[test]
+fn what_adds_to_a_badge_counts_and_a_recall_does_not() {
+    let of = |badge: Badge, room: Option<&str>| {
+        let origin = Origin { room: room.map(str::to_owned), ..message().origin };
+        Message { origin, badge, ..message() }
+    };
+    let room = |n| Badge::Add { n, source: Source::Room };
+    let named = |n| Badge::Add { n, source: Source::Named("orders".to_owned()) };
+    assert!(of(room(1), Some("r")).counts() && of(named(2), None).counts());
+    assert!(!of(room(1), None).counts(), "no room, no counter");
+    assert!(!of(room(0), Some("r")).counts() && !of(named(0), None).counts());
+    for badge in [Badge::None, Badge::Keep, Badge::Show(3), Badge::Clear] {
+        assert!(!of(badge, Some("r")).counts());
+    }
+    let recall = Behaviour { kind: Kind::Withdraw, ..Behaviour::default() };
+    assert!(!Message { behaviour: recall, ..of(room(1), Some("r")) }.counts());
+    let online = Roads { strategy: Strategy::Online, ..Roads::default() };
+    assert!(!Message { roads: online, ..of(room(1), Some("r")) }.counts());
+}

@@ -5,6 +5,9 @@
 //! visibly begun it queues the same task under the same name once more, marked as a repeat and a little later. If the winner lived, the
 //! repeat finds its result row and does nothing; if it died between claim and queue, the repeat is the delivery. So an answer is given
 //! only once the task is in the queue, nobody holds a lease, and nothing is lost.
+//!
+//! An app may do without the claims of messages that count and are for one client ([`FrugalSettings`]): each of their callbacks is a task of
+//! its own, and the recipient's mark alone tells a repeat.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -19,6 +22,7 @@ use tokio::time::timeout;
 
 use super::results::KEPT;
 use super::{MOST_RECIPIENTS, Part, Results, ResultsError, Target, TaskKey};
+use crate::app::FrugalSettings;
 use crate::deferred;
 use crate::env::{EnvError, Environment, Queue, Table};
 use crate::id::{AppId, ClientId, MessageId, RoomKey, TaskId, digest};
@@ -109,7 +113,8 @@ impl Intake {
         Ok(Self { client, work: Work::hasty(env)?, look_up: HASTY_LOOK_UP, ..Self::new(env)? })
     }
 
-    /// Claims the task and puts it into the queue. `recipients` are distinct; with none of them there is nothing to submit.
+    /// Claims the task, unless the app does without, and puts it into the queue. `recipients` are distinct; with none of them there is nothing
+    /// to submit.
     ///
     /// # Errors
     /// When the message is too long, or the task is not safely queued. The same call may then be made again.
@@ -117,6 +122,7 @@ impl Intake {
         &self,
         mut message: Message,
         recipients: Vec<ClientId>,
+        frugal: FrugalSettings,
         now: Timestamp,
     ) -> Result<Accepted, SubmitError> {
         if message.behaviour.kind == message::Kind::Withdraw {
@@ -130,6 +136,12 @@ impl Intake {
             }
         }
         let raw = content(&message)?;
+        if !frugal.claims && does_without_a_claim(&message, &recipients) {
+            let claim = unclaimed(now);
+            let accepted = Accepted { task: claim.key.task, repeated: false, due: None };
+            let queued = self.queue(&message, raw, recipients, claim, now).await;
+            return queued.map(|()| accepted).map_err(SubmitError::Queue);
+        }
         let (pk, sk) = claim_key(&message, &recipients);
         let claim = self.claim(&pk, &sk, &message, recipients.len(), now).await;
         let accepted = Accepted { task: claim.key.task, repeated: claim.repeated, due: None };
@@ -324,6 +336,23 @@ pub(super) fn content(message: &Message) -> Result<Box<RawValue>, SubmitError> {
     Ok(raw)
 }
 
+/// Whether the message is one of those whose claims an app may do without: its mark at the one client whom it is for tells a repeat. What
+/// begins later keeps its claim: by then the mark of a first may be forgotten.
+fn does_without_a_claim(message: &Message, recipients: &[ClientId]) -> bool {
+    recipients.len() == 1 && message.counts() && message.behaviour.not_before.is_none()
+}
+
+/// A task of its own, whatever else bears its message's id.
+fn unclaimed(now: Timestamp) -> Claim {
+    let nonce = drawn_nonce();
+    Claim { key: TaskKey { task: TaskId::new(now, fastrand::u16(..)), nonce }, claimed_at: now, repeated: false }
+}
+
+/// The nonce of a task that no claim names.
+pub(super) fn drawn_nonce() -> String {
+    URL_SAFE_NO_PAD.encode(fastrand::u64(..).to_be_bytes().get(..6).unwrap_or_default())
+}
+
 fn claim_key(message: &Message, recipients: &[ClientId]) -> (String, String) {
     let origin = &message.origin;
     let withdraws = match message.behaviour.kind {
@@ -350,3 +379,6 @@ pub(super) fn claim_set(recipients: &[ClientId], withdraws: bool) -> String {
 pub(super) fn claim_nonce(pk: &str, sk: &str) -> String {
     URL_SAFE_NO_PAD.encode(digest::<6>(&[pk.as_bytes(), sk.as_bytes()]))
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::value::RawValue;
 
-use super::intake::{Accepted, Intake, REPEAT_DELAY, SubmitError, content, number_of, record_text};
+use super::intake::{Accepted, Intake, REPEAT_DELAY, SubmitError, content, drawn_nonce, number_of, record_text};
 use super::results::KEPT;
 use super::walk::Walk;
 use super::{Extent, Head, MOST_RECIPIENTS, Part, ResultsError, Target, TaskKey, Whom};
@@ -66,8 +66,7 @@ impl Intake {
         let due = notice.due.map_or(now, |due| due.max(now));
         let (claim, raw) = match &notice.request {
             None => {
-                let nonce = URL_SAFE_NO_PAD.encode(fastrand::u64(..).to_be_bytes().get(..6).unwrap_or_default());
-                let key = TaskKey { task: drawn, nonce };
+                let key = TaskKey { task: drawn, nonce: drawn_nonce() };
                 let raw = content(&message(message_id(&key)))?;
                 (Claim { key, at: now, due, repeated: false, alike: true }, raw)
             }
