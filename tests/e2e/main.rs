@@ -19,6 +19,7 @@ mod deliver;
 mod durability;
 mod faults;
 mod feedback;
+mod frugal;
 mod imkit;
 mod kinvey;
 mod lanying;

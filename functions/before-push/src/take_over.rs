@@ -44,7 +44,8 @@ impl Case<'_> {
             Err(error) => return self.on_error(Some(&callback), Trouble::Callback(error)),
         };
         let frugal = self.settings.frugal;
-        let submit = tasks.into_iter().map(|(message, clients)| state.intake.submit(message, clients, frugal, call.now));
+        let submit =
+            tasks.into_iter().map(|(message, clients)| state.intake.submit(message, clients, frugal, call.now));
         let accepted = match timeout_at(call.begun + self.patience(call), try_join_all(submit)).await {
             Ok(Ok(accepted)) => accepted,
             Ok(Err(error)) => return self.on_error(Some(&callback), Trouble::Submit(error)),

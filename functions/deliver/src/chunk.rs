@@ -22,6 +22,7 @@ use tracing::Instrument as _;
 
 use crate::backoff;
 use crate::content::Filling;
+use crate::hours::Ends;
 use crate::recipient::Served;
 use crate::shares::Share;
 use crate::{RecordError, State};
@@ -36,6 +37,7 @@ pub(crate) struct Batch<'a> {
     pub(crate) clock: QueueClock,
     pub(crate) soft_deadline: Instant,
     pub(crate) fresh: bool,
+    pub(crate) summed: &'a Ends,
 }
 
 /// What the recipients of one chunk share.
@@ -89,8 +91,7 @@ impl Batch<'_> {
                 return self.postpone(chunk, &job, until).await;
             }
             // A count tells by its mark that a record is a second copy; what does not count has to look first.
-            let counts =
-                chunk.attempt.is_first() && chunk.message.behaviour.kind != Kind::Withdraw && job.counting.is_some();
+            let counts = chunk.attempt.is_first() && chunk.message.counts();
             if chunk.repeat || receive_count(record) > 1 || !counts {
                 let row = self.state.results.get(&chunk.key, chunk.seq, chunk.attempt).await;
                 if let Some(row) = row.map_err(RecordError::Results)? {
@@ -106,6 +107,11 @@ impl Batch<'_> {
             }
         };
         let row = job.row(served, self.clock.now());
+        if self.summed.take(&job, record, &row) {
+            log(&row, started);
+            measure(&row);
+            return Ok(());
+        }
         match self.state.results.put(&row).await.map_err(RecordError::Results)? {
             Put::Stored => {
                 log(&row, started);

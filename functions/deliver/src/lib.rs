@@ -1,11 +1,13 @@
 //! `deliver`: a chunk becomes notifications.
 //!
 //! Per recipient one update, per device one send, many in flight; then one result row, and what is left over goes back into the queue
-//! under the chunk's next attempt. A record whose result row cannot be written fails alone, and comes again.
+//! under the chunk's next attempt. A record whose result row cannot be written fails alone, and comes again. What ended well and need have no
+//! row, as its app says, is added up for all records of an invocation.
 
 mod backoff;
 mod chunk;
 mod content;
+mod hours;
 mod recipient;
 mod rendered;
 mod roads;
@@ -25,7 +27,7 @@ use pushbell::function::{batch_response, queue_clock, receive_count};
 use pushbell::queue::{Refused, Work};
 use pushbell::recipient::Recipients;
 use pushbell::registry::Registry;
-use pushbell::task::{Results, ResultsError};
+use pushbell::task::{HourWriter, Results, ResultsError};
 use shares::Shares;
 use tokio::sync::Semaphore;
 
@@ -39,6 +41,7 @@ pub struct State {
     recipients: Recipients,
     registry: Registry,
     results: Results,
+    hours: HourWriter,
     work: Work,
     vendors: SecretDocuments<Vendors>,
     settings: SettingsDocuments,
@@ -59,6 +62,7 @@ impl State {
             recipients: Recipients::new(env)?,
             registry: Registry::new(env)?,
             results: Results::new(env)?,
+            hours: HourWriter::new(),
             work: Work::new(env)?,
             vendors: SecretDocuments::vendors(env),
             settings: SettingsDocuments::new(env)?,
@@ -107,7 +111,9 @@ pub async fn handle(state: &State, event: SqsEvent, deadline: Instant) -> SqsBat
     let soft_deadline = deadline.checked_sub(left / SPARE).unwrap_or(deadline);
     // A record that comes again has the time of its first receipt; only a fresh one in the batch tells the time of now.
     let fresh = event.records.iter().any(|record| receive_count(record) == 1);
-    let batch = chunk::Batch { state, clock, soft_deadline, fresh };
+    let summed = hours::Ends::default();
+    let batch = chunk::Batch { state, clock, soft_deadline, fresh, summed: &summed };
     let ends = join_all(event.records.iter().map(|record| batch.run(record))).await;
+    summed.note(state, clock.now()).await;
     batch_response(&event, ends)
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use lambda_http::http::{HeaderValue, Method, StatusCode, header};
 use lambda_http::{Body, Request, Response};
-use pushbell::app::{Callers, SecretDocuments};
+use pushbell::app::{Callers, SecretDocuments, SettingsDocuments};
 use pushbell::call;
 use pushbell::dialect::lanying::caller::unavailable;
 use pushbell::dialect::lanying::envelope::{Code, Failure, method_not_allowed};
@@ -34,6 +34,7 @@ const LIMIT: Duration = Duration::from_secs(22);
 /// What one process keeps between calls.
 pub struct State {
     callers: SecretDocuments<Callers>,
+    settings: SettingsDocuments,
     recipients: Recipients,
     results: Results,
     tallies: Tallies,
@@ -48,6 +49,7 @@ impl State {
     pub fn new(env: &Environment) -> Result<Self, EnvError> {
         Ok(Self {
             callers: SecretDocuments::callers(env),
+            settings: SettingsDocuments::new(env)?,
             recipients: Recipients::new(env)?,
             results: Results::new(env)?,
             tallies: Tallies::new(env)?,
@@ -78,6 +80,7 @@ pub async fn handle(state: &State, request: Request) -> Response<Body> {
     let mut response = match path {
         Some("/push/task/detail") => answer(state, &call, Method::POST, detail::detail(state, &call)).await,
         Some("/push/ack") => answer(state, &call, Method::POST, ack::ack(state, &call)).await,
+        Some("/push/stats/hours") => answer(state, &call, Method::GET, rates::by_hour(state, &call)).await,
         Some("/push/stats") => answer(state, &call, Method::GET, rates::rates(state, &call)).await,
         Some("/push/{appKey}/tasks/{task}") => task::of_kinvey(state, &call).await,
         Some("/push/push2clients/{task}") => task::of_imkit(state, &call).await,

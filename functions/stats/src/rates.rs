@@ -1,9 +1,10 @@
-//! `/push/stats`.
+//! `/push/stats` and `/push/stats/hours`.
 
 use lambda_http::http::{HeaderValue, header};
 use lambda_http::{Body, Response};
 use pushbell::call;
 use pushbell::dialect::lanying::envelope::{Failure, ok};
+use pushbell::dialect::lanying::hours;
 use pushbell::dialect::lanying::rates::{Asked, Form};
 
 use crate::{Call, State, trouble, who};
@@ -24,4 +25,12 @@ pub(crate) async fn rates(state: &State, call: &Call<'_>) -> Result<Response<Bod
             response
         }
     })
+}
+
+pub(crate) async fn by_hour(state: &State, call: &Call<'_>) -> Result<Response<Body>, Failure> {
+    let app = who::server(state, call).await?;
+    let asked = hours::Asked::parse(call.request.uri().query().unwrap_or_default())?;
+    let hours = state.results.hours(&app, asked.from.to(asked.to), call.now).await;
+    let hours = hours.map_err(|error| trouble(&app, &error))?;
+    Ok(ok(asked.json(&hours)))
 }

@@ -1,9 +1,10 @@
 //! `/push/why`.
 
 use lambda_http::{Body, Response};
+use pushbell::app::FrugalSettings;
 use pushbell::dialect::lanying::envelope::{Failure, ok};
 use pushbell::dialect::lanying::why::{Question, is_stranger, no_client, no_message, told};
-use pushbell::id::{Mark, MessageId};
+use pushbell::id::{AppId, Mark, MessageId};
 
 use crate::{Call, State, trouble, who};
 
@@ -16,9 +17,22 @@ pub(crate) async fn why(state: &State, call: &Call<'_>) -> Result<Response<Body>
         recipient.as_ref().is_some_and(|recipient| recipient.has_mark(&Mark::counted(&app, message)))
     };
     let why = state.results.why(&app, client, &question.message, &marked, call.now).await;
-    let why = why.map_err(|error| trouble(&app, &error))?.ok_or_else(no_message)?;
+    let frugal = frugal(state, &app).await;
+    let why = why.map_err(|error| trouble(&app, &error))?;
+    let why = why.ok_or_else(|| no_message(frugal, marked(&question.message)))?;
     if is_stranger(&why, recipient.as_ref()) {
         return Err(no_client());
     }
-    Ok(ok(told(&question, &why, recipient.as_ref(), call.now)))
+    Ok(ok(told(&question, &why, recipient.as_ref(), frugal, call.now)))
+}
+
+/// What the app does without, to tell what is not there for that. Settings that cannot be read keep nobody from being told the rest.
+async fn frugal(state: &State, app: &AppId) -> FrugalSettings {
+    match state.settings.get(app).await {
+        Ok(settings) => settings.frugal,
+        Err(error) => {
+            tracing::warn!(app = %app, error = %error, "an app's settings were not read");
+            FrugalSettings::default()
+        }
+    }
 }

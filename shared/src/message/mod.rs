@@ -386,12 +386,9 @@ impl Message {
             && match &self.badge {
                 Badge::Add { n, source: Source::Room } => *n > 0 && self.origin.room.is_some(),
                 Badge::Add { n, source: Source::Named(_) } => *n > 0,
-                Badge::None
-                | Badge::Keep
-                | Badge::Set { .. }
-                | Badge::Show(_)
-                | Badge::Total { .. }
-                | Badge::Clear => false,
+                Badge::None | Badge::Keep | Badge::Set { .. } | Badge::Show(_) | Badge::Total { .. } | Badge::Clear => {
+                    false
+                }
             }
     }
 

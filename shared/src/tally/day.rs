@@ -30,6 +30,12 @@ impl Day {
         (self.0..=last.0).map(Self)
     }
 
+    /// When it begins.
+    #[must_use]
+    pub fn begins(self) -> Timestamp {
+        Timestamp::from_millis(0).plus(LENGTH.saturating_mul(u32::try_from(self.0).unwrap_or(u32::MAX)))
+    }
+
     /// How many days before this one `earlier` is; 0 when it is not.
     #[must_use]
     pub const fn since(self, earlier: Self) -> u64 {
@@ -39,8 +45,7 @@ impl Day {
 
 impl fmt::Display for Day {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let midnight = Timestamp::from_millis(0).plus(LENGTH.saturating_mul(u32::try_from(self.0).unwrap_or(u32::MAX)));
-        f.write_str(midnight.to_rfc3339().split('T').next().unwrap_or_default())
+        f.write_str(self.begins().to_rfc3339().split('T').next().unwrap_or_default())
     }
 }
 

@@ -3,6 +3,7 @@
 mod attempt;
 mod detail;
 mod head;
+mod hours;
 mod intake;
 mod notice;
 mod outcome;
@@ -20,6 +21,7 @@ mod why;
 pub use attempt::Attempt;
 pub use detail::{Detail, FAN_OUT_LIMIT, State};
 pub use head::{Extent, Head};
+pub use hours::{Hour, HourSums, HourWriter};
 pub use intake::{Accepted, Intake, SubmitError};
 pub use notice::Notice;
 pub use outcome::Outcome;

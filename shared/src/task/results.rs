@@ -1,5 +1,7 @@
 //! Results: one row per chunk and attempt. It says what became of every device, and what is left over: the outbox. A record that comes
 //! again reads it first; if it is there, nothing is sent again and its leftovers are queued again under the same name.
+//!
+//! An app may do without the rows of messages to one client that end well ([`super::HourSums`]).
 
 mod put;
 mod reasons;
@@ -250,7 +252,7 @@ impl Results {
 }
 
 /// In the place of a channel's letter: not known.
-const NO_CHANNEL: &str = "-";
+pub(super) const NO_CHANNEL: &str = "-";
 
 /// One line a recipient: the client, a tab, and for each device its key, its channel's letter and the outcome's; without a device the
 /// outcome's alone. Client ids hold no control characters.

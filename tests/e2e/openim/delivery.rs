@@ -332,3 +332,16 @@ async fn rules_on_content_hold_and_words_are_masked() {
     assert_eq!(shown.len(), 1);
     assert_eq!(shown[0].body.as_deref(), Some("Ana: **** 4 is open"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_claims_a_single_chat_s_hook_twice_is_two_tasks_and_one_count() {
+    let bell = deliver(json!({"frugal": {"claims": false}})).await;
+    let message = single("m1", "aaa", 101, &json!({"content": "gate 4 is open"}));
+    let mut tasks = Vec::new();
+    for _ in 0..2 {
+        tasks.push(ask(&bell, &message).await.errDlt);
+        bell.settled().await;
+    }
+    assert!(tasks[0].starts_with("tasks: ") && tasks[0] != tasks[1], "{tasks:?}");
+    assert_eq!((bell.badge("aaa").await, bell.android("fcm-aaa").len(), bell.stack.phones.accepted()), (1, 1, 2));
+}

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use pushbell::tally::{About, Batch, Event, Stage, Tallies, Vendor};
+use pushbell::task::{HourSums, HourWriter};
 
 use super::*;
 
@@ -84,4 +85,58 @@ async fn days_are_told_to_the_app_s_own_server() {
     assert_eq!(asks(&[("access-token", &admin)]).await, 10_002);
     assert_eq!(cloud.stats("/push/stats?from=2026-01-01").await.told(), (10_002, "to is missing"));
     assert_eq!(cloud.send("POST", STATS, &[], &Value::Null).await.status, 405);
+}
+
+#[tokio::test]
+async fn hours_are_told_to_the_app_s_own_server_from_day_to_day() {
+    const HOURS: &str = "/push/stats/hours?from=2026-01-01&to=2026-01-02";
+    let cloud = Cloud::new().await;
+    let (results, writer) = (Results::new(&cloud.env).unwrap(), HourWriter::new());
+    let mut sums = HourSums::default();
+    let at = Timestamp::from_millis(1_767_225_600_000 + 3_600_000);
+    let fate = |name, outcome| Fate::of_device(DeviceKey::of("fcm", name), Some(Channel::Fcm), outcome);
+    sums.add(&ResultRow {
+        key: TaskKey { task: TaskId::from_number(TASK).unwrap(), nonce: "abcdefgh".to_owned() },
+        app: app("demo"),
+        seq: 0,
+        attempt: Attempt::FIRST,
+        at,
+        tally: Tally { counted: 1, repeat: 0, uncounted: 0 },
+        results: vec![TargetResult {
+            client: client("aaa"),
+            fates: vec![fate("1", Outcome::Delivered), fate("2", Outcome::DeadToken)],
+            recount: None,
+        }],
+        leftovers: None,
+        given_up: Vec::new(),
+        taken_back: std::collections::BTreeMap::new(),
+        missing: std::collections::BTreeMap::new(),
+    });
+    results.add_to_hour(&writer, &app("demo"), &sums, at).await.unwrap();
+    let told = cloud.stats(HOURS).await;
+    assert_eq!(told.told(), (200, ""));
+    let data = &told.body["data"];
+    assert_eq!(
+        (data["rows"].as_array().unwrap().len(), &data["from"], &data["to"]),
+        (1, &json!("2026-01-01"), &json!("2026-01-02"))
+    );
+    assert_eq!(data["rows"][0]["hour"], "2026-01-01T01:00:00Z");
+    for sums in [&data["rows"][0], &data["total"]] {
+        assert_eq!(
+            (&sums["messages"], &sums["counted"], &sums["repeat"], &sums["target"]),
+            (&json!(1), &json!(1), &json!(0), &json!(2))
+        );
+        assert_eq!(
+            (&sums["outcomes"]["delivered"], &sums["outcomes"]["dead_token"], &sums["outcomes"]["muted"]),
+            (&json!(1), &json!(1), &json!(0))
+        );
+        assert_eq!(sums["channels"], json!({"fcm": {"target": 2, "sent": 1}}));
+    }
+    let user = token("user", "u-310");
+    let refused = cloud.send("GET", HOURS, &[("im-authorization", &user)], &Value::Null).await;
+    assert_eq!(refused.body["code"], 10_010);
+    assert_eq!(
+        cloud.stats("/push/stats/hours?from=2026-01-02&to=2026-01-01").await.told(),
+        (10_002, "to is before from")
+    );
 }

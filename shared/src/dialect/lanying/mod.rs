@@ -8,6 +8,7 @@ pub mod cancel;
 pub mod certificate;
 pub mod devices;
 pub mod envelope;
+pub mod hours;
 pub mod labels;
 pub mod notify;
 pub mod preferences;

@@ -62,17 +62,7 @@ impl Asked {
     /// # Errors
     /// When a parameter is missing, there twice, or none of its values; when `to` is before `from` or the days are more than 31.
     pub fn parse(query: &str, accept: Option<&str>) -> Result<Self, Failure> {
-        let day = |name: &str| {
-            let text = one(query, name)?.ok_or_else(|| bad(format!("{name} is missing")))?;
-            Day::parse(&text).ok_or_else(|| bad(format!("{name} is no day like 2026-01-31")))
-        };
-        let (from, to) = (day("from")?, day("to")?);
-        if to < from {
-            return Err(bad("to is before from"));
-        }
-        if to.since(from) >= MOST_DAYS {
-            return Err(bad("from and to are more than 31 days"));
-        }
+        let (from, to) = days(query)?;
         let by = match one(query, "by")?.as_deref() {
             None | Some("day") => By::Day,
             Some("vendor") => By::Vendor,
@@ -88,6 +78,22 @@ impl Asked {
         };
         Ok(Self { from, to, by, form })
     }
+}
+
+/// The first and the last day that a query names.
+pub(super) fn days(query: &str) -> Result<(Day, Day), Failure> {
+    let day = |name: &str| {
+        let text = one(query, name)?.ok_or_else(|| bad(format!("{name} is missing")))?;
+        Day::parse(&text).ok_or_else(|| bad(format!("{name} is no day like 2026-01-31")))
+    };
+    let (from, to) = (day("from")?, day("to")?);
+    if to < from {
+        return Err(bad("to is before from"));
+    }
+    if to.since(from) >= MOST_DAYS {
+        return Err(bad("from and to are more than 31 days"));
+    }
+    Ok((from, to))
 }
 
 /// A parameter's value; `None` when it is absent.

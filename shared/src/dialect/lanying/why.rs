@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::body::{bad, parameter};
 use super::envelope::Failure;
+use crate::app::{FrugalSettings, Stats};
 use crate::id::{ClientId, DeviceKey, MessageId};
 use crate::recipient::Recipient;
 use crate::task::{Counted, DeviceWhy, Kind, Outcome, Progress, Reason, TaskWhy, Try, Why};
@@ -11,6 +12,8 @@ use crate::time::Timestamp;
 
 /// What was to be tried, and was not by the message's end.
 const ENDED: &str = "ended";
+/// Nothing is written of it: it waits, or it ended well and is in the hour's sums.
+const UNRECORDED: &str = "unrecorded";
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,13 +40,25 @@ impl Question {
     }
 }
 
-/// The failure of a message that is not known.
+/// The failure of a message that is not known, in an app that does without so much. `counted`: the client has its mark.
 #[must_use]
-pub fn no_message() -> Failure {
-    bad(
-        "message is none that is known of this app's last 7 days, by its id or by its task's number; one that came while the claims could not \
-         be written is known by the number alone",
-    )
+pub fn no_message(frugal: FrugalSettings, counted: bool) -> Failure {
+    let without = match (frugal.claims, frugal.stats) {
+        (true, Stats::Task) => "one that came while the claims could not be written is known by the number alone",
+        (false, Stats::Task) => {
+            "the app keeps no claims of messages to one client (frugal.claims): they are known by the number alone"
+        }
+        (true, Stats::Hour) => {
+            "the app keeps no rows of messages to one client that end well (frugal.stats): they are known by the id alone"
+        }
+        (false, Stats::Hour) => {
+            "the app keeps no claims of messages to one client, and no rows of those that end well (frugal): such a one is not known at all"
+        }
+    };
+    let counted = if counted { "; the client's badge has counted it" } else { "" };
+    bad(format!(
+        "message is none that is known of this app's last 7 days, by its id or by its task's number; {without}{counted}"
+    ))
 }
 
 /// The failure of a client whom nobody knows.
@@ -60,8 +75,14 @@ pub fn is_stranger(why: &Why, recipient: Option<&Recipient>) -> bool {
 
 /// What the answer says.
 #[must_use]
-pub fn told(question: &Question, why: &Why, recipient: Option<&Recipient>, asked_at: Timestamp) -> Value {
-    let tasks: Vec<Value> = why.tasks.iter().map(|task| task_told(task, recipient)).collect();
+pub fn told(
+    question: &Question,
+    why: &Why,
+    recipient: Option<&Recipient>,
+    frugal: FrugalSettings,
+    asked_at: Timestamp,
+) -> Value {
+    let tasks: Vec<Value> = why.tasks.iter().map(|task| task_told(task, recipient, frugal)).collect();
     json!({
         "client": question.client,
         "message": question.message,
@@ -75,8 +96,20 @@ pub fn told(question: &Question, why: &Why, recipient: Option<&Recipient>, asked
     })
 }
 
-fn task_told(task: &TaskWhy, recipient: Option<&Recipient>) -> Value {
-    let (is, reason) = counted(task);
+/// Whether a task may have ended without a row, as the app has such ends summed.
+fn may_be_summed(task: &TaskWhy, frugal: FrugalSettings) -> bool {
+    let is_to_one = task.kind == Kind::Callback && task.recipients == Some(1);
+    let has_no_row = task.outcome.is_none() && task.tries.is_empty() && task.devices.is_empty();
+    frugal.stats == Stats::Hour && is_to_one && has_no_row
+}
+
+fn task_told(task: &TaskWhy, recipient: Option<&Recipient>, frugal: FrugalSettings) -> Value {
+    let may_be_summed = may_be_summed(task, frugal);
+    let (is, reason) = if may_be_summed && task.counted == Counted::NotYet {
+        (None, "the client has no mark of it, and there is no row that tells why")
+    } else {
+        counted(task)
+    };
     let devices: Vec<Value> = task.devices.iter().map(|device| device_told(device, task, recipient)).collect();
     let tries: Vec<Value> = task.tries.iter().map(try_told).collect();
     json!({
@@ -91,7 +124,7 @@ fn task_told(task: &TaskWhy, recipient: Option<&Recipient>) -> Value {
         "due_at": task.due,
         "recipients": task.recipients,
         "cancelled_at": task.cancelled_at,
-        "state": state(task),
+        "state": if may_be_summed { UNRECORDED } else { state(task) },
         "counted": {"is": is, "why": reason},
         "outcome": task.outcome.map(|outcome| became(outcome, task).0),
         "meaning": task.outcome.map(|outcome| became(outcome, task).1),
@@ -239,7 +272,7 @@ mod tests {
             pending: None,
         };
         let words = |task: &TaskWhy| {
-            let told = task_told(task, None);
+            let told = task_told(task, None, FrugalSettings::default());
             let of = |value: &Value| value.as_str().unwrap().to_owned();
             let device = &told["devices"][0];
             [&told["state"], &told["counted"]["why"], &told["outcome"], &device["outcome"], &device["meaning"]].map(of)
@@ -248,6 +281,48 @@ mod tests {
         assert_eq!(words(&task), ["ended", "not tried by the message's end", "ended", "ended", tried]);
         task.devices[0].tries[0].outcome = Outcome::Delivered;
         assert_eq!(words(&task)[3..], ["delivered", "the vendor has it"], "what had its outcome keeps it");
+    }
+
+    #[test]
+    fn a_message_to_one_client_without_a_row_is_unrecorded_where_ends_are_summed_by_the_hour() {
+        let mut task = TaskWhy {
+            task: TaskId::from_number(7).unwrap(),
+            kind: Kind::Callback,
+            dialect: None,
+            accepted_at: Timestamp::from_millis(7),
+            due: None,
+            recipients: Some(1),
+            cancelled_at: None,
+            progress: Progress::Ended,
+            counted: Counted::Yes,
+            outcome: None,
+            tries: Vec::new(),
+            devices: Vec::new(),
+            pending: None,
+        };
+        let hour = FrugalSettings { claims: true, stats: Stats::Hour };
+        let words = |task: &TaskWhy, frugal| {
+            let told = task_told(task, None, frugal);
+            [&told["state"], &told["counted"]["why"]].map(|word| word.as_str().unwrap().to_owned())
+        };
+        assert_eq!(words(&task, hour), ["unrecorded", "counted"]);
+        assert_eq!(words(&task, FrugalSettings::default())[0], "ended");
+        task.counted = Counted::NotYet;
+        assert_eq!(words(&task, hour)[1], "the client has no mark of it, and there is no row that tells why");
+        task.recipients = Some(2);
+        assert_eq!(words(&task, hour), ["ended", "not tried by the message's end"]);
+        task.recipients = Some(1);
+        task.outcome = Some(Outcome::Muted);
+        assert_eq!(words(&task, hour)[0], "ended", "it has a row");
+    }
+
+    #[test]
+    fn what_an_app_does_without_is_told_where_nothing_is_found() {
+        let told = |claims, stats, counted| no_message(FrugalSettings { claims, stats }, counted).to_string();
+        assert!(told(true, Stats::Task, false).ends_with("is known by the number alone"));
+        assert!(told(false, Stats::Task, false).contains("no claims of messages to one client (frugal.claims)"));
+        assert!(told(true, Stats::Hour, false).contains("(frugal.stats): they are known by the id alone"));
+        assert!(told(false, Stats::Hour, true).ends_with("; the client's badge has counted it"));
     }
 
     #[test]

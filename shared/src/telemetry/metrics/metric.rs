@@ -51,6 +51,8 @@ pub enum Metric {
     QueueRefused,
     /// Log events: a task was queued without a claim.
     Unclaimed,
+    /// Log events: messages, as their count, that are missing in an hour's sums.
+    HourUnsummed,
     /// Log events: a vendor gave no access token.
     NoAccessToken,
     /// Log events: an app's own back end could not check a password.
@@ -149,7 +151,7 @@ pub enum Shape {
 
 impl Metric {
     /// All of them.
-    pub const ALL: [Self; 54] = [
+    pub const ALL: [Self; 55] = [
         Self::Sends,
         Self::TimeToVendor,
         Self::Success,
@@ -172,6 +174,7 @@ impl Metric {
         Self::RecordFailed,
         Self::QueueRefused,
         Self::Unclaimed,
+        Self::HourUnsummed,
         Self::NoAccessToken,
         Self::VerifyUrlFailed,
         Self::BreakerUnread,
@@ -232,6 +235,7 @@ impl Metric {
             Self::RecordFailed => "record_failed",
             Self::QueueRefused => "queue_refused",
             Self::Unclaimed => "unclaimed",
+            Self::HourUnsummed => "hour_unsummed",
             Self::NoAccessToken => "no_access_token",
             Self::VerifyUrlFailed => "verify_url_failed",
             Self::BreakerUnread => "breaker_unread",
@@ -292,6 +296,7 @@ impl Metric {
             | Self::RecordFailed
             | Self::QueueRefused
             | Self::Unclaimed
+            | Self::HourUnsummed
             | Self::VerifyUrlFailed
             | Self::BreakerUnread
             | Self::BreakerUnwritten
