@@ -58,6 +58,33 @@ async fn hours(bell: &Bell) -> Value {
     answer.json()["data"].clone()
 }
 
+/// `deliver` in this process.
+fn deliver(bell: &Bell) -> deliver::State {
+    let variables = bell.stack.variables("deliver").unwrap();
+    let env = Environment::from_lookup(|name| variables.get(name).cloned()).unwrap();
+    deliver::State::new(&env).unwrap()
+}
+
+/// The record of a message to aaa, as it is received for the time `received`.
+fn record(n: u32, received: u32) -> Value {
+    let chunk = json!({
+        "task": 7 + n, "nonce": "abcdefgh", "seq": 0, "claimed_at": Timestamp::now().as_millis(),
+        "message": {
+            "origin": {"app": "demo", "dialect": "imkit", "message": format!("n{n}"), "room": "demo-room"},
+            "text": {"title": "Demo Room", "body": "lala"}, "badge": {"add": {"n": 1, "source": "room"}}
+        },
+        "to": ["aaa"]
+    });
+    let attributes = json!({"ApproximateReceiveCount": received.to_string()});
+    json!({"messageId": n.to_string(), "body": chunk.to_string(), "attributes": attributes, "messageAttributes": {}})
+}
+
+async fn handle(state: &deliver::State, records: Vec<Value>) {
+    let event = serde_json::from_value(json!({"Records": records})).unwrap();
+    let response = deliver::handle(state, event, Instant::now() + Duration::from_secs(60)).await;
+    assert!(response.batch_item_failures.is_empty());
+}
+
 async fn why(bell: &Bell, message: &str) -> Value {
     bell.caller.get(&format!("/push/why?client=aaa&message={message}"), &[API_KEY]).await.json()
 }
@@ -83,25 +110,9 @@ async fn a_message_to_one_client_costs_three_write_units_and_two_fewer_where_the
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_messages_that_are_delivered_together_share_one_write_of_the_hour_s_sums() {
     let bell = both().await;
-    let variables = bell.stack.variables("deliver").unwrap();
-    let env = Environment::from_lookup(|name| variables.get(name).cloned()).unwrap();
-    let state = deliver::State::new(&env).unwrap();
-    let record = |n: u32| {
-        let chunk = json!({
-            "task": 7 + n, "nonce": "abcdefgh", "seq": 0, "claimed_at": Timestamp::now().as_millis(),
-            "message": {
-                "origin": {"app": "demo", "dialect": "imkit", "message": format!("n{n}"), "room": "demo-room"},
-                "text": {"title": "Demo Room", "body": "lala"}, "badge": {"add": {"n": 1, "source": "room"}}
-            },
-            "to": ["aaa"]
-        });
-        json!({"messageId": n.to_string(), "body": chunk.to_string(), "attributes": {}, "messageAttributes": {}})
-    };
+    let state = deliver(&bell);
     bell.stack.aws.dynamodb.meter().start();
-    let event = json!({"Records": (0..10).map(record).collect::<Vec<_>>()});
-    let deadline = Instant::now() + Duration::from_secs(60);
-    let response = deliver::handle(&state, serde_json::from_value(event).unwrap(), deadline).await;
-    assert!(response.batch_item_failures.is_empty());
+    handle(&state, (0..10).map(|n| record(n, 1)).collect()).await;
     let (recipients, tasks) = used(&bell);
     assert_eq!((recipients.write, tasks.write), (10.0, 1.0));
     let total = hours(&bell).await["total"].clone();
@@ -205,4 +216,29 @@ async fn a_message_without_a_claim_is_taken_back_all_the_same() {
     }
     push(&bell, "m1").await;
     assert_eq!(bell.badge("aaa").await, 1, "a late copy of it is not counted either");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_comes_again_is_sent_again_and_then_has_a_row_and_is_in_no_sum_twice() {
+    let bell = both().await;
+    let state = deliver(&bell);
+    for (received, accepted) in [(1, 4), (2, 6), (3, 6)] {
+        handle(&state, vec![record(0, received)]).await;
+        assert_eq!(bell.stack.phones.accepted(), accepted, "received {received} times");
+    }
+    assert_eq!((bell.badge("aaa").await, bell.android("fcm-aaa").len()), (2, 2), "counted once, and shown once");
+    assert_eq!(bell.outcomes(&json!(7)).await["delivered"], 2);
+    let total = hours(&bell).await["total"].clone();
+    assert_eq!((&total["messages"], &total["repeat"]), (&json!(2), &json!(0)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_client_of_a_long_list_is_in_the_list_s_rows() {
+    let bell = both().await;
+    let clients: Vec<String> = (0..101).map(|n| format!("c{n:03}")).collect();
+    let names: Vec<&str> = clients.iter().map(String::as_str).collect();
+    let task = bell.caller.imkit(&text_message("m1", &names)).await.json()["task_id"].clone();
+    bell.drained().await;
+    assert_eq!(bell.outcomes(&task).await["no_device"], 101);
+    assert_eq!(hours(&bell).await["total"]["messages"], 1);
 }
