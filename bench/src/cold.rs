@@ -221,6 +221,8 @@ fn report(arguments: &Arguments, rows: &[(String, Figures)], (first, later): (f6
     ));
     let hello = rows.first().map_or(f64::NAN, |(_, figures)| figures.poll.median());
     let node: BTreeMap<&str, f64> = rows.iter().map(|(name, figures)| (name.as_str(), figures.poll.median())).collect();
+    let own = node.get("deliver").copied().unwrap_or(f64::NAN);
+    let slowest = FUNCTIONS.iter().filter_map(|name| node.get(name).copied()).fold(0.0, f64::max);
     let of_node = node.get("Node, bundled").or(node.get("Node")).copied();
     let rows: Vec<_> = rows
         .iter()
@@ -250,6 +252,21 @@ fn report(arguments: &Arguments, rows: &[(String, Figures)], (first, later): (f6
         ],
         &rows,
     );
+    report.bar(
+        "cold start of the slowest function, to its first poll",
+        "under 5 of a bare hello's",
+        format!("{:.1}", slowest / hello),
+        slowest < 5.0 * hello,
+    );
+    if let Some(node) = of_node {
+        report.bar(
+            "cold start of deliver, to its first poll",
+            "1/25 of Node's",
+            format!("1/{:.0} (bundled)", node / own),
+            own * 25.0 <= node,
+        );
+    }
+    report.bar("CPU of the first TLS handshake", "under 1 ms", format!("{first:.2} ms"), first < 1.0);
     report.text(&format!(
         "CPU time of a client in a TLS handshake (rustls on ring, P-256): {first:.2} ms in a process's first one, {later:.2} ms in its tenth. With \
          AWS-LC's jitter entropy the first one costs some 20 ms more."

@@ -83,7 +83,8 @@ impl Case {
     }
 }
 
-pub(crate) async fn run() -> Result<Report, Error> {
+/// `part`: of the messages of each case one in so many.
+pub(crate) async fn run(part: usize) -> Result<Report, Error> {
     rig::binaries()?;
     let mut cases = Vec::new();
     for roads in [Roads::Direct, Roads::Sns] {
@@ -99,6 +100,7 @@ pub(crate) async fn run() -> Result<Report, Error> {
     }
     let mut bills = Vec::new();
     for case in cases {
+        let case = Case { messages: (case.messages / part).max(1), ..case };
         let used = measure(case).await?;
         eprintln!("{}, {:?}: {used:?}", case.name(), case.roads);
         bills.push((case, used));
@@ -318,5 +320,16 @@ fn report(bills: &[(Case, Used)]) -> Report {
     );
     prices::others(&mut report, bills.iter().map(|(case, used)| (case.name(), used, case.roads == Roads::Direct)));
     prices::tables(&mut report);
+    for (case, used) in bills {
+        let total = Bill::of(used).total();
+        let most = match (case.recipients, case.roads, case.busy, case.setting) {
+            (20, Roads::Direct, true, Setting::Usual) => 0.80,
+            (1, Roads::Direct, true, Setting::Usual) => 3.60,
+            (1, Roads::Direct, true, Setting::Both) => 2.50,
+            _ => continue,
+        };
+        let what = format!("a million pushes directly, {}", case.name());
+        report.bar(what, &format!("${most:.2}"), format!("${total:.2}"), total <= most);
+    }
     report
 }

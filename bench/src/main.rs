@@ -1,5 +1,6 @@
 //! Benchmarks over the local stack. Each prints what it measured and how; nothing here fails on a time.
 
+mod all;
 mod audience;
 mod backlog;
 mod callback;
@@ -49,10 +50,19 @@ enum What {
     Size,
     /// What a million device pushes cost by AWS's list prices.
     Cost,
-    /// Drives `deliver`: DynamoDB units per recipient, time to the vendor, memory.
+    /// Drives `deliver`: DynamoDB units per recipient.
     Units {
         /// Recipients, each with two devices.
         #[arg(long, default_value_t = 10_000)]
+        recipients: usize,
+        /// Seed of the population.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+    /// Callbacks over HTTP through the real binaries: the time to each vendor's acceptance.
+    EndToEnd {
+        /// Recipients, each with two devices.
+        #[arg(long, default_value_t = 1_000)]
         recipients: usize,
         /// What the fake FCM takes for an answer, in milliseconds.
         #[arg(long, default_value_t = 0)]
@@ -60,10 +70,11 @@ enum What {
         /// Rooms with unread messages of each recipient.
         #[arg(long, default_value_t = 5)]
         rooms: usize,
-        /// Seed of the population.
-        #[arg(long, default_value_t = 1)]
-        seed: u64,
     },
+    /// Deliver, cold, callback, size, units and cost, one after the other, into `bench/RESULTS.md`.
+    All,
+    /// A bit of each of them, to see that it works, and that the units of a count hold. Fails when they do not.
+    Smoke,
     /// Notifies lists, a tag and everybody, then everybody while `fan-out` is killed. Fails when a phone that was there does not show a notice
     /// exactly once, or a task's sums do not add up.
     Audience(audience::Arguments),
@@ -136,19 +147,18 @@ async fn main() -> Result<ExitCode, Error> {
             Ok(ExitCode::SUCCESS)
         }
         What::Cost => {
-            println!("{}", cost::run().await?.into_text());
+            println!("{}", cost::run(1).await?.into_text());
             Ok(ExitCode::SUCCESS)
         }
-        What::Units { recipients, latency, rooms, seed } => {
-            let latency = Duration::from_millis(latency);
-            fastrand::seed(seed);
-            println!(
-                "deliver: {recipients} recipients x 2 devices (SNS, FCM), {rooms} unread rooms, FCM answers after {latency:?}, seed {seed}\n"
-            );
-            chunks::run(recipients, rooms, latency).await?;
-            end_to_end::run(recipients, rooms, latency).await?;
+        What::Units { recipients, seed } => {
+            println!("{}", chunks::report(recipients, seed).await?.0.into_text());
             Ok(ExitCode::SUCCESS)
         }
+        What::EndToEnd { recipients, latency, rooms } => {
+            end_to_end::run(recipients, rooms, Duration::from_millis(latency)).await.map(|()| ExitCode::SUCCESS)
+        }
+        What::All => all::run().await.map(|()| ExitCode::SUCCESS),
+        What::Smoke => all::smoke().await,
         What::Faults(arguments) => Ok(if faults::run(&arguments).await? { ExitCode::SUCCESS } else { FOUND.into() }),
         What::Filter(arguments) => filter::run(&arguments).await.map(|()| ExitCode::SUCCESS),
         What::Isolation { seconds } => isolation::run(Duration::from_secs(seconds)).await.map(|()| ExitCode::SUCCESS),

@@ -2,31 +2,55 @@
 
 use std::fmt::Write as _;
 
-/// A part's text.
+/// A part's text, and what it has to say about the bars.
 #[derive(Debug, Default)]
-pub(crate) struct Report(String);
+pub(crate) struct Report {
+    text: String,
+    bars: Vec<Bar>,
+}
+
+/// A bar, and what was measured.
+#[derive(Debug)]
+pub(crate) struct Bar {
+    what: String,
+    bar: String,
+    measured: String,
+    holds: bool,
+}
 
 impl Report {
     /// A part of that heading.
     pub(crate) fn new(heading: &str) -> Self {
-        Self(format!("## {heading}\n"))
+        Self { text: format!("## {heading}\n"), bars: Vec::new() }
     }
 
     /// A paragraph.
     pub(crate) fn text(&mut self, text: &str) {
-        let _ = write!(self.0, "\n{text}\n");
+        let _ = write!(self.text, "\n{text}\n");
     }
 
     /// A table: its head, its rows.
     pub(crate) fn table(&mut self, head: &[&str], rows: &[Vec<String>]) {
-        let _ = write!(self.0, "\n| {} |\n|{}\n", head.join(" | "), "---|".repeat(head.len()));
+        let _ = write!(self.text, "\n| {} |\n|{}\n", head.join(" | "), "---|".repeat(head.len()));
         for row in rows {
-            let _ = writeln!(self.0, "| {} |", row.join(" | "));
+            let _ = writeln!(self.text, "| {} |", row.join(" | "));
         }
     }
 
+    /// What a bar asks for, and whether what was measured holds it.
+    pub(crate) fn bar(&mut self, what: impl Into<String>, bar: &str, measured: impl Into<String>, holds: bool) {
+        self.bars.push(Bar { what: what.into(), bar: bar.to_owned(), measured: measured.into(), holds });
+    }
+
+    pub(crate) fn bars(&self) -> impl Iterator<Item = Vec<String>> {
+        self.bars.iter().map(|bar| {
+            let verdict = if bar.holds { "holds" } else { "**missed**" };
+            vec![bar.what.clone(), bar.bar.clone(), bar.measured.clone(), verdict.to_owned()]
+        })
+    }
+
     pub(crate) fn into_text(self) -> String {
-        self.0
+        self.text
     }
 }
 
@@ -50,6 +74,10 @@ impl Runs {
             n if n % 2 == 1 => self.0[n / 2],
             n => f64::midpoint(self.0[n / 2 - 1], self.0[n / 2]),
         }
+    }
+
+    pub(crate) fn most(&self) -> f64 {
+        self.0.last().copied().unwrap_or(f64::NAN)
     }
 
     /// `102 (98–110)`: the median, the least and the most.

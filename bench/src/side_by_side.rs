@@ -21,8 +21,9 @@ use crate::{Error, tls};
 /// What a run may be told.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Arguments {
-    /// Recipients of a run, each with two phones; a fifth of them where each message has one recipient.
-    #[arg(long, default_value_t = 10_000)]
+    /// Recipients of a run, each with two phones; a fifth of them where each message has one recipient. The first 5,000 warm up, or half of
+    /// them.
+    #[arg(long, default_value_t = 15_000)]
     pub(crate) recipients: usize,
     /// What the fake FCM takes for an answer, in milliseconds; several with commas.
     #[arg(long, value_delimiter = ',', default_values_t = [0, 50, 150])]
@@ -38,9 +39,16 @@ pub(crate) struct Arguments {
     pub(crate) shape: Option<String>,
 }
 
+impl Default for Arguments {
+    fn default() -> Self {
+        let who = ["deliver", "node", "floor"].map(str::to_owned).to_vec();
+        Self { recipients: 15_000, latency: vec![0, 50, 150], rounds: 3, who, shape: None }
+    }
+}
+
 const SHAPES: [Shape; 3] = [ONE_TO_ONE, GROUP_OF_20, GROUP_OF_1000];
-/// Invocations before anything is measured: connections are open then, and Node's code is compiled.
-const WARM_UP: usize = 3;
+/// Recipients before anything is measured: connections are open then, and Node's code is compiled.
+const WARM_UP: usize = 5_000;
 /// The number of the recorded tasks. Each run has numbers of its own, as long as these.
 const RECORDED: u64 = 1_000_000_000_000_000;
 
@@ -110,7 +118,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<Report, Error> {
     let mut all = All::new();
     let chosen = |shape: &&Shape| arguments.shape.as_deref().is_none_or(|name| shape.name == name);
     for (index, shape) in SHAPES.iter().enumerate().filter(|(_, shape)| chosen(shape)) {
-        let script = bench.record(*shape).await?;
+        let script = bench.record(*shape, RECORDED + 100_000 * index as u64).await?;
         for latency in &arguments.latency {
             bench.stack.vendors.set_latency(Duration::from_millis(*latency));
             for _ in 0..arguments.rounds {
@@ -136,7 +144,6 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<Report, Error> {
 
 impl Bench {
     fn clients(&self, shape: Shape) -> &[ClientId] {
-        // The warm-up is on top, so that a fifth is still some hundred invocations.
         let count = if shape.recipients == 1 { self.clients.len() / 5 } else { self.clients.len() };
         &self.clients[..count]
     }
@@ -148,7 +155,7 @@ impl Bench {
     }
 
     /// What `deliver` sends for a shape.
-    async fn record(&mut self, shape: Shape) -> Result<Script, Error> {
+    async fn record(&mut self, shape: Shape, task: u64) -> Result<Script, Error> {
         self.stack.vendors.set_latency(Duration::ZERO);
         self.fill(shape).await?;
         let mut variables: BTreeMap<String, String> = self.stack.variables("deliver")?;
@@ -160,7 +167,7 @@ impl Bench {
             fcm: self.stack.vendors_url().to_owned(),
             invocations: Vec::new(),
         };
-        for event in rig::events(shape, self.clients(shape), RECORDED) {
+        for event in rig::events(shape, self.clients(shape), task) {
             self.front.begin(true);
             process.deliver(&event).await?;
             let mut recorded = self.front.recorded();
@@ -199,7 +206,8 @@ impl Bench {
             Who::Node => self.node()?,
         };
         let events = rig::events(shape, self.clients(shape), task);
-        let (warm_up, measured) = events.split_at(WARM_UP.min(events.len() / 2));
+        let warm_up = WARM_UP.div_ceil(shape.recipients * shape.records).min(events.len() / 2);
+        let (warm_up, measured) = events.split_at(warm_up);
         for event in warm_up {
             process.deliver(event).await?;
         }
@@ -337,5 +345,38 @@ fn report(arguments: &Arguments, all: &All) -> Report {
         ],
         &rows,
     );
+    bars(&mut report, all);
     report
+}
+
+fn bars(report: &mut Report, all: &All) {
+    let cpu =
+        |index: usize, latency: u64, who: Who| all.get(&(index, latency, who)).map(|figures| figures.cpu.median());
+    // The group of 1,000 travels as ten records of a hundred.
+    for (index, latency, of_node) in [(2, 0, 10.0), (2, 50, 8.0), (2, 150, 7.0), (0, 0, 10.0)] {
+        let what = format!("CPU of deliver, {}, FCM answers after {latency} ms", SHAPES[index].name);
+        let Some(own) = cpu(index, latency, Who::Deliver) else { continue };
+        if let Some(node) = cpu(index, latency, Who::Node) {
+            let measured = format!("1/{:.1}", node / own);
+            report.bar(what.as_str(), &format!("1/{of_node} of Node's"), measured, own * of_node <= node);
+        }
+        if let Some(floor) = cpu(index, latency, Who::Floor) {
+            report.bar(what.as_str(), "1.5 of the floor's", format!("{:.2}", own / floor), own <= 1.5 * floor);
+        }
+    }
+    let per_second = |who| all.get(&(2, 150, who)).map(|figures| figures.per_second.median());
+    if let (Some(own), Some(node)) = (per_second(Who::Deliver), per_second(Who::Node)) {
+        let what = "recipients/s of one environment, group of 1,000, FCM answers after 150 ms";
+        report.bar(what, "twice Node's", format!("{:.1} times", own / node), own >= 2.0 * node);
+    }
+    let peaks = all.iter().filter(|((_, _, who), _)| *who == Who::Deliver).map(|(_, figures)| figures.peak.most());
+    let peak = peaks.fold(0.0, f64::max);
+    if peak > 0.0 {
+        report.bar(
+            "memory of deliver, ten records of up to 100",
+            "under 32 MB",
+            format!("{:.1} MB", peak * 1.048_576),
+            peak * 1.048_576 < 32.0,
+        );
+    }
 }

@@ -32,7 +32,13 @@ pub(crate) fn run(functions: &[&str]) -> Result<Report, Error> {
     let rows: Vec<_> =
         sizes.iter().map(|(name, plain, zipped)| vec![(*name).to_owned(), number(*plain), number(*zipped)]).collect();
     report.table(&["function", "stripped", "zipped"], &rows);
-    let Some((largest, _, _)) = sizes.first() else { return Ok(report) };
+    let Some((largest, _, most)) = sizes.first() else { return Ok(report) };
+    report.bar(
+        "zipped binary of the largest function",
+        "under 5 MB",
+        format!("{} bytes ({largest})", number(*most)),
+        *most < MOST_ZIPPED,
+    );
     let with_symbols = binaries.with_file_name("symbols").join(largest);
     if with_symbols.is_file() {
         let (code, crates) = crates(&with_symbols)?;

@@ -337,9 +337,12 @@ impl fmt::Display for TaskId {
 /// The mark that a counted message leaves with its recipient: a hash of app and message id only, so that the same message
 /// counts once however many callbacks carry it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Mark([u8; 6]);
+pub struct Mark([u8; Self::LEN]);
 
 impl Mark {
+    /// Bytes of a mark.
+    pub const LEN: usize = 6;
+
     /// The mark of a message that was counted.
     #[must_use]
     pub fn counted(app: &AppId, message: &MessageId) -> Self {

@@ -108,11 +108,10 @@ impl Job<'_> {
             if self.is_late() {
                 return Ok(Served::not_begun(target, Reason::NotBegun));
             }
-            // Boxed, like every call below: a thousand recipients of a batch wait here, and the state of an SDK call takes kilobytes.
             match target {
-                Target::Fresh(client) | Target::With { client, .. } => Box::pin(self.first(client, false)).await,
+                Target::Fresh(client) | Target::With { client, .. } => self.first(client, false).await,
                 // Somebody saw these devices already: one that is missing in an older copy of the item would be `gone`, for good.
-                Target::Chosen { client, .. } => Box::pin(self.first(client, true)).await,
+                Target::Chosen { client, .. } => self.first(client, true).await,
                 Target::Left { client, .. } => Box::pin(self.again(client)).await,
             }
         };
@@ -192,19 +191,20 @@ impl Job<'_> {
         shutdown::begun() || Instant::now() >= self.soft_deadline
     }
 
-    /// A recipient who was not counted yet, as far as the record knows. `consistent`: as they are now, where they are only read.
+    /// A recipient who was not counted yet, as far as the record knows. Calls of the SDK are boxed here and elsewhere: a thousand recipients
+    /// of a batch wait, most of them for none of these, and the state of one takes kilobytes. `consistent`: as they are now, where they are only read.
     async fn first(&self, client: &ClientId, consistent: bool) -> Result<Found, StoreError> {
         let message = &self.chunk.message;
         let (app, recipients) = (&message.origin.app, &self.state.recipients);
         if message.roads.strategy == Strategy::Online {
             // Nothing reaches a phone, so nothing is counted.
-            let recipient = recipients.get(app, client, consistent).await?.unwrap_or_default();
+            let recipient = Box::pin(recipients.get(app, client, consistent)).await?.unwrap_or_default();
             return Ok(self.unless_unwanted(client, recipient, false));
         }
         let mentioned = self.gets_through(client);
         if let Some(counting) = &self.counting {
             if message.behaviour.kind == Kind::Withdraw {
-                let recipient = recipients.withdraw(app, client, counting).await?;
+                let recipient = Box::pin(recipients.withdraw(app, client, counting)).await?;
                 return Ok(self.unless_unwanted(client, recipient, false));
             }
             let Counted { recipient, not } = recipients.count(app, client, counting, mentioned).await?;
@@ -220,15 +220,15 @@ impl Job<'_> {
             });
         }
         let recipient = match &message.badge {
-            Badge::Set { n, source } => recipients.set_source(app, client, source, *n).await?,
+            Badge::Set { n, source } => Box::pin(recipients.set_source(app, client, source, *n)).await?,
             Badge::Total { n, source } => {
-                recipients.set_total(app, client, source, *n, self.settings.badge_from).await?
+                Box::pin(recipients.set_total(app, client, source, *n, self.settings.badge_from)).await?
             }
             Badge::Clear if let Some(room) = self.room() => {
-                recipients.leave_room(app, client, &room, self.chunk.claimed_at).await?
+                Box::pin(recipients.leave_room(app, client, &room, self.chunk.claimed_at)).await?
             }
             Badge::None | Badge::Keep | Badge::Show(_) | Badge::Add { .. } | Badge::Clear => {
-                recipients.get(app, client, consistent).await?.unwrap_or_default()
+                Box::pin(recipients.get(app, client, consistent)).await?.unwrap_or_default()
             }
         };
         Ok(self.unless_unwanted(client, recipient, false))

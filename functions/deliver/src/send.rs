@@ -87,22 +87,23 @@ impl Job<'_> {
                 Road::Fcm(vendor) => {
                     (self.send_fcm(vendor, content.fcm(wording, &self.settings), device, patch).await, None)
                 }
+                // Boxed, like every call below: as many as this wait at once, and the state of an SDK call takes kilobytes.
                 Road::Sns(application) => {
-                    self.send_sns(application, content.sns(wording, &self.settings), device, patch).await
+                    Box::pin(self.send_sns(application, content.sns(wording, &self.settings), device, patch)).await
                 }
             }
         };
         let asked = Instant::now();
         let (verdict, endpoint) = tokio::select! {
             biased;
-            ended = tokio::time::timeout(SEND, Box::pin(exchange)) => {
+            ended = tokio::time::timeout(SEND, exchange) => {
                 ended.unwrap_or((Verdict::new(Class::Retry { after: None }, "timeout"), None))
             }
             // It says nothing about the vendor. The phone shows the next try in its place, if this one came through.
             () = shutdown::calls_end() => return Sent::Later(Wish::default(), Reason::NotBegun),
         };
         metrics::sent(app, device.channel, verdict.class, Some(asked.elapsed()));
-        Box::pin(self.breaker.tell(device.channel, pass, verdict.class, started, self.clock.now())).await;
+        self.breaker.tell(device.channel, pass, verdict.class, started, self.clock.now()).await;
         if let Some(endpoint) = endpoint {
             Box::pin(self.keep(client, device, &endpoint)).await;
         }

@@ -6,6 +6,7 @@
 pub(crate) mod attributes;
 mod badge;
 mod device;
+mod expression;
 mod many;
 mod marks;
 pub mod names;
@@ -19,6 +20,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod units;
+mod wire;
 
 pub use attributes::{AttributeError, AttributesChange};
 pub use device::Device;

@@ -30,8 +30,8 @@ pub struct Recipient {
     pub begun: Option<Timestamp>,
     /// Marks of messages claimed up to this point may have been forgotten.
     pub trimmed: Option<Timestamp>,
-    marks_new: Vec<Vec<u8>>,
-    marks_old: Vec<Vec<u8>>,
+    marks_new: Vec<[u8; Mark::LEN]>,
+    marks_old: Vec<[u8; Mark::LEN]>,
 }
 
 impl Recipient {
@@ -42,11 +42,16 @@ impl Recipient {
         for (name, value) in item {
             recipient.take(&name, value);
         }
-        recipient.devices.sort_by(|a, b| a.key.cmp(&b.key));
-        recipient
+        recipient.in_order()
     }
 
-    fn take(&mut self, name: &str, value: AttributeValue) {
+    /// Once all attributes are taken.
+    pub(super) fn in_order(mut self) -> Self {
+        self.devices.sort_by(|a, b| a.key.cmp(&b.key));
+        self
+    }
+
+    pub(super) fn take(&mut self, name: &str, value: AttributeValue) {
         if name == names::SPILLED {
             self.spilled = number(&value).unwrap_or_default();
         } else if let Some(room) = name.strip_prefix(names::UNREAD) {
@@ -65,11 +70,9 @@ impl Recipient {
             }
         } else {
             match (name, value) {
-                (names::MARKS_NEW, AttributeValue::Bs(marks)) => {
-                    self.marks_new = marks.into_iter().map(aws_sdk_dynamodb::primitives::Blob::into_inner).collect();
-                }
-                (names::MARKS_OLD, AttributeValue::Bs(marks)) => {
-                    self.marks_old = marks.into_iter().map(aws_sdk_dynamodb::primitives::Blob::into_inner).collect();
+                (names::MARKS_NEW | names::MARKS_OLD, AttributeValue::Bs(marks)) => {
+                    let marks = marks.iter().filter_map(|mark| mark.as_ref().try_into().ok()).collect();
+                    self.take_marks(name, marks);
                 }
                 (names::MUTED, AttributeValue::Ss(rooms)) => {
                     self.muted = rooms.iter().map(|room| RoomKey::from_attribute(room)).collect();
@@ -78,6 +81,15 @@ impl Recipient {
                 (names::TRIMMED, value) => self.trimmed = point(&value),
                 (name, value) => self.preferences.take(name, value),
             }
+        }
+    }
+
+    /// One of the two sets of marks, by its attribute's name. They are most of an item's values, so who reads many items may read them at once.
+    pub(super) fn take_marks(&mut self, name: &str, marks: Vec<[u8; Mark::LEN]>) {
+        match name {
+            names::MARKS_NEW => self.marks_new = marks,
+            names::MARKS_OLD => self.marks_old = marks,
+            _ => {}
         }
     }
 

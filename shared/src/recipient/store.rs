@@ -9,9 +9,11 @@ use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity, ReturnValue};
 
+use super::expression::{Expression, Operand};
 use super::marks::rotation_is_due;
 use super::units::Units;
-use super::{MOST_ROOMS, Recipient, names};
+use super::{MOST_ROOMS, Recipient, names, wire};
+use crate::aws::lean::{self, Said};
 pub(super) use crate::aws::{number, text};
 use crate::env::{EnvError, Environment, Table};
 use crate::id::{AppId, ClientId, DeviceKey, Mark, RoomKey, Token};
@@ -103,6 +105,7 @@ pub struct Recipients {
     pub(super) client: Client,
     pub(super) table: String,
     units: Option<Units>,
+    lean: lean::Lazy,
 }
 
 fn mark_value(mark: &Mark) -> AttributeValue {
@@ -142,7 +145,7 @@ impl Recipients {
     /// When it names none.
     pub fn new(env: &Environment) -> Result<Self, EnvError> {
         let table = env.table(Table::Recipients)?;
-        Ok(Self { client: crate::aws::dynamodb(env), table, units: None })
+        Ok(Self { client: crate::aws::dynamodb(env), table, units: None, lean: lean::Lazy::new(env) })
     }
 
     /// Has DynamoDB report the units of every call. A benchmark's switch: the answers grow by it.
@@ -198,35 +201,12 @@ impl Recipients {
         counting: &Counting,
         mentioned: bool,
     ) -> Result<Counted, StoreError> {
-        let mut condition = String::from(
-            "NOT contains(m0, :m) AND NOT contains(m1, :m) AND NOT contains(m0, :w) AND NOT contains(m1, :w) \
-             AND (attribute_not_exists(trimmed) OR trimmed < :c)",
-        );
-        let mut update = self
-            .update(app, client)
-            .update_expression("SET g = if_not_exists(g, :now) ADD #u :n, m0 :ms")
-            .expression_attribute_names("#u", counting.counter.as_str())
-            .expression_attribute_values(":n", number(counting.n))
-            .expression_attribute_values(":m", mark_value(&counting.mark))
-            .expression_attribute_values(":w", mark_value(&counting.withdrawn))
-            .expression_attribute_values(":ms", marks_value(&[&counting.mark]))
-            .expression_attribute_values(":c", number(counting.claimed_at.as_millis()))
-            .expression_attribute_values(":now", number(counting.clock.now().as_millis()));
-        if let Some(room) = &counting.room {
-            if !mentioned {
-                condition.push_str(" AND NOT contains(mu, :room)");
-                update = update.expression_attribute_values(":room", text(room.as_str()));
-            }
-            update = unread_still(update, &mut condition, room, counting);
-        }
-        if let Some(sender) = &counting.sender {
-            condition.push_str(" AND NOT contains(bs, :from)");
-            if !mentioned {
-                condition.push_str(" AND NOT contains(ms, :from)");
-            }
-            update = update.expression_attribute_values(":from", text(sender));
-        }
-        let answer = self.conditional(update.condition_expression(condition), true).await?;
+        let expression = Expression::of_count(counting, mentioned);
+        let answer = match self.count_leanly(app, client, &expression).await {
+            Some(answer) => answer,
+            // Boxed: the state of an SDK call takes kilobytes, and a thousand counts may be under way.
+            None => Box::pin(self.conditional(expression.apply(self.update(app, client)), true)).await?,
+        };
         match answer {
             Updated::Done(recipient) => {
                 self.keep_house(app, client, counting, &recipient).await;
@@ -250,22 +230,21 @@ impl Recipients {
             // A count that was folded away comes back first, so that it is the room's own that loses one.
             self.unfold(app, client, room).await?;
         }
-        let mut condition = String::from(
+        let mut counted = Expression::new(
+            "ADD #u :less, m0 :ws",
             "(contains(m0, :m) OR contains(m1, :m)) AND NOT contains(m0, :w) AND NOT contains(m1, :w) AND #u >= :n",
         );
-        let mut counted = self
-            .update(app, client)
-            .update_expression("ADD #u :less, m0 :ws")
-            .expression_attribute_names("#u", counting.counter.as_str())
-            .expression_attribute_values(":n", number(counting.n))
-            .expression_attribute_values(":less", number(-i64::from(counting.n)))
-            .expression_attribute_values(":m", mark_value(&counting.mark))
-            .expression_attribute_values(":w", mark_value(&counting.withdrawn))
-            .expression_attribute_values(":ws", marks_value(&[&counting.withdrawn]));
+        counted.name("#u", counting.counter.as_str());
+        counted.value(":n", Operand::Number(counting.n.into()));
+        counted.value(":less", Operand::Number(-i64::from(counting.n)));
+        counted.value(":m", Operand::Mark(counting.mark));
+        counted.value(":w", Operand::Mark(counting.withdrawn));
+        counted.value(":ws", Operand::Marks(counting.withdrawn));
         if let Some(room) = &counting.room {
-            counted = unread_still(counted, &mut condition, room, counting);
+            counted.value(":c", Operand::time(counting.claimed_at));
+            counted.unread_still(room, counting);
         }
-        let counted = counted.condition_expression(condition);
+        let counted = counted.apply(self.update(app, client));
         let marked = self
             .update(app, client)
             .update_expression("SET g = if_not_exists(g, :now) ADD m0 :ws")
@@ -328,6 +307,25 @@ impl Recipients {
             .set_return_consumed_capacity(self.capacity())
     }
 
+    /// Tries a count once without the SDK. `None` when it is not known to be done: it may have been, and the SDK's repeat finds its mark then,
+    /// as it does when the SDK itself repeats a try whose answer was lost.
+    async fn count_leanly(&self, app: &AppId, client: &ClientId, expression: &Expression) -> Option<Updated> {
+        let body = expression.to_body(&self.table, &names::client(app, client), self.units.is_some())?;
+        match self.lean.call("UpdateItem", body).await? {
+            Said::Done(answer) => {
+                let done: wire::Done = serde_json::from_slice(&answer).ok()?;
+                if let (Some(units), Some(used)) = (&self.units, &done.consumed_capacity) {
+                    units.count(used.capacity_units);
+                }
+                Some(Updated::Done(done.attributes.0))
+            }
+            Said::ConditionFailed(answer) => {
+                let refused: wire::Refused = serde_json::from_slice(&answer).ok()?;
+                Some(Updated::Refused(refused.item.0))
+            }
+        }
+    }
+
     /// Sends an update, again when a transaction on the same item stood in the way.
     pub(super) async fn conditional(
         &self,
@@ -370,36 +368,16 @@ impl Recipients {
         if counting.may_rotate
             && let Some(begun) = recipient.begun
             && rotation_is_due(recipient.marks().0, begun, now)
-            && let Err(error) = self.rotate(app, client, recipient, begun, now).await
+            && let Err(error) = Box::pin(self.rotate(app, client, recipient, begun, now)).await
         {
             tracing::warn!(app = %app, error = %error, "marks were not rotated");
         }
         if recipient.unread.len() > MOST_ROOMS
-            && let Err(error) = self.fold(app, client, recipient, counting.room.as_ref()).await
+            && let Err(error) = Box::pin(self.fold(app, client, recipient, counting.room.as_ref())).await
         {
             tracing::warn!(app = %app, error = %error, "rooms were not folded");
         }
     }
-}
-
-/// Adds to a condition that `room` was not read past the message, by either of the two clocks.
-fn unread_still(
-    update: UpdateItemFluentBuilder,
-    condition: &mut String,
-    room: &RoomKey,
-    counting: &Counting,
-) -> UpdateItemFluentBuilder {
-    condition.push_str(" AND (attribute_not_exists(#q) OR #q <= :c) AND (attribute_not_exists(#qa) OR #qa <= :c)");
-    let update = update
-        .expression_attribute_names("#q", names::read(names::READ_ACCEPTED, room.as_str()))
-        .expression_attribute_names("#qa", names::read(names::READ_ACCEPTED, names::EVERY_ROOM))
-        .expression_attribute_values(":c", number(counting.claimed_at.as_millis()));
-    let Some(written_at) = counting.written_at else { return update };
-    condition.push_str(" AND (attribute_not_exists(#r) OR #r < :wr) AND (attribute_not_exists(#ra) OR #ra < :wr)");
-    update
-        .expression_attribute_names("#r", names::read(names::READ_WRITTEN, room.as_str()))
-        .expression_attribute_names("#ra", names::read(names::READ_WRITTEN, names::EVERY_ROOM))
-        .expression_attribute_values(":wr", number(written_at.as_millis()))
 }
 
 /// Which part of the condition failed. Preferences come first: a client who muted the room since an earlier try is left alone.

@@ -13,7 +13,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{Attempt, Outcome, Reason, Recount, Target, TaskKey};
-use crate::aws::{number, text};
+use crate::aws::{lean, number, text};
 use crate::delivery::Channel;
 use crate::env::{EnvError, Environment, Table};
 use crate::id::{AppId, ClientId, DeviceKey, TaskId};
@@ -168,6 +168,7 @@ pub enum Put {
 pub struct Results {
     pub(super) client: Client,
     pub(super) table: String,
+    lean: lean::Lazy,
 }
 
 pub(super) fn pk(task: TaskId) -> String {
@@ -189,7 +190,7 @@ impl Results {
     /// When it names none.
     pub fn new(env: &Environment) -> Result<Self, EnvError> {
         let table = env.table(Table::Tasks)?;
-        Ok(Self { client: crate::aws::dynamodb(env), table })
+        Ok(Self { client: crate::aws::dynamodb(env), table, lean: lean::Lazy::new(env) })
     }
 
     /// The row of an attempt, as it is now.

@@ -155,12 +155,12 @@ impl Breaker {
         }
         let _turn = self.turn.lock().await;
         if !self.known().is_fresh(now) {
-            self.read(now).await;
+            Box::pin(self.read(now)).await;
         }
         let known = self.known().pass(channel, now);
         match known {
             Some(pass) => pass,
-            None => self.claim_probe(channel, now).await,
+            None => Box::pin(self.claim_probe(channel, now)).await,
         }
     }
 
@@ -169,9 +169,11 @@ impl Breaker {
         let health = Health::of(class);
         match (pass, health) {
             (Pass::Wait(_), _) => {}
-            (Pass::Probe, Health::Good) => self.close(channel).await,
-            (Pass::Probe, Health::Bad { after }) => self.open(channel, now, after, None).await,
-            (Pass::Free | Pass::Probe, Health::Spent(until)) => self.open(channel, now, None, Some(until)).await,
+            (Pass::Probe, Health::Good) => Box::pin(self.close(channel)).await,
+            (Pass::Probe, Health::Bad { after }) => Box::pin(self.open(channel, now, after, None)).await,
+            (Pass::Free | Pass::Probe, Health::Spent(until)) => {
+                Box::pin(self.open(channel, now, None, Some(until))).await;
+            }
             (Pass::Free, Health::Good | Health::Bad { .. }) => {
                 let trips = {
                     let mut known = self.known();
@@ -180,7 +182,7 @@ impl Breaker {
                     if local.open.is_some() { None } else { local.window.note(begun, now, health) }
                 };
                 if let Some(after) = trips {
-                    self.open(channel, now, after, None).await;
+                    Box::pin(self.open(channel, now, after, None)).await;
                 }
             }
         }

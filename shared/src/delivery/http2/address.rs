@@ -39,6 +39,21 @@ impl Address {
         Ok(Self { uri, authority, host, port, tls })
     }
 
+    /// The host, without brackets, and the port.
+    pub(crate) fn host_and_port(&self) -> (&str, u16) {
+        (&self.host, self.port)
+    }
+
+    /// Host and port as they stand in the address.
+    pub(crate) fn authority(&self) -> &str {
+        self.authority.as_str()
+    }
+
+    /// Whether it is `https`.
+    pub(crate) const fn is_tls(&self) -> bool {
+        self.tls
+    }
+
     /// Whether both are on the same connections.
     pub(super) fn same_origin(&self, other: &Self) -> bool {
         self.tls == other.tls && self.authority == other.authority

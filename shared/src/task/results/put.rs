@@ -1,15 +1,17 @@
 //! Putting a result row: the one write that comes after the sends. Without it they are made once more, so it is tried for longer than others.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use aws_sdk_dynamodb::operation::put_item::{PutItemError, PutItemOutput};
-use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use tokio::time::{sleep, timeout};
 
 use super::{Put, ResultRow, Results, ResultsError, from_item, to_item};
+use crate::aws::lean::{Item, Said};
 
 /// Tries beyond the SDK's own.
 const FURTHER_TRIES: u32 = 4;
@@ -27,12 +29,16 @@ impl Results {
     /// # Errors
     /// When the table does not answer. The row may be there.
     pub async fn put(&self, row: &ResultRow) -> Result<Put, ResultsError> {
+        let item = to_item(row);
+        if self.put_leanly(&item).await {
+            return Ok(Put::Stored);
+        }
         let call = self
             .client
             .put_item()
             .table_name(&self.table)
-            .set_item(Some(to_item(row)))
-            .condition_expression("attribute_not_exists(pk)")
+            .set_item(Some(item))
+            .condition_expression(CONDITION)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         match patiently(call).await.map_err(SdkError::into_service_error) {
             Ok(_) => Ok(Put::Stored),
@@ -42,6 +48,25 @@ impl Results {
             Err(error) => Err(ResultsError::Unavailable(Box::new(error.into()))),
         }
     }
+
+    /// Tries the put once without the SDK. `false`: it is not known to be done. If it was all the same, the row that the SDK finds is this one.
+    async fn put_leanly(&self, item: &HashMap<String, AttributeValue>) -> bool {
+        let body =
+            serde_json::to_string(&Body { table_name: &self.table, item: Item(item), condition_expression: CONDITION });
+        let Ok(body) = body else { return false };
+        matches!(self.lean.call("PutItem", body).await, Some(Said::Done(_)))
+    }
+}
+
+/// An attempt has one row.
+const CONDITION: &str = "attribute_not_exists(pk)";
+
+#[derive(serde::Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Body<'a> {
+    table_name: &'a str,
+    item: Item<'a>,
+    condition_expression: &'static str,
 }
 
 async fn patiently(call: PutItemFluentBuilder) -> Answer {

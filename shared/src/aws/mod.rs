@@ -4,6 +4,8 @@
 //! cost size and cold start. One TLS stack, rustls on ring: AWS-LC's jitter entropy would cost about 20 ms of CPU at the first
 //! handshake.
 
+pub(crate) mod lean;
+
 use std::sync::OnceLock;
 use std::time::Duration;
 
