@@ -11,9 +11,9 @@ use crate::{Error, FOUND, callback, chunks, cold, cost, side_by_side, size, stat
 const HELPED: &str = include_str!("../HELPED.md");
 const SEED: u64 = 1;
 
-pub(crate) async fn run() -> Result<(), Error> {
+pub(crate) async fn run(arguments: &side_by_side::Arguments) -> Result<(), Error> {
     let mut parts = vec![
-        side_by_side::run(&side_by_side::Arguments::default()).await?,
+        side_by_side::run(arguments).await?,
         cold::run(&cold::Arguments { starts: 20, without_node: false }).await?,
         callback::run(&callback::Arguments { calls: 3_000 }).await?,
         size::run(&cold::FUNCTIONS)?,
@@ -31,7 +31,7 @@ pub(crate) async fn run() -> Result<(), Error> {
     Ok(())
 }
 
-/// A bit of each part that needs nothing but what cargo builds.
+/// A bit of each part that needs nothing but what cargo builds. Sizes are those of a release build.
 pub(crate) async fn smoke() -> Result<ExitCode, Error> {
     let who = ["deliver", "floor"].map(str::to_owned).to_vec();
     let arguments = side_by_side::Arguments {
@@ -46,7 +46,6 @@ pub(crate) async fn smoke() -> Result<ExitCode, Error> {
         side_by_side::run(&arguments).await?,
         cold::run(&cold::Arguments { starts: 1, without_node: true }).await?,
         callback::run(&callback::Arguments { calls: 64 }).await?,
-        size::run(&cold::FUNCTIONS)?,
         units,
         cost::run(10).await?,
     ];

@@ -72,7 +72,7 @@ enum What {
         rooms: usize,
     },
     /// Deliver, cold, callback, size, units and cost, one after the other, into `bench/RESULTS.md`.
-    All,
+    All(side_by_side::Arguments),
     /// A bit of each of them, to see that it works, and that the units of a count hold. Fails when they do not.
     Smoke,
     /// Notifies lists, a tag and everybody, then everybody while `fan-out` is killed. Fails when a phone that was there does not show a notice
@@ -157,7 +157,7 @@ async fn main() -> Result<ExitCode, Error> {
         What::EndToEnd { recipients, latency, rooms } => {
             end_to_end::run(recipients, rooms, Duration::from_millis(latency)).await.map(|()| ExitCode::SUCCESS)
         }
-        What::All => all::run().await.map(|()| ExitCode::SUCCESS),
+        What::All(arguments) => all::run(&arguments).await.map(|()| ExitCode::SUCCESS),
         What::Smoke => all::smoke().await,
         What::Faults(arguments) => Ok(if faults::run(&arguments).await? { ExitCode::SUCCESS } else { FOUND.into() }),
         What::Filter(arguments) => filter::run(&arguments).await.map(|()| ExitCode::SUCCESS),

@@ -23,7 +23,7 @@ use crate::{Error, tls};
 pub(crate) struct Arguments {
     /// Recipients of a run, each with two phones; a fifth of them where each message has one recipient. The first 5,000 warm up, or half of
     /// them.
-    #[arg(long, default_value_t = 15_000)]
+    #[arg(long, default_value_t = 10_000)]
     pub(crate) recipients: usize,
     /// What the fake FCM takes for an answer, in milliseconds; several with commas.
     #[arg(long, value_delimiter = ',', default_values_t = [0, 50, 150])]
@@ -42,7 +42,7 @@ pub(crate) struct Arguments {
 impl Default for Arguments {
     fn default() -> Self {
         let who = ["deliver", "node", "floor"].map(str::to_owned).to_vec();
-        Self { recipients: 15_000, latency: vec![0, 50, 150], rounds: 3, who, shape: None }
+        Self { recipients: 10_000, latency: vec![0, 50, 150], rounds: 3, who, shape: None }
     }
 }
 

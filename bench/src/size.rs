@@ -110,7 +110,9 @@ mod tests {
         let of = |name: &str| owner(name);
         assert_eq!(of("_ZN4core3ptr13drop_in_place17h0123456789abcdefE"), "std");
         assert_eq!(
-            of("_ZN59_$LT$aws_sdk_sns..Client$u20$as$u20$core..clone..Clone$GT$5clone17h0123456789abcdefE"),
+            of(
+                "_ZN103_$LT$aws_sdk_sns..types..error.._not_found_exception..NotFoundException$u20$as$u20$core..fmt..Debug$GT$3fmt17hac5b9e0864953893E"
+            ),
             "aws_sdk_sns"
         );
         assert_eq!(of("_ZN2h25proto7streams4recv17h0123456789abcdefE"), "h2");

@@ -150,14 +150,40 @@ async fn a_count_whose_answer_is_lost_counts_once() {
     assert_eq!(bell.stack.phones.accepted(), 2);
 }
 
+/// How often deliver called the tables for a message to aaa: counts, and rows with the claim.
+async fn calls(bell: &Bell, id: &str) -> (u64, u64) {
+    bell.stack.aws.calls.start();
+    bell.caller.imkit(&text_message(id, &["aaa"])).await;
+    bell.drained().await;
+    let made = bell.stack.aws.calls.made();
+    let of = |kind: &str| made.get(kind).map_or(0, |count| count.calls);
+    (of("dynamodb:UpdateItem"), of("dynamodb:PutItem"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_count_and_a_row_are_one_call_each_and_a_try_that_fails_is_made_again_at_once() {
+    let bell = with_phones().await;
+    // The first message's iPhone gets its endpoint.
+    calls(&bell, "m0").await;
+    assert_eq!(calls(&bell, "m1").await, (1, 2));
+    for (n, effect) in [Effect::Throttle, Effect::Error500, Effect::Cut].into_iter().enumerate() {
+        bell.fault(Rule::new(Target::Dynamodb, effect.clone()).action("UpdateItem").times(1));
+        bell.fault(Rule::new(Target::Dynamodb, effect.clone()).action("PutItem").body_contains("#c#").times(1));
+        assert_eq!(calls(&bell, &format!("f{n}")).await, (2, 3), "{effect:?}");
+        bell.stack.aws.faults.clear();
+    }
+    assert_eq!(bell.badge("aaa").await, 5);
+    assert_eq!(bell.stack.phones.accepted(), 10);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_that_comes_again_after_its_result_was_lost_counts_nothing_twice() {
     let bell = with_phones().await;
-    let lost = Rule::new(Target::Dynamodb, Effect::Error500).action("PutItem").body_contains("kc").times(7);
+    let lost = Rule::new(Target::Dynamodb, Effect::Error500).action("PutItem").body_contains("kc").times(8);
     let lost = bell.fault(lost);
     bell.caller.imkit(&text_message("m1", &["aaa"])).await;
     bell.stack.phones.wait_for(Channel::Fcm, "fcm-aaa", 1).await.unwrap();
-    bell.until(|| bell.stack.aws.faults.fired(lost) == 7).await;
+    bell.until(|| bell.stack.aws.faults.fired(lost) == 8).await;
     // The record is invisible until its time is over.
     bell.stack.aws.queues.advance(Duration::from_secs(400)).unwrap();
     bell.settled().await;
