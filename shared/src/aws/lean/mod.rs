@@ -128,3 +128,44 @@ fn is_condition(body: &[u8]) -> bool {
     }
     serde_json::from_slice::<Kind<'_>>(body).is_ok_and(|error| error.kind.ends_with("#ConditionalCheckFailedException"))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn lean(region: &'static str, endpoint: Option<&'static str>) -> Lean {
+        let env = Environment::from_lookup(|name| match name {
+            "AWS_REGION" => Some(region.to_owned()),
+            "AWS_ENDPOINT_URL" => endpoint.map(str::to_owned),
+            "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" | "STAGE" => Some("test".to_owned()),
+            _ => None,
+        });
+        Lean::new(&env.unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_address_is_the_sdk_s_or_the_one_that_is_told() {
+        assert_eq!(lean("eu-west-1", None).signer.host(), "dynamodb.eu-west-1.amazonaws.com");
+        assert_eq!(lean("cn-north-1", None).signer.host(), "dynamodb.cn-north-1.amazonaws.com.cn");
+        assert_eq!(lean("eu-west-1", Some("http://127.0.0.1:4711")).signer.host(), "127.0.0.1:4711");
+    }
+
+    #[test]
+    fn only_a_failed_condition_is_an_answer_among_errors() {
+        let of = |kind: &str| {
+            is_condition(format!(r#"{{"__type":"{kind}","message":"m","Item":{{"a":{{"N":"1"}}}}}}"#).as_bytes())
+        };
+        assert!(of("com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException"));
+        assert!(!of("com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"));
+        assert!(!of("com.amazon.coral.service#UnrecognizedClientException") && !is_condition(b"<html>"));
+    }
+
+    #[tokio::test]
+    async fn nobody_there_is_no_answer() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        drop(listener);
+        assert!(lean("eu-west-1", Some(url.leak())).call("UpdateItem", "{}".to_owned()).await.is_none());
+    }
+}
