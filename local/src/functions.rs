@@ -28,7 +28,7 @@ pub enum Function {
     /// `functions/stats`
     Stats(Box<stats::State>),
     /// `functions/fan-out`
-    FanOut(fan_out::State),
+    FanOut(Box<fan_out::State>),
     /// `functions/deliver`
     Deliver(Box<deliver::State>),
     /// `functions/notify`
@@ -42,7 +42,7 @@ pub enum Function {
     /// `functions/feedback`
     Feedback(Box<feedback::State>),
     /// `functions/retry`
-    Retry(retry::State),
+    Retry(Box<retry::State>),
     /// `functions/trigger`
     Trigger(Box<trigger::State>),
 }
@@ -98,14 +98,14 @@ impl Function {
             "before-push" => before_push::State::new(environment).map(|state| Self::BeforePush(Box::new(state))),
             "devices" => devices::State::new(environment).map(|state| Self::Devices(Box::new(state))),
             "stats" => stats::State::new(environment).map(|state| Self::Stats(Box::new(state))),
-            "fan-out" => fan_out::State::new(environment).map(Self::FanOut),
+            "fan-out" => fan_out::State::new(environment).map(|state| Self::FanOut(Box::new(state))),
             "deliver" => deliver::State::new(environment).map(|state| Self::Deliver(Box::new(state))),
             "notify" => notify::State::new(environment).map(|state| Self::Notify(Box::new(state))),
             "push-results" => push_results::State::new(environment).map(|state| Self::PushResults(Box::new(state))),
             "tally" => tally::State::new(environment).map(|state| Self::Tally(Box::new(state))),
             "report" => report::State::new(environment).map(|state| Self::Report(Box::new(state))),
             "feedback" => feedback::State::new(environment).map(|state| Self::Feedback(Box::new(state))),
-            "retry" => retry::State::new(environment).map(Self::Retry),
+            "retry" => retry::State::new(environment).map(|state| Self::Retry(Box::new(state))),
             "trigger" => trigger::State::new(environment).map(|state| Self::Trigger(Box::new(state))),
             other => return Err(LoadError::Unknown(other.to_owned())),
         }

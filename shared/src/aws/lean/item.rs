@@ -37,7 +37,7 @@ impl Serialize for Value<'_> {
             AttributeValue::L(values) => map.serialize_entry("L", &values.iter().map(Value).collect::<Vec<_>>())?,
             AttributeValue::M(values) => map.serialize_entry("M", &Item(values))?,
             // A type that this SDK does not have yet: the SDK sends it, or refuses to.
-            _ => return Err(S::Error::custom("a value of an unknown type")),
+            AttributeValue::Unknown { .. } | _ => return Err(S::Error::custom("a value of an unknown type")),
         }
         map.end()
     }
