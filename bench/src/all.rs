@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use crate::report::{Report, grouped};
+use crate::side_by_side::Who;
 use crate::{Error, FOUND, callback, chunks, cold, cost, side_by_side, size, stats};
 
 /// What helped, by whom it was measured: written by hand, and kept with the page.
@@ -33,14 +34,8 @@ pub(crate) async fn run(arguments: &side_by_side::Arguments) -> Result<(), Error
 
 /// A bit of each part that needs nothing but what cargo builds. Sizes are those of a release build.
 pub(crate) async fn smoke() -> Result<ExitCode, Error> {
-    let who = ["deliver", "floor"].map(str::to_owned).to_vec();
-    let arguments = side_by_side::Arguments {
-        recipients: 400,
-        latency: vec![0],
-        rounds: 1,
-        who,
-        ..side_by_side::Arguments::default()
-    };
+    let who = vec![Who::Deliver, Who::Floor];
+    let arguments = side_by_side::Arguments { recipients: 400, latency: vec![0], rounds: 1, who, shape: None };
     let (units, figures) = chunks::report(1_000, SEED).await?;
     let parts = [
         side_by_side::run(&arguments).await?,

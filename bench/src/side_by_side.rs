@@ -32,18 +32,11 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 3)]
     pub(crate) rounds: usize,
     /// Who runs: deliver, node, floor.
-    #[arg(long, value_delimiter = ',', default_values_t = ["deliver".to_owned(), "node".to_owned(), "floor".to_owned()])]
-    pub(crate) who: Vec<String>,
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Who::Deliver, Who::Node, Who::Floor])]
+    pub(crate) who: Vec<Who>,
     /// Only this shape: one-to-one, "group of 20", "group of 1,000".
     #[arg(long)]
     pub(crate) shape: Option<String>,
-}
-
-impl Default for Arguments {
-    fn default() -> Self {
-        let who = ["deliver", "node", "floor"].map(str::to_owned).to_vec();
-        Self { recipients: 10_000, latency: vec![0, 50, 150], rounds: 3, who, shape: None }
-    }
 }
 
 const SHAPES: [Shape; 3] = [ONE_TO_ONE, GROUP_OF_20, GROUP_OF_1000];
@@ -53,8 +46,8 @@ const WARM_UP: usize = 5_000;
 const RECORDED: u64 = 1_000_000_000_000_000;
 
 /// Who does the job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Who {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+pub(crate) enum Who {
     Deliver,
     Node,
     Floor,
@@ -123,7 +116,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<Report, Error> {
             bench.stack.vendors.set_latency(Duration::from_millis(*latency));
             for _ in 0..arguments.rounds {
                 for who in [Who::Deliver, Who::Node, Who::Floor] {
-                    if !arguments.who.iter().any(|name| name == who.name()) {
+                    if !arguments.who.contains(&who) {
                         continue;
                     }
                     let run = bench.one(who, *shape, &script).await?;

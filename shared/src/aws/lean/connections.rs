@@ -101,3 +101,58 @@ async fn start<T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: T) ->
     connection.ready().await?;
     Ok(connection)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use http_body_util::BodyExt as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+    use tokio::sync::watch;
+
+    use super::*;
+
+    /// A server that answers every request on every connection, and how many connections it has taken.
+    async fn server() -> (Connections, watch::Receiver<usize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = Address::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        let (taken, count) = watch::channel(0);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                taken.send_modify(|taken| *taken += 1);
+                tokio::spawn(async move {
+                    let mut request = [0; 1024];
+                    while stream.read(&mut request).await.is_ok_and(|read| read > 0) {
+                        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await;
+                    }
+                });
+            }
+        });
+        (Connections::new(address), count)
+    }
+
+    async fn call(connections: &Connections) {
+        let request = Request::get("/").header("host", "test").body(Full::new(Bytes::new())).unwrap();
+        let (answer, connection) = connections.send(request).await.unwrap();
+        answer.into_body().collect().await.unwrap();
+        connections.give_back(connection);
+    }
+
+    #[tokio::test]
+    async fn one_call_after_the_other_takes_one_connection() {
+        let (connections, count) = server().await;
+        for _ in 0..50 {
+            call(&connections).await;
+        }
+        assert_eq!(*count.borrow(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_was_idle_for_long_is_not_used_again() {
+        let (connections, _) = server().await;
+        call(&connections).await;
+        let later = Timestamp::now().plus(IDLE + Duration::from_secs(1));
+        assert!(connections.take(later).is_none());
+        assert!(connections.take(Timestamp::now()).is_none(), "it is gone");
+    }
+}
