@@ -2,6 +2,7 @@
 //!
 //! | call | what |
 //! |---|---|
+//! | `GET /_local/stack` | where AWS and the vendors are, and the stack's name and stage |
 //! | `GET /phones?raw=1&token=` | what the phones have; every accepted push with `raw=1` |
 //! | `PUT /_local/phones/{channel}/{token}` `{"online": false, "dead": true}` | switches a phone, or ends its token |
 //! | `GET`, `PUT`, `POST`, `DELETE /_local/faults`, `DELETE /_local/faults/{id}` | lists, replaces, adds to, clears the rules; removes one |
@@ -27,15 +28,21 @@ use http::{StatusCode, header};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::aws::Aws;
+use crate::aws::{Aws, REGION};
 use crate::faults::Rule;
 use crate::invocation::{Invoker, PAYLOAD_LIMIT};
 use crate::phones::{Channel, Phones, View};
 use crate::schedule::Timer;
+use crate::template::{STACK, STAGE};
+use crate::vendors::Vendors;
 
 /// The parts of a stack that can be looked at and worked on.
 pub(crate) struct Control {
     pub(crate) aws: Aws,
+    pub(crate) aws_url: String,
+    #[expect(dead_code, reason = "read by the next commit")]
+    pub(crate) vendors: Vendors,
+    pub(crate) vendors_url: String,
     pub(crate) phones: Phones,
     /// By the functions' workspace packages.
     pub(crate) invokers: BTreeMap<String, Invoker>,
@@ -46,6 +53,7 @@ pub(crate) struct Control {
 pub(crate) fn router(control: Arc<Control>) -> Router {
     Router::new()
         .route("/phones", get(phones))
+        .route("/_local/stack", get(stack))
         .route("/_local/phones/{channel}/{token}", put(set_phone))
         .route("/_local/faults", get(faults).put(replace_faults).post(add_fault).delete(clear_faults))
         .route("/_local/faults/{id}", delete(remove_fault))
@@ -87,6 +95,11 @@ fn unknown(what: &str, name: &str) -> Refused {
 }
 
 type Answer = Result<Response, Refused>;
+
+async fn stack(State(control): State<Arc<Control>>) -> Response {
+    let (aws, vendors) = (&control.aws_url, &control.vendors_url);
+    Json(json!({ "aws": aws, "vendors": vendors, "stack": STACK, "stage": STAGE, "region": REGION })).into_response()
+}
 
 #[derive(Deserialize)]
 struct PhonesQuery {

@@ -10,6 +10,7 @@ pub mod faults;
 pub mod functions;
 pub mod gateway;
 pub mod invocation;
+pub mod operator;
 pub mod permissions;
 pub mod phones;
 pub mod poller;

@@ -46,6 +46,12 @@ pub(crate) fn caller(headers: &HeaderMap) -> Option<&str> {
     credential.split('/').next()
 }
 
+/// The service that a request was signed for.
+pub(crate) fn service(headers: &HeaderMap) -> Option<&str> {
+    let (_, credential) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once("Credential=")?;
+    credential.split('/').nth(3)
+}
+
 /// IAM's patterns: `*` is any text, `?` one character.
 fn fits(pattern: &[u8], text: &[u8]) -> bool {
     match (pattern.split_first(), text.split_first()) {

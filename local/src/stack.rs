@@ -158,7 +158,8 @@ impl Stack {
         let aws_listener = bind((Ipv4Addr::LOCALHOST, 0).into()).await?;
         let aws_url = url(local(&aws_listener, options.listen)?);
         let secrets = Secrets::new(options.apps.clone(), STAGE, &vendors_url);
-        let aws = Aws { dynamodb, queues, sns, secrets, faults, calls: Arc::default() };
+        let inventory = deploy::inventory(&template, &aws_url, &url(address));
+        let aws = Aws { dynamodb, queues, sns, secrets, inventory, faults, calls: Arc::default() };
         let permissions = deploy::permissions(&template, &aws_url);
         back.spawn(aws.clone().serve_with(permissions, aws_listener, closed(&services_closing)));
         deploy::seed(&apps, &template, &aws).await?;
@@ -185,7 +186,15 @@ impl Stack {
             address.port(),
             aws.queues.clone(),
         );
-        let control = Arc::new(Control { aws: aws.clone(), phones: phones.clone(), invokers, timers });
+        let control = Arc::new(Control {
+            aws: aws.clone(),
+            aws_url: aws_url.clone(),
+            vendors: vendors.clone(),
+            vendors_url: vendors_url.clone(),
+            phones: phones.clone(),
+            invokers,
+            timers,
+        });
         let service = control::router(Arc::clone(&control))
             .fallback_service(axum::Router::new().fallback(Gateway::handle).with_state(gateway))
             .into_make_service_with_connect_info::<SocketAddr>();

@@ -19,6 +19,8 @@ use intrinsics::Scope;
 
 /// The stage that a local stack has; secrets are looked for under `pushbell/local/apps/`.
 pub const STAGE: &str = "local";
+/// The name that a local stack has in CloudFormation.
+pub const STACK: &str = "pushbell-local";
 
 /// Why a template could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +82,23 @@ pub struct Template {
     pub topics: Vec<String>,
     /// Every `AWS::SNS::Subscription`.
     pub subscriptions: Vec<Subscription>,
+    /// Everything that CloudFormation lists afterwards and somebody may break by hand, in the order of the logical ids.
+    pub resources: Vec<Listed>,
+    /// The names of the outputs, and what each is made of.
+    pub outputs: BTreeMap<String, Vec<Part>>,
+    /// The parameters' values.
+    pub parameters: BTreeMap<String, String>,
+}
+
+/// A resource as CloudFormation has it once SAM has made ordinary ones of its own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listed {
+    /// The key under `Resources`; of an event, as SAM makes it: the function's and the event's.
+    pub logical_id: String,
+    /// `AWS::DynamoDB::Table`
+    pub kind: String,
+    /// As the template has them, with parameters put in.
+    pub properties: Json,
 }
 
 /// A queue that a topic's notifications are put on, as they are.
@@ -255,7 +274,16 @@ impl Template {
             roles.insert(id.as_str(), resources::permissions(typed(&scope, id, &resource.properties)?));
         }
 
+        let mut outputs = BTreeMap::new();
+        for (name, output) in &document.outputs {
+            if output.condition.as_deref().map_or(Ok(true), |condition| scope.condition(condition))? {
+                outputs.insert(name.clone(), resources::parts(typed(&scope, name, &output.value)?));
+            }
+        }
         let mut template = Self {
+            resources: Vec::new(),
+            outputs,
+            parameters: declared(&document.parameters, given),
             functions: Vec::new(),
             tables: Vec::new(),
             queues: Vec::new(),
@@ -263,6 +291,7 @@ impl Template {
             subscriptions: Vec::new(),
         };
         for (id, resource) in deployed {
+            template.resources.extend(resources::listed(id, &resource.kind, scope.evaluate(&resource.properties)?));
             match resource.kind.as_str() {
                 "AWS::Serverless::Function" => {
                     let merged = merge(document.globals.function.clone(), resource.properties.clone());
@@ -290,22 +319,31 @@ fn typed<T: serde::de::DeserializeOwned>(scope: &Scope<'_>, id: &str, properties
         .map_err(|source| TemplateError::Resource { resource: id.to_owned(), source })
 }
 
-fn parameters(declared: &BTreeMap<String, Parameter>, given: &[(&str, &str)]) -> BTreeMap<String, String> {
-    let mut values: BTreeMap<String, String> = declared
+/// The template's own parameters.
+fn declared(parameters: &BTreeMap<String, Parameter>, given: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let mut values: BTreeMap<String, String> = parameters
         .iter()
         .map(|(name, parameter)| {
             (name.clone(), parameter.default.as_str().map_or_else(|| parameter.default.to_string(), str::to_owned))
         })
         .collect();
-    let given = given.iter().copied().filter(|(name, _)| declared.contains_key(*name));
-    for (name, value) in given.chain([
-        ("Stage", STAGE),
+    for (name, value) in given.iter().copied().chain([("Stage", STAGE)]) {
+        if let Some(held) = values.get_mut(name) {
+            value.clone_into(held);
+        }
+    }
+    values
+}
+
+fn parameters(parameters: &BTreeMap<String, Parameter>, given: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let mut values = declared(parameters, given);
+    for (name, value) in [
         ("AWS::AccountId", ACCOUNT),
         ("AWS::Region", REGION),
         ("AWS::Partition", "aws"),
         ("AWS::URLSuffix", "amazonaws.com"),
-        ("AWS::StackName", "pushbell-local"),
-    ]) {
+        ("AWS::StackName", STACK),
+    ] {
         values.insert(name.to_owned(), value.to_owned());
     }
     values
@@ -338,6 +376,15 @@ struct Document {
     #[serde(default)]
     globals: Globals,
     resources: BTreeMap<String, Resource>,
+    #[serde(default)]
+    outputs: BTreeMap<String, Output>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Output {
+    condition: Option<String>,
+    value: Json,
 }
 
 #[derive(Deserialize)]

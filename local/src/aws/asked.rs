@@ -2,10 +2,11 @@
 
 use serde_json::Value;
 
-use super::{ACCOUNT, REGION, Service, sns};
+use super::query::Form;
+use super::{ACCOUNT, REGION, Service};
 use crate::permissions::Call;
 
-pub(super) fn asked(service: Service, action: &str, form: &sns::Form, body: &[u8]) -> Vec<Call> {
+pub(super) fn asked(service: Service, action: &str, form: &Form, body: &[u8]) -> Vec<Call> {
     match service {
         Service::Dynamodb => dynamodb(action, &parsed(body)),
         Service::Sqs => sqs(action, &parsed(body)),
@@ -18,6 +19,9 @@ pub(super) fn asked(service: Service, action: &str, form: &sns::Form, body: &[u8
             let arn =
                 ["TargetArn", "EndpointArn", "PlatformApplicationArn"].into_iter().find_map(|name| form.get(name));
             vec![(format!("sns:{action}"), arn.unwrap_or_default().to_owned())]
+        }
+        Service::CloudFormation | Service::CloudControl => {
+            vec![(format!("{}:{action}", service.prefix()), "*".to_owned())]
         }
     }
 }
@@ -66,7 +70,7 @@ mod tests {
     use serde_json::json;
 
     fn calls(service: Service, action: &str, body: &Value) -> Vec<String> {
-        let asked = asked(service, action, &sns::Form::default(), body.to_string().as_bytes());
+        let asked = asked(service, action, &Form::default(), body.to_string().as_bytes());
         asked.into_iter().map(|(action, arn)| format!("{action} {}", arn.rsplit(':').next().unwrap())).collect()
     }
 

@@ -8,6 +8,7 @@ use pushbell::env::Environment;
 use super::{Options, StackError};
 use crate::apps::{self, App};
 use crate::aws::dynamodb::{KeyAttribute, TableSpec};
+use crate::aws::inventory::Inventory;
 use crate::aws::sns::Sns;
 use crate::aws::sqs::{QueueSpec, Queues, Redrive};
 use crate::aws::{ACCOUNT, Aws, REGION};
@@ -174,6 +175,13 @@ pub(super) fn permissions(template: &Template, aws_url: &str) -> Permissions {
     Permissions::new(all)
 }
 
+/// What CloudFormation tells of the stack. The API is where it listens, and not at an address of AWS.
+pub(super) fn inventory(template: &Template, aws_url: &str, url: &str) -> Inventory {
+    let imkit = format!("{url}/hooks/<app>/<secret>/imkit");
+    let outputs = [("ApiUrl", url), ("ImkitCallbackUrl", imkit.as_str())];
+    Inventory::new(template, aws_url, &outputs, |part| resolve(part, template, aws_url))
+}
+
 fn resolve(part: &Part, template: &Template, aws_url: &str) -> Option<String> {
     let is_table = |id: &str| template.tables.iter().any(|table| table.logical_id == id);
     let is_queue = |id: &str| template.queues.iter().any(|queue| queue.logical_id == id);
@@ -181,6 +189,7 @@ fn resolve(part: &Part, template: &Template, aws_url: &str) -> Option<String> {
         Part::Text(text) => Some(text.clone()),
         Part::Ref(id) if is_table(id) => Some(id.clone()),
         Part::Ref(id) if is_queue(id) => Some(format!("{aws_url}/{ACCOUNT}/{id}")),
+        Part::Ref(id) if template.topics.contains(id) => Some(topic_arn(id)),
         Part::Ref(_) => None,
         Part::Attribute(id, attribute) => match attribute.as_str() {
             "Arn" if is_table(id) => Some(format!("arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{id}")),

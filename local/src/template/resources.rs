@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 
 use super::{
-    Asynchronous, Function, Part, Permission, Queue, QueueSource, Schedule, Subscription, Table, TemplateError,
+    Asynchronous, Function, Listed, Part, Permission, Queue, QueueSource, Schedule, Subscription, Table, TemplateError,
 };
 use crate::gateway::routes::Route;
 
@@ -86,6 +86,35 @@ pub(super) fn permissions(role: RoleProperties) -> Vec<Permission> {
             resources: statement.resource.into_vec().into_iter().map(Value::parts).collect(),
         })
         .collect()
+}
+
+/// What CloudFormation lists of a resource: SAM makes a function and something for each of its events out of one of its own. Routes are
+/// parts of the API.
+pub(super) fn listed(id: &str, kind: &str, properties: Json) -> Vec<Listed> {
+    let one =
+        |logical_id: String, kind: &str, properties: Json| Listed { logical_id, kind: kind.to_owned(), properties };
+    match kind {
+        "AWS::Serverless::Function" => {
+            let mut all = Vec::new();
+            for (name, event) in properties["Events"].as_object().into_iter().flatten() {
+                let made = match event["Type"].as_str() {
+                    Some("SQS") => "AWS::Lambda::EventSourceMapping",
+                    Some("ScheduleV2") => "AWS::Scheduler::Schedule",
+                    Some(_) | None => continue,
+                };
+                all.push(one(format!("{id}{name}"), made, event["Properties"].clone()));
+            }
+            all.push(one(id.to_owned(), "AWS::Lambda::Function", properties));
+            all
+        }
+        "AWS::Serverless::HttpApi" => vec![one(id.to_owned(), "AWS::ApiGatewayV2::Api", properties)],
+        _ => vec![one(id.to_owned(), kind, properties)],
+    }
+}
+
+/// The pieces of a value that may refer to resources.
+pub(super) fn parts(value: Value) -> Vec<Part> {
+    value.parts()
 }
 
 pub(super) fn table(id: &str, properties: TableProperties) -> Table {
@@ -346,14 +375,14 @@ impl<T> OneOrMore<T> {
 /// Text, or what [`Scope::evaluate`] leaves of a reference to a resource.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Value {
+pub(super) enum Value {
     Text(String),
     Reference(Reference),
     Other(Json),
 }
 
 #[derive(Deserialize)]
-enum Reference {
+pub(super) enum Reference {
     Ref(String),
     #[serde(rename = "Fn::GetAtt")]
     Attribute(String, String),

@@ -13,6 +13,7 @@ use aws_types::SdkConfig;
 use aws_types::region::Region;
 use pushbell_local::aws::Aws;
 use pushbell_local::aws::dynamodb::{Dynamodb, KeyAttribute, TableSpec};
+use pushbell_local::aws::inventory::Inventory;
 use pushbell_local::aws::secrets::Secrets;
 use pushbell_local::aws::sns::Sns;
 use pushbell_local::aws::sqs::Queues;
@@ -69,6 +70,7 @@ impl Stack {
             queues: Queues::new(store.clone()).unwrap(),
             sns: Sns::new(store, phones.clone()).unwrap(),
             secrets: Secrets::new(apps.path().to_owned(), "local", &vendors_url),
+            inventory: Inventory::default(),
             faults: faults.clone(),
             calls: std::sync::Arc::default(),
         };

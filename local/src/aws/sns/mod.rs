@@ -4,9 +4,6 @@
 
 mod endpoints;
 mod publish;
-mod xml;
-
-pub(super) use xml::{Form, error_xml};
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,17 +13,23 @@ use rusqlite::OptionalExtension;
 use serde_json::{Value, json};
 
 use super::Refusal;
+use super::query::{self, Form, element, entries_xml};
 use super::sqs::{Outgoing, Queues};
 use crate::phones::{Phones, Taken};
 use crate::store::{Store, StoreError, random_id};
 use endpoints::Endpoint;
-use xml::{element, entries_xml, reply};
 
+/// The XML namespace of its answers.
+pub(super) const NAMESPACE: &str = "http://sns.amazonaws.com/doc/2010-03-31/";
 /// Endpoints and applications on one page of a list.
 const PAGE: usize = 100;
 /// The application's attributes that name topics.
 const DELIVERY_FAILURE: &str = "EventDeliveryFailure";
 const ENDPOINT_UPDATED: &str = "EventEndpointUpdated";
+
+fn reply(action: &str, result: &str) -> String {
+    query::reply(NAMESPACE, action, result)
+}
 
 /// The platform applications and endpoints of a stack; clones share them.
 #[derive(Clone)]

@@ -2,21 +2,19 @@
 
 use http::StatusCode;
 
-use super::super::Refusal;
+use super::Refusal;
 use crate::store::random_id;
-
-const NAMESPACE: &str = "http://sns.amazonaws.com/doc/2010-03-31/";
 
 /// The fields of a request.
 #[derive(Debug, Default)]
-pub(in crate::aws) struct Form(Vec<(String, String)>);
+pub(super) struct Form(Vec<(String, String)>);
 
 impl Form {
-    pub(in crate::aws) fn read(body: &[u8]) -> Self {
+    pub(super) fn read(body: &[u8]) -> Self {
         Self(form_urlencoded::parse(body).into_owned().collect())
     }
 
-    pub(in crate::aws) fn get(&self, name: &str) -> Option<&str> {
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
@@ -53,18 +51,18 @@ impl Form {
 }
 
 /// A successful answer around its result.
-pub(super) fn reply(action: &str, result: &str) -> String {
+pub(super) fn reply(namespace: &str, action: &str, result: &str) -> String {
     format!(
-        "<{action}Response xmlns=\"{NAMESPACE}\"><{action}Result>{result}</{action}Result><ResponseMetadata><RequestId>{}</RequestId></ResponseMetadata></{action}Response>",
+        "<{action}Response xmlns=\"{namespace}\"><{action}Result>{result}</{action}Result><ResponseMetadata><RequestId>{}</RequestId></ResponseMetadata></{action}Response>",
         random_id()
     )
 }
 
 /// An error answer.
-pub(in crate::aws) fn error_xml(refusal: &Refusal) -> String {
+pub(super) fn error_xml(namespace: &str, refusal: &Refusal) -> String {
     let side = if refusal.status.is_server_error() { "Receiver" } else { "Sender" };
     format!(
-        "<ErrorResponse xmlns=\"{NAMESPACE}\"><Error><Type>{side}</Type>{}{}</Error>{}</ErrorResponse>",
+        "<ErrorResponse xmlns=\"{namespace}\"><Error><Type>{side}</Type>{}{}</Error>{}</ErrorResponse>",
         element("Code", &refusal.code),
         element("Message", &refusal.message),
         element("RequestId", &random_id()),
