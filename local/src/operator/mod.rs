@@ -3,6 +3,7 @@
 
 pub mod deployment;
 pub mod http;
+pub mod vendors;
 
 pub use deployment::{Deployment, DeploymentError, Where};
 
