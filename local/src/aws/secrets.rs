@@ -91,13 +91,15 @@ impl Secrets {
 
     fn put(&self, name: &str, text: Option<&str>) -> Result<Value, Refusal> {
         let text = text.ok_or_else(|| refusal("InvalidRequestException", "You must provide SecretString."))?;
+        // The next stack has its vendors elsewhere.
+        let text = text.replace(&self.0.vendors, VENDORS);
         let file = self.file(name)?;
         let folder = file.parent().map_or(Ok(()), std::fs::create_dir_all);
-        folder.and_then(|()| std::fs::write(&file, text)).map_err(|error| file_error(&error))?;
+        folder.and_then(|()| std::fs::write(&file, &text)).map_err(|error| file_error(&error))?;
         Ok(json!({
             "ARN": arn(name),
             "Name": name,
-            "VersionId": version(text),
+            "VersionId": version(&text),
             "VersionStages": ["AWSCURRENT"],
         }))
     }

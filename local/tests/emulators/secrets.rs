@@ -57,3 +57,16 @@ async fn no_name_leads_out_of_the_folder() {
         assert_eq!(code(&error), "ResourceNotFoundException", "{id}");
     }
 }
+
+#[tokio::test]
+async fn the_vendors_address_is_kept_as_what_stands_for_it() {
+    let stack = Stack::start().await;
+    let client = stack.secrets();
+    let id = "pushbell/local/apps/shop/vendors";
+    let text = format!("{{\"token_uri\":\"{}/token\"}}", stack.vendors_url);
+    client.create_secret().name(id).secret_string(&text).send().await.unwrap();
+    let kept = std::fs::read_to_string(stack.apps.path().join("shop/vendors.json")).unwrap();
+    assert_eq!(kept, r#"{"token_uri":"${VENDORS}/token"}"#);
+    let read = client.get_secret_value().secret_id(id).send().await.unwrap();
+    assert_eq!(read.secret_string(), Some(text.as_str()));
+}
