@@ -1,6 +1,6 @@
-//! The apps of a local stack: folders with `callers.json`, `vendors.json`, `results.json` and `settings.json`.
+//! The apps of a local stack: folders with `callers.json`, `vendors.json`, `results.json`, `apns.json` and `settings.json`.
 //!
-//! The first three are read where they lie, as secrets. Settings are a row of the registry table, as on AWS, and are
+//! The first four are read where they lie, as secrets. Settings are a row of the registry table, as on AWS, and are
 //! written there whenever a stack starts.
 
 use std::net::SocketAddr;
@@ -15,6 +15,7 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 
 use crate::aws::REGION;
+use crate::operator::vendors::{ApnsDocument, ApnsDocumentError};
 
 /// Why the apps could not be made ready.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +45,14 @@ pub enum AppsError {
         /// Where and why.
         source: pushbell::app::AppError,
     },
+    /// An `apns` document is not of its shape.
+    #[error("{path} cannot be used")]
+    Apns {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        source: ApnsDocumentError,
+    },
     /// The table cannot be reached.
     #[error("the registry table cannot be reached")]
     Table(#[from] hyper_util::client::legacy::Error),
@@ -66,6 +75,8 @@ pub struct App {
     pub applications: Vec<(String, String)>,
     /// The key file of every Google service account that its documents hold.
     pub service_accounts: Vec<String>,
+    /// The credentials at Apple.
+    pub apns: Option<ApnsDocument>,
 }
 
 /// The apps in this folder, in the order of their names.
@@ -76,7 +87,7 @@ pub fn read(folder: &Path) -> Result<Vec<App>, AppsError> {
         let entry = entry.map_err(|source| failed(folder, source))?;
         let path = entry.path();
         let (true, Ok(name)) = (path.is_dir(), entry.file_name().into_string()) else { continue };
-        let mut app = App { name, settings: None, applications: Vec::new(), service_accounts: Vec::new() };
+        let mut app = App { name, settings: None, applications: Vec::new(), service_accounts: Vec::new(), apns: None };
         for document in ["settings", "vendors", "callers", "results"] {
             let path = path.join(document).with_extension("json");
             if !path.is_file() {
@@ -95,6 +106,12 @@ pub fn read(folder: &Path) -> Result<Vec<App>, AppsError> {
             if document == "settings" {
                 app.settings = Some(text);
             }
+        }
+        let path = path.join("apns.json");
+        if path.is_file() {
+            let text = std::fs::read_to_string(&path).map_err(|source| failed(&path, source))?;
+            let document = ApnsDocument::parse(&text).map_err(|source| AppsError::Apns { path, source })?;
+            app.apns = Some(document);
         }
         apps.push(app);
     }
@@ -185,8 +202,9 @@ mod tests {
                 settings: Some(settings.into()),
                 applications: vec![("APNS".into(), "a".into()), ("APNS_SANDBOX".into(), "a".into())],
                 service_accounts: vec![],
+                apns: None,
             },
-            App { name: "b".into(), settings: None, applications: vec![], service_accounts: vec![] },
+            App { name: "b".into(), settings: None, applications: vec![], service_accounts: vec![], apns: None },
         ];
         assert_eq!(read(folder.path()).unwrap(), expected);
     }
@@ -224,5 +242,20 @@ mod tests {
             assert!(path.to_string_lossy().contains(document) && source.contains(says), "{source}");
             assert!(!source.contains("s3cret"));
         }
+    }
+
+    #[test]
+    fn an_apns_document_is_read_and_a_wrong_one_is_named_with_the_field() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("a")).unwrap();
+        let file = folder.path().join("a/apns.json");
+        let text = r#"{"key": "s3cret", "key_id": "ABC123DEFG", "team_id": "TEAM123456", "topic": "com.example.app"}"#;
+        std::fs::write(&file, text).unwrap();
+        let read_there = read(folder.path()).unwrap();
+        assert_eq!(read_there[0].apns, Some(ApnsDocument::parse(text).unwrap()));
+        std::fs::write(&file, text.replace("TEAM123456", "s3cret")).unwrap();
+        let Err(AppsError::Apns { path, source }) = read(folder.path()) else { panic!("an error") };
+        let source = source.to_string();
+        assert!(path.ends_with("a/apns.json") && source.contains("team_id") && !source.contains("s3cret"), "{source}");
     }
 }

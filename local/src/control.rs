@@ -13,6 +13,10 @@
 //! | `POST /_local/functions/{function}/invoke` | hands it the body as its event, as AWS would, and answers what it answers |
 //! | `POST /_local/functions/{function}/kill` | ends its processes (`--processes`) |
 //! | `POST /_local/tables/sweep` | deletes expired items |
+//! | `POST /_local/vendors/fcm/accounts` `{"project_id": "acme"}` | makes a service account at the fake Google, and answers its key file |
+//! | `DELETE /_local/vendors/fcm/accounts/{client_email}`, `…/keys/{private_key_id}` | deletes it there, or one key of it |
+//! | `POST /_local/vendors/apns/keys` `{"team_id": "…", "topics": ["com.example.app"]}` | makes a signing key at the fake Apple, and answers it |
+//! | `DELETE /_local/vendors/apns/keys/{key_id}` | revokes it |
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -40,7 +44,6 @@ use crate::vendors::Vendors;
 pub(crate) struct Control {
     pub(crate) aws: Aws,
     pub(crate) aws_url: String,
-    #[expect(dead_code, reason = "read by the next commit")]
     pub(crate) vendors: Vendors,
     pub(crate) vendors_url: String,
     pub(crate) phones: Phones,
@@ -64,6 +67,11 @@ pub(crate) fn router(control: Arc<Control>) -> Router {
         .route("/_local/functions/{function}/invoke", post(invoke).layer(DefaultBodyLimit::max(PAYLOAD_LIMIT)))
         .route("/_local/functions/{function}/kill", post(kill))
         .route("/_local/tables/sweep", post(sweep))
+        .route("/_local/vendors/fcm/accounts", post(add_account))
+        .route("/_local/vendors/fcm/accounts/{client_email}", delete(delete_account))
+        .route("/_local/vendors/fcm/accounts/{client_email}/keys/{private_key_id}", delete(delete_account_key))
+        .route("/_local/vendors/apns/keys", post(issue_key))
+        .route("/_local/vendors/apns/keys/{key_id}", delete(revoke_key))
         .with_state(control)
 }
 
@@ -231,4 +239,56 @@ async fn kill(State(control): State<Arc<Control>>, Path(function): Path<String>)
 async fn sweep(State(control): State<Arc<Control>>) -> Answer {
     let deleted = control.aws.dynamodb.sweep_ttl().await.map_err(failed)?;
     Ok(Json(json!({ "deleted": deleted })).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewAccount {
+    project_id: String,
+}
+
+async fn add_account(State(control): State<Arc<Control>>, account: Result<Json<NewAccount>, JsonRejection>) -> Answer {
+    let Json(account) = account?;
+    let key_file = control.vendors.add_account(&account.project_id).map_err(failed)?;
+    Ok((StatusCode::CREATED, Json(key_file)).into_response())
+}
+
+async fn delete_account(State(control): State<Arc<Control>>, Path(client_email): Path<String>) -> Answer {
+    if control.vendors.delete_account(&client_email) {
+        Ok(StatusCode::NO_CONTENT.into_response())
+    } else {
+        Err(unknown("service account", &client_email))
+    }
+}
+
+async fn delete_account_key(
+    State(control): State<Arc<Control>>,
+    Path((client_email, private_key_id)): Path<(String, String)>,
+) -> Answer {
+    if control.vendors.delete_key(&client_email, &private_key_id) {
+        Ok(StatusCode::NO_CONTENT.into_response())
+    } else {
+        Err(unknown("key", &private_key_id))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewKey {
+    team_id: String,
+    topics: Vec<String>,
+}
+
+async fn issue_key(State(control): State<Arc<Control>>, key: Result<Json<NewKey>, JsonRejection>) -> Answer {
+    let Json(key) = key?;
+    let issued = control.vendors.apple().issue(&key.team_id, &key.topics).map_err(failed)?;
+    Ok((StatusCode::CREATED, Json(issued)).into_response())
+}
+
+async fn revoke_key(State(control): State<Arc<Control>>, Path(key_id): Path<String>) -> Answer {
+    if control.vendors.apple().revoke(&key_id) {
+        Ok(StatusCode::NO_CONTENT.into_response())
+    } else {
+        Err(unknown("signing key", &key_id))
+    }
 }

@@ -11,6 +11,7 @@ pub mod functions;
 pub mod gateway;
 pub mod invocation;
 pub mod operator;
+mod pem;
 pub mod permissions;
 pub mod phones;
 pub mod poller;

@@ -144,7 +144,8 @@ impl Stack {
         for table in &template.tables {
             dynamodb.ensure(&deploy::table_spec(table)?)?;
         }
-        let sns = Sns::new(store, phones.clone())?;
+        let apple = deploy::apple(&apps);
+        let sns = Sns::new(store, phones.clone(), apple.clone())?;
         deploy::subscribe(&template, &sns, &queues);
 
         let (services, services_closing) = closer();
@@ -152,7 +153,7 @@ impl Stack {
         let vendors_listener = bind((Ipv4Addr::LOCALHOST, 0).into()).await?;
         let scheme = if options.vendors_tls.is_some() { "https" } else { "http" };
         let vendors_url = format!("{scheme}://{}", local(&vendors_listener, options.listen)?);
-        let vendors = Vendors::new(&vendors_url, deploy::accounts(&apps), phones.clone(), faults.clone());
+        let vendors = Vendors::new(&vendors_url, deploy::accounts(&apps), apple, phones.clone(), faults.clone());
         back.spawn(vendors.clone().serve(vendors_listener, options.vendors_tls.clone(), closed(&services_closing)));
 
         let aws_listener = bind((Ipv4Addr::LOCALHOST, 0).into()).await?;

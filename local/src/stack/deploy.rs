@@ -16,12 +16,13 @@ use crate::closing::Closing;
 use crate::functions::Thread;
 use crate::gateway::routes::Router;
 use crate::invocation::Invoker;
+use crate::operator::vendors::ApnsDocument;
 use crate::permissions::Permissions;
 use crate::runtime_api::{Pool, Spec};
 use crate::schedule::Timer;
 use crate::store::Store;
 use crate::template::{self, Function, Part, QueueSource, Template};
-use crate::vendors::{DEMO_SERVICE_ACCOUNT, ServiceAccount};
+use crate::vendors::{Apple, DEMO_SERVICE_ACCOUNT, ServiceAccount};
 
 /// Names the settings' table among the variables of a function.
 const REGISTRY_VARIABLE: &str = "TABLE_REGISTRY";
@@ -99,7 +100,18 @@ pub(super) fn accounts(apps: &[App]) -> Vec<ServiceAccount> {
         .collect()
 }
 
-/// Writes the apps' settings, and makes their platform applications.
+/// The signing keys that the fake Apple knows. One that cannot be read is one that it does not know.
+pub(super) fn apple(apps: &[App]) -> Apple {
+    let apple = Apple::default();
+    for app in apps {
+        if let Some(ApnsDocument::Key(key)) = &app.apns {
+            apple.know(&key.key_id, &key.team_id, &key.topic, key.key.expose());
+        }
+    }
+    apple
+}
+
+/// Writes the apps' settings, and makes their platform applications, with the credentials of those that have a document of them.
 pub(super) async fn seed(apps: &[App], template: &Template, aws: &Aws) -> Result<(), StackError> {
     let registry = registry(template);
     for app in apps {
@@ -107,6 +119,9 @@ pub(super) async fn seed(apps: &[App], template: &Template, aws: &Aws) -> Result
             let application = aws.sns.ensure_application(platform, name)?;
             if let Some(topic) = template.topics.first() {
                 aws.sns.watch_application(&application, &topic_arn(topic))?;
+            }
+            if let Some(document) = &app.apns {
+                aws.sns.furnish(&application, document.attributes())?;
             }
         }
         if let (Some(table), Some(settings)) = (&registry, &app.settings) {

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::aws::sqs::Outgoing;
+use crate::operator::{Deployment, Where};
 use crate::phones::Channel;
 use crate::runtime_api::Output;
 
@@ -167,5 +168,75 @@ async fn settings_are_seeded_and_replaced() {
     assert_eq!(settings().await, serde_json::from_str::<Value>(&std::fs::read_to_string(folder).unwrap()).unwrap());
     stack.put_settings("demo", &json!({ "a": 1 })).await.unwrap();
     assert_eq!(settings().await, json!({ "a": 1 }));
+    stack.stop().await;
+}
+
+/// A folder with one app, whose platform application and credentials at Apple are these.
+fn apple_s_app(key: &Value) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let app = folder.path().join("acme");
+    std::fs::create_dir(&app).unwrap();
+    let settings = json!({ "sns": { "apns": "arn:aws:sns:us-east-1:000000000000:app/APNS/acme" } });
+    std::fs::write(app.join("settings.json"), settings.to_string()).unwrap();
+    std::fs::write(app.join("apns.json"), key.to_string()).unwrap();
+    folder
+}
+
+#[tokio::test]
+async fn what_the_fake_apple_made_is_known_to_the_next_stack_by_the_app_s_document() {
+    let first = Stack::start(Options::test()).await.unwrap();
+    let body = json!({ "team_id": "TEAM123456", "topics": ["com.example.app"] });
+    let (status, mut key) = call(&first, Method::POST, "/_local/vendors/apns/keys", body).await;
+    assert_eq!(status, StatusCode::CREATED);
+    first.stop().await;
+    key["topic"] = json!("com.example.app");
+    let folder = apple_s_app(&key);
+    let second = Stack::start(Options { apps: folder.path().to_owned(), ..Options::test() }).await.unwrap();
+    let found = Deployment::find(&Where { url: Some(second.url()), ..Where::default() }).await.unwrap();
+    let client = aws_sdk_sns::Client::new(&found.config);
+    let application = client.get_platform_application_attributes();
+    let application = application.platform_application_arn("arn:aws:sns:us-east-1:000000000000:app/APNS/acme");
+    assert_eq!(application.send().await.unwrap().attributes.unwrap()["ApplePlatformTeamID"], "TEAM123456");
+    let path = format!("/_local/vendors/apns/keys/{}", key["key_id"].as_str().unwrap());
+    assert_eq!(call(&second, Method::DELETE, &path, Value::Null).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(call(&second, Method::DELETE, &path, Value::Null).await.0, StatusCode::NOT_FOUND);
+    second.stop().await;
+}
+
+#[tokio::test]
+async fn a_document_that_is_no_apns_document_keeps_the_stack_from_starting() {
+    let folder = apple_s_app(&json!({ "key": "s3cret" }));
+    let failed = Stack::start(Options { apps: folder.path().to_owned(), ..Options::test() }).await.err().unwrap();
+    assert!(matches!(failed, StackError::Apps(AppsError::Apns { .. })), "{failed}");
+}
+
+#[tokio::test]
+async fn consoles_refuse_what_they_do_not_know() {
+    let stack = Stack::start(Options::test()).await.unwrap();
+    let vendors = |path: &str| format!("/_local/vendors/{path}");
+    for path in ["fcm/accounts/nobody@example.com", "fcm/accounts/nobody@example.com/keys/1", "apns/keys/ABC123DEFG"] {
+        assert_eq!(call(&stack, Method::DELETE, &vendors(path), Value::Null).await.0, StatusCode::NOT_FOUND, "{path}");
+    }
+    for path in ["fcm/accounts", "apns/keys"] {
+        let (status, _) = call(&stack, Method::POST, &vendors(path), json!({ "project": "acme" })).await;
+        assert!(status.is_client_error(), "{path}: {status}");
+    }
+    let (_, file) = call(&stack, Method::POST, &vendors("fcm/accounts"), json!({ "project_id": "acme" })).await;
+    assert_eq!(file["token_uri"], json!(format!("{}/token", stack.vendors_url())));
+    let fields: Vec<_> = file.as_object().unwrap().keys().map(String::as_str).collect();
+    let google = [
+        "auth_provider_x509_cert_url",
+        "auth_uri",
+        "client_email",
+        "client_id",
+        "client_x509_cert_url",
+        "private_key",
+        "private_key_id",
+        "project_id",
+        "token_uri",
+        "type",
+        "universe_domain",
+    ];
+    assert_eq!(fields, google);
     stack.stop().await;
 }

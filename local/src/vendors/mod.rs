@@ -1,8 +1,11 @@
-//! The fake vendors on a listener of their own, over HTTP/1.1 and HTTP/2: FCM and its OAuth endpoint.
+//! The fake vendors on a listener of their own, over HTTP/1.1 and HTTP/2: FCM, its OAuth endpoint, and APNs. What is done at their consoles
+//! (accounts, keys) is done by calls of [`Vendors`] and [`Apple`].
 
+mod apns;
 mod fcm;
 mod oauth;
 
+pub use apns::{Apple, IssuedKey, NoKey};
 pub use oauth::{DEMO_SERVICE_ACCOUNT, KeyError, ServiceAccount};
 
 use std::future::Future;
@@ -34,7 +37,9 @@ const MAX_BODY: usize = 1024 * 1024;
 pub struct Vendors(Arc<Inner>);
 
 struct Inner {
+    base_url: String,
     oauth: OAuth,
+    apple: Apple,
     phones: Phones,
     faults: Faults,
     /// Microseconds.
@@ -63,11 +68,13 @@ impl Drop for InFlight<'_> {
 }
 
 impl Vendors {
-    /// Vendors at this base URL (no slash at its end), that know these service accounts, and send to these phones.
+    /// Vendors at this base URL (no slash at its end), that know these service accounts and signing keys, and send to these phones.
     /// The URL is the audience that an account's assertion must name, with `/token` behind it.
-    pub fn new(base_url: &str, accounts: Vec<ServiceAccount>, phones: Phones, faults: Faults) -> Self {
+    pub fn new(base_url: &str, accounts: Vec<ServiceAccount>, apple: Apple, phones: Phones, faults: Faults) -> Self {
         Self(Arc::new(Inner {
+            base_url: base_url.to_owned(),
             oauth: OAuth::new(format!("{base_url}/token"), accounts, phones.store().clone()),
+            apple,
             phones,
             faults,
             latency: AtomicU64::new(0),
@@ -82,6 +89,26 @@ impl Vendors {
     pub fn set_latency(&self, latency: Duration) {
         let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
         self.0.latency.store(micros, Ordering::Relaxed);
+    }
+
+    /// Makes a service account of this Google project, and gives its key file.
+    pub fn add_account(&self, project_id: &str) -> Result<Value, KeyError> {
+        self.0.oauth.add_account(project_id, &format!("{}/token", self.0.base_url))
+    }
+
+    /// Deletes a service account; false when there is none of the name.
+    pub fn delete_account(&self, client_email: &str) -> bool {
+        self.0.oauth.delete_account(client_email)
+    }
+
+    /// Deletes one key of a service account, which stays; false when there is none of the name.
+    pub fn delete_key(&self, client_email: &str, private_key_id: &str) -> bool {
+        self.0.oauth.delete_key(client_email, private_key_id)
+    }
+
+    /// The signing keys that APNs knows.
+    pub fn apple(&self) -> &Apple {
+        &self.0.apple
     }
 
     /// Makes every access token that was given out so far invalid.
@@ -127,6 +154,14 @@ impl Vendors {
     async fn answer(&self, request: Request<Incoming>) -> Reply {
         let (parts, body) = request.into_parts();
         let path = parts.uri.path().to_owned();
+        if let Some(token) = path.strip_prefix("/3/device/") {
+            // Read to its end, so that the connection serves on. What it says is for a phone, and there is none.
+            if let Err(BodyError::Broken) = connections::read_body(body, MAX_BODY).await {
+                return Err(Cut);
+            }
+            let now = self.0.phones.store().stamp() / 1000;
+            return Ok(self.0.apple.push(&parts.method, token, &parts.headers, now));
+        }
         let project = path
             .strip_prefix("/v1/projects/")
             .and_then(|rest| rest.strip_suffix("/messages:send"))

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -12,7 +12,7 @@ use http::{Response, StatusCode};
 use http_body_util::Full;
 use ring::signature::{KeyPair, RSA_PKCS1_2048_8192_SHA256, RsaKeyPair, UnparsedPublicKey};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{json_reply, with_retry_after};
 use crate::faults::Effect;
@@ -48,7 +48,13 @@ pub enum KeyError {
 pub struct ServiceAccount {
     project: String,
     email: String,
-    public_key: Vec<u8>,
+    keys: Vec<Key>,
+}
+
+/// The public half of a key, and its name.
+struct Key {
+    id: Option<String>,
+    public: Vec<u8>,
 }
 
 impl ServiceAccount {
@@ -58,13 +64,15 @@ impl ServiceAccount {
         struct File {
             project_id: String,
             client_email: String,
+            private_key_id: Option<String>,
             private_key: String,
         }
         let file: File = serde_json::from_str(key_file)?;
         let base64: String = file.private_key.lines().filter(|line| !line.starts_with("-----")).collect();
         let der = STANDARD.decode(base64)?;
         let pair = RsaKeyPair::from_pkcs8(&der).map_err(|_| KeyError::Key)?;
-        Ok(Self { project: file.project_id, email: file.client_email, public_key: pair.public_key().as_ref().to_vec() })
+        let key = Key { id: file.private_key_id, public: pair.public_key().as_ref().to_vec() };
+        Ok(Self { project: file.project_id, email: file.client_email, keys: vec![key] })
     }
 }
 
@@ -81,7 +89,7 @@ pub(super) struct OAuth {
     /// Whose clock tokens expire by.
     store: Store,
     audience: String,
-    accounts: Vec<ServiceAccount>,
+    accounts: Mutex<Vec<ServiceAccount>>,
     tokens: Mutex<HashMap<String, Granted>>,
     issued: AtomicU64,
 }
@@ -95,6 +103,7 @@ struct Granted {
 #[derive(Deserialize)]
 struct Header {
     alg: String,
+    kid: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -109,7 +118,64 @@ struct Claims {
 
 impl OAuth {
     pub(super) fn new(audience: String, accounts: Vec<ServiceAccount>, store: Store) -> Self {
-        Self { store, audience, accounts, tokens: Mutex::new(HashMap::new()), issued: AtomicU64::new(0) }
+        let oauth = Self {
+            store,
+            audience,
+            accounts: Mutex::default(),
+            tokens: Mutex::new(HashMap::new()),
+            issued: AtomicU64::new(0),
+        };
+        accounts.into_iter().for_each(|account| oauth.know(account));
+        oauth
+    }
+
+    fn accounts(&self) -> MutexGuard<'_, Vec<ServiceAccount>> {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn know(&self, account: ServiceAccount) {
+        let mut accounts = self.accounts();
+        match accounts.iter_mut().find(|known| known.email == account.email) {
+            Some(known) => known.keys.extend(account.keys),
+            None => accounts.push(account),
+        }
+    }
+
+    /// A key file of a fresh service account. Its key is the demo's: ring makes no RSA keys, and what a key is known by here is its name.
+    pub(super) fn add_account(&self, project_id: &str, token_uri: &str) -> Result<Value, KeyError> {
+        let demo: Value = serde_json::from_str(DEMO_SERVICE_ACCOUNT)?;
+        let email = format!("firebase-adminsdk-{}@{project_id}.iam.gserviceaccount.example", random_hex::<3>());
+        let encoded: String = form_urlencoded::byte_serialize(email.as_bytes()).collect();
+        let file = json!({
+            "type": "service_account",
+            "project_id": project_id,
+            "private_key_id": random_hex::<20>(),
+            "private_key": demo["private_key"],
+            "client_email": email,
+            "client_id": "000000000000000000000",
+            "auth_uri": "https://accounts.google.com/o/oauth2/auth",
+            "token_uri": token_uri,
+            "auth_provider_x509_cert_url": "https://www.googleapis.com/oauth2/v1/certs",
+            "client_x509_cert_url": format!("https://www.googleapis.com/robot/v1/metadata/x509/{encoded}"),
+            "universe_domain": "googleapis.com",
+        });
+        self.know(ServiceAccount::read(&file.to_string())?);
+        Ok(file)
+    }
+
+    pub(super) fn delete_account(&self, email: &str) -> bool {
+        let mut accounts = self.accounts();
+        let before = accounts.len();
+        accounts.retain(|account| account.email != email);
+        accounts.len() < before
+    }
+
+    pub(super) fn delete_key(&self, email: &str, id: &str) -> bool {
+        let mut accounts = self.accounts();
+        let Some(account) = accounts.iter_mut().find(|account| account.email == email) else { return false };
+        let before = account.keys.len();
+        account.keys.retain(|key| key.id.as_deref() != Some(id));
+        account.keys.len() < before
     }
 
     pub(super) fn exchange(&self, body: &[u8]) -> Response<Full<Bytes>> {
@@ -152,15 +218,22 @@ impl OAuth {
         if header.alg != "RS256" {
             return Err(("invalid_grant", "Invalid JWT: the algorithm must be RS256."));
         }
-        let account = self
-            .accounts
+        let accounts = self.accounts();
+        let account = accounts
             .iter()
             .find(|account| account.email == claims.iss)
             .ok_or(("invalid_grant", "Invalid grant: account not found"))?;
         let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| malformed)?;
-        UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &account.public_key)
-            .verify(signed.as_bytes(), &signature)
-            .map_err(|_| ("invalid_grant", "Invalid JWT Signature."))?;
+        // A key that was deleted still signs well: it is its name that is not known any more.
+        let signs = |key: &Key| {
+            (header.kid.is_none() || key.id.is_none() || key.id == header.kid)
+                && UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &key.public)
+                    .verify(signed.as_bytes(), &signature)
+                    .is_ok()
+        };
+        if !account.keys.iter().any(signs) {
+            return Err(("invalid_grant", "Invalid JWT Signature."));
+        }
         if claims.aud != self.audience {
             return Err(("invalid_grant", "Invalid JWT: the audience is not this endpoint."));
         }
@@ -198,7 +271,8 @@ impl OAuth {
     }
 }
 
-fn part<T: for<'de> Deserialize<'de>>(text: &str) -> Option<T> {
+/// A part of a JSON web token.
+pub(super) fn part<T: for<'de> Deserialize<'de>>(text: &str) -> Option<T> {
     let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
     serde_json::from_slice(&bytes).ok()
 }

@@ -7,24 +7,53 @@ use aws_sdk_sns::error::ProvideErrorMetadata;
 use aws_sdk_sns::types::MessageAttributeValue;
 use pushbell_local::faults::{Effect, Rule, Target};
 use pushbell_local::phones::{Channel, Notification, View};
+use pushbell_local::vendors::IssuedKey;
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use serde_json::{Value, json};
 
 use crate::stack::{Stack, code};
 
 const TOKEN: &str = "a1b2c3d4";
 
-async fn application(client: &Client, platform: &str) -> String {
-    client
-        .create_platform_application()
-        .name("demo")
-        .platform(platform)
-        .attributes("PlatformCredential", "key")
-        .attributes("PlatformPrincipal", "id")
-        .send()
-        .await
-        .unwrap()
-        .platform_application_arn
-        .unwrap()
+/// An application whose key Apple knows.
+async fn application(stack: &Stack, platform: &str) -> String {
+    let issued = stack.vendors.apple().issue("TEAM123456", &["com.example.app".to_owned()]).unwrap();
+    create(&stack.sns(), platform, &token(&issued)).await.unwrap()
+}
+
+type Attributes = HashMap<String, String>;
+
+/// The attributes of an application that sends with this signing key.
+fn token(key: &IssuedKey) -> Attributes {
+    let pairs = [
+        ("PlatformCredential", key.key.as_str()),
+        ("PlatformPrincipal", &key.key_id),
+        ("ApplePlatformTeamID", &key.team_id),
+        ("ApplePlatformBundleID", "com.example.app"),
+    ];
+    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
+}
+
+/// The attributes of an application that sends with a certificate that ends in this year.
+fn certificate(pair: &KeyPair, ends: i32) -> Attributes {
+    let mut params = CertificateParams::default();
+    params.not_after = date_time_ymd(ends, 1, 1);
+    let certificate = params.self_signed(pair).unwrap().pem();
+    [("PlatformCredential".to_owned(), pair.serialize_pem()), ("PlatformPrincipal".to_owned(), certificate)].into()
+}
+
+/// The ARN, or why there is none.
+async fn create(client: &Client, platform: &str, attributes: &Attributes) -> Result<String, String> {
+    let call = client.create_platform_application().name("demo").platform(platform);
+    match call.set_attributes(Some(attributes.clone())).send().await {
+        Ok(made) => Ok(made.platform_application_arn.unwrap()),
+        Err(error) => Err(format!("{}: {}", code(&error), error.message().unwrap_or_default())),
+    }
+}
+
+async fn attributes(client: &Client, application: &str) -> Attributes {
+    let found = client.get_platform_application_attributes().platform_application_arn(application).send().await;
+    found.unwrap().attributes.unwrap()
 }
 
 async fn endpoint(client: &Client, application: &str, token: &str) -> String {
@@ -66,7 +95,7 @@ fn received(stack: &Stack, token: &str) -> Vec<Notification> {
 async fn a_publish_lands_on_the_phone_of_the_endpoint_s_token() {
     let stack = Stack::start().await;
     let client = stack.sns();
-    let app = application(&client, "APNS").await;
+    let app = application(&stack, "APNS").await;
     assert_eq!(app, "arn:aws:sns:us-east-1:000000000000:app/APNS/demo");
     let arn = endpoint(&client, &app, TOKEN).await;
     assert!(arn.starts_with("arn:aws:sns:us-east-1:000000000000:endpoint/APNS/demo/"));
@@ -104,7 +133,7 @@ async fn a_publish_lands_on_the_phone_of_the_endpoint_s_token() {
 async fn a_background_push_is_silent() {
     let stack = Stack::start().await;
     let client = stack.sns();
-    let arn = endpoint(&client, &application(&client, "APNS_SANDBOX").await, TOKEN).await;
+    let arn = endpoint(&client, &application(&stack, "APNS_SANDBOX").await, TOKEN).await;
     client
         .publish()
         .target_arn(&arn)
@@ -121,7 +150,7 @@ async fn a_background_push_is_silent() {
 async fn the_same_token_with_the_same_attributes_is_the_same_endpoint() {
     let stack = Stack::start().await;
     let client = stack.sns();
-    let app = application(&client, "APNS").await;
+    let app = application(&stack, "APNS").await;
     let create = |token: &str, data: Option<&str>, enabled: Option<&str>| {
         client
             .create_platform_endpoint()
@@ -154,7 +183,7 @@ async fn the_same_token_with_the_same_attributes_is_the_same_endpoint() {
 async fn an_apns_token_comes_back_in_lower_case() {
     let stack = Stack::start().await;
     let client = stack.sns();
-    let arn = endpoint(&client, &application(&client, "APNS").await, "ABCDEF01").await;
+    let arn = endpoint(&client, &application(&stack, "APNS").await, "ABCDEF01").await;
     let found = client.get_endpoint_attributes().endpoint_arn(&arn).send().await.unwrap();
     let attributes = found.attributes.unwrap();
     assert_eq!(attributes["Token"], "abcdef01");
@@ -165,7 +194,7 @@ async fn an_apns_token_comes_back_in_lower_case() {
 async fn a_disabled_endpoint_refuses_until_it_is_enabled() {
     let stack = Stack::start().await;
     let client = stack.sns();
-    let app = application(&client, "APNS").await;
+    let app = application(&stack, "APNS").await;
     let arn = endpoint(&client, &app, TOKEN).await;
     let set =
         |name: &str, value: &str| client.set_endpoint_attributes().endpoint_arn(&arn).attributes(name, value).send();
@@ -183,7 +212,7 @@ async fn a_disabled_endpoint_refuses_until_it_is_enabled() {
 async fn a_deleted_endpoint_is_an_invalid_parameter_of_a_publish_and_not_found_otherwise() {
     let stack = Stack::start().await;
     let client = stack.sns();
-    let arn = endpoint(&client, &application(&client, "APNS").await, TOKEN).await;
+    let arn = endpoint(&client, &application(&stack, "APNS").await, TOKEN).await;
     for _ in 0..2 {
         client.delete_endpoint().endpoint_arn(&arn).send().await.unwrap();
     }
@@ -200,7 +229,7 @@ async fn a_deleted_endpoint_is_an_invalid_parameter_of_a_publish_and_not_found_o
 async fn a_dead_token_switches_its_endpoint_off_after_the_publish() {
     let stack = Stack::start().await;
     let client = stack.sns();
-    let arn = endpoint(&client, &application(&client, "APNS").await, TOKEN).await;
+    let arn = endpoint(&client, &application(&stack, "APNS").await, TOKEN).await;
     stack.phones.set_dead(Channel::Sns, TOKEN, true).unwrap();
     let message = envelope("APNS", &json!({"aps": {"alert": "x"}}));
     publish(&client, &arn, &message).await.unwrap();
@@ -212,7 +241,7 @@ async fn a_dead_token_switches_its_endpoint_off_after_the_publish() {
 async fn a_message_for_platforms_must_have_a_default_and_parse() {
     let stack = Stack::start().await;
     let client = stack.sns();
-    let arn = endpoint(&client, &application(&client, "APNS").await, TOKEN).await;
+    let arn = endpoint(&client, &application(&stack, "APNS").await, TOKEN).await;
     for (message, reason) in [
         (r#"{"APNS":"{}"}"#, "No default entry in JSON message body"),
         (r#"{"default":1,"APNS":"{}"}"#, "No default entry in JSON message body"),
@@ -233,7 +262,7 @@ async fn a_message_for_platforms_must_have_a_default_and_parse() {
 async fn a_payload_has_4096_bytes_and_an_envelope_256_kib() {
     let stack = Stack::start().await;
     let client = stack.sns();
-    let arn = endpoint(&client, &application(&client, "APNS").await, TOKEN).await;
+    let arn = endpoint(&client, &application(&stack, "APNS").await, TOKEN).await;
     let payload = |bytes: usize| {
         let empty = json!({"aps": {"alert": ""}}).to_string().len();
         json!({"aps": {"alert": "x".repeat(bytes - empty)}})
@@ -257,7 +286,7 @@ async fn a_payload_has_4096_bytes_and_an_envelope_256_kib() {
 async fn a_bad_message_attribute_is_refused() {
     let stack = Stack::start().await;
     let client = stack.sns();
-    let arn = endpoint(&client, &application(&client, "APNS").await, TOKEN).await;
+    let arn = endpoint(&client, &application(&stack, "APNS").await, TOKEN).await;
     let long = "x".repeat(65);
     for (name, value) in
         [("TTL", "-1"), ("TTL", "soon"), ("PUSH_TYPE", "loud"), ("PRIORITY", "7"), ("COLLAPSE_ID", long.as_str())]
@@ -279,7 +308,7 @@ async fn a_bad_message_attribute_is_refused() {
 async fn a_gcm_endpoint_takes_the_v1_message() {
     let stack = Stack::start().await;
     let client = stack.sns();
-    let arn = endpoint(&client, &application(&client, "GCM").await, "Android-Token").await;
+    let arn = endpoint(&client, &application(&stack, "GCM").await, "Android-Token").await;
     let payload = json!({"fcmV1Message": {"validate_only": false, "message": {
         "notification": {"title": "T", "body": "B"},
         "android": {"notification": {"tag": "m1", "notification_count": 4}},
@@ -294,7 +323,7 @@ async fn a_gcm_endpoint_takes_the_v1_message() {
 async fn endpoints_are_listed_a_hundred_to_a_page() {
     let stack = Stack::start().await;
     let client = stack.sns();
-    let app = application(&client, "APNS").await;
+    let app = application(&stack, "APNS").await;
     for n in 0..205 {
         endpoint(&client, &app, &format!("{n:08x}")).await;
     }
@@ -329,14 +358,10 @@ async fn endpoints_are_listed_a_hundred_to_a_page() {
 async fn an_application_that_is_disabled_or_gone_refuses() {
     let stack = Stack::start().await;
     let client = stack.sns();
-    let app = application(&client, "APNS").await;
-    assert_eq!(application(&client, "APNS").await, app);
+    let app = application(&stack, "APNS").await;
     assert_eq!(stack.sns_state.ensure_application("APNS", "demo").unwrap(), app);
     let arn = endpoint(&client, &app, TOKEN).await;
-    let found = client.get_platform_application_attributes().platform_application_arn(&app).send().await.unwrap();
-    let attributes = found.attributes.unwrap();
-    assert_eq!(attributes["Enabled"], "true");
-    assert!(!attributes.contains_key("PlatformCredential"));
+    assert_eq!(attributes(&client, &app).await["Enabled"], "true");
     client
         .set_platform_application_attributes()
         .platform_application_arn(&app)
@@ -359,7 +384,7 @@ async fn an_application_that_is_disabled_or_gone_refuses() {
 async fn faults_are_those_of_sns_and_find_the_token_behind_an_endpoint() {
     let stack = Stack::start().await;
     let client = stack.sns();
-    let app = application(&client, "APNS").await;
+    let app = application(&stack, "APNS").await;
     let arn = endpoint(&client, &app, TOKEN).await;
     let other = endpoint(&client, &app, "ffff").await;
     let message = envelope("APNS", &json!({"aps": {"alert": "x"}}));
@@ -374,4 +399,155 @@ async fn faults_are_those_of_sns_and_find_the_token_behind_an_endpoint() {
         publish(&client, &other, &message).await.unwrap();
         assert_eq!(publish(&client, &arn, &message).await.unwrap_err().0, expected);
     }
+}
+
+#[tokio::test]
+async fn credentials_are_never_shown_and_what_else_was_given_is() {
+    let stack = Stack::start().await;
+    let client = stack.sns();
+    let shown = |attributes: &Attributes| {
+        let mut names: Vec<_> = attributes.keys().cloned().collect();
+        names.sort();
+        names
+    };
+    let app = application(&stack, "APNS").await;
+    let by_key = attributes(&client, &app).await;
+    assert_eq!(shown(&by_key), ["ApplePlatformBundleID", "ApplePlatformTeamID", "Enabled"]);
+    assert_eq!(by_key["ApplePlatformTeamID"], "TEAM123456");
+    let mut given = certificate(&KeyPair::generate().unwrap(), 2090);
+    given.insert("EventDeliveryFailure".to_owned(), "arn:aws:sns:us-east-1:000000000000:topic".to_owned());
+    let app = create(&client, "APNS_SANDBOX", &given).await.unwrap();
+    let by_certificate = attributes(&client, &app).await;
+    assert_eq!(shown(&by_certificate), ["AppleCertificateExpirationDate", "Enabled", "EventDeliveryFailure"]);
+    assert_eq!(by_certificate["AppleCertificateExpirationDate"], "2090-01-01T00:00:00Z");
+}
+
+#[tokio::test]
+async fn credentials_that_cannot_be_apple_s_are_refused() {
+    let stack = Stack::start().await;
+    let client = stack.sns();
+    let good = token(&stack.vendors.apple().issue("TEAM123456", &[]).unwrap());
+    let with = |name: &str, value: &str| {
+        let mut changed = good.clone();
+        changed.insert(name.to_owned(), value.to_owned());
+        changed
+    };
+    let without = |name: &str| {
+        let mut changed = good.clone();
+        changed.remove(name);
+        changed
+    };
+    let pair = KeyPair::generate().unwrap();
+    let mut of_another = certificate(&pair, 2090);
+    of_another.insert("PlatformCredential".to_owned(), KeyPair::generate().unwrap().serialize_pem());
+    let bad = "InvalidParameter: Invalid parameter: Attributes Reason: Platform credentials are invalid";
+    for (attributes, says) in [
+        (with("PlatformCredential", "s3cret"), bad),
+        (without("ApplePlatformTeamID"), bad),
+        (without("ApplePlatformBundleID"), bad),
+        (with("PlatformPrincipal", "-----BEGIN CERTIFICATE-----"), bad),
+        (certificate(&pair, 2020), bad),
+        (of_another, bad),
+        (without("PlatformPrincipal"), "PlatformCredential attribute provided without PlatformPrincipal"),
+        (without("PlatformCredential"), "PlatformPrincipal attribute provided without PlatformCredential"),
+        (HashMap::new(), "ValidationError: 1 validation error detected: Value null at 'attributes'"),
+    ] {
+        let told = create(&client, "APNS", &attributes).await.unwrap_err();
+        assert!(told.contains(says), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn an_application_made_again_is_the_same_one_and_with_other_attributes_none() {
+    let stack = Stack::start().await;
+    let client = stack.sns();
+    let key = token(&stack.vendors.apple().issue("TEAM123456", &[]).unwrap());
+    let app = create(&client, "APNS", &key).await.unwrap();
+    assert_eq!(create(&client, "APNS", &key).await.unwrap(), app);
+    let other_key = token(&stack.vendors.apple().issue("TEAM123456", &[]).unwrap());
+    let mut other_app = key.clone();
+    other_app.insert("ApplePlatformBundleID".to_owned(), "com.example.other".to_owned());
+    for other in [other_key, other_app, certificate(&KeyPair::generate().unwrap(), 2090)] {
+        let told = create(&client, "APNS", &other).await.unwrap_err();
+        assert!(told.contains("already exists with different attributes"), "{told}");
+    }
+    assert_eq!(attributes(&client, &app).await["ApplePlatformBundleID"], "com.example.app");
+}
+
+#[tokio::test]
+async fn an_application_of_the_settings_sends_without_credentials_and_takes_the_first_it_is_given() {
+    let stack = Stack::start().await;
+    let client = stack.sns();
+    let app = stack.sns_state.ensure_application("APNS", "demo").unwrap();
+    let arn = endpoint(&client, &app, TOKEN).await;
+    let message = envelope("APNS", &json!({"aps": {"alert": "x"}}));
+    publish(&client, &arn, &message).await.unwrap();
+    assert_eq!(stack.phones.list(View::Raw, Some(TOKEN)).unwrap()[0].notifications.len(), 1);
+    assert_eq!(application(&stack, "APNS").await, app);
+    assert_eq!(attributes(&client, &app).await["ApplePlatformBundleID"], "com.example.app");
+}
+
+#[tokio::test]
+async fn an_application_whose_key_was_revoked_accepts_one_publish_more_and_is_off_until_it_has_another() {
+    let stack = Stack::start().await;
+    let client = stack.sns();
+    let apple = stack.vendors.apple();
+    let topics = ["com.example.app".to_owned()];
+    let key = apple.issue("TEAM123456", &topics).unwrap();
+    let app = create(&client, "APNS", &token(&key)).await.unwrap();
+    let arn = endpoint(&client, &app, TOKEN).await;
+    let message = envelope("APNS", &json!({"aps": {"alert": "x"}}));
+    let arrived = || stack.phones.list(View::Raw, Some(TOKEN)).unwrap()[0].notifications.len();
+    publish(&client, &arn, &message).await.unwrap();
+    assert!(apple.revoke(&key.key_id));
+    publish(&client, &arn, &message).await.unwrap();
+    assert_eq!(publish(&client, &arn, &message).await.unwrap_err().0, "PlatformApplicationDisabled");
+    assert_eq!((attributes(&client, &app).await["Enabled"].as_str(), arrived()), ("false", 1));
+
+    let mut new = token(&apple.issue("TEAM123456", &topics).unwrap());
+    // Team and app are those that are there.
+    new.retain(|name, _| name.starts_with("Platform"));
+    new.insert("Enabled".to_owned(), "true".to_owned());
+    let set = client.set_platform_application_attributes().platform_application_arn(&app);
+    set.set_attributes(Some(new)).send().await.unwrap();
+    publish(&client, &arn, &message).await.unwrap();
+    assert_eq!((attributes(&client, &app).await["Enabled"].as_str(), arrived()), ("true", 2));
+}
+
+#[tokio::test]
+async fn a_key_takes_the_place_of_a_certificate() {
+    let stack = Stack::start().await;
+    let client = stack.sns();
+    let app = create(&client, "APNS", &certificate(&KeyPair::generate().unwrap(), 2090)).await.unwrap();
+    let key = token(&stack.vendors.apple().issue("TEAM123456", &["com.example.app".to_owned()]).unwrap());
+    let set = |attributes: Attributes| {
+        let call = client.set_platform_application_attributes().platform_application_arn(&app);
+        call.set_attributes(Some(attributes)).send()
+    };
+    let alone = |name: &str| key.clone().into_iter().filter(|(key, _)| key == name).collect();
+    let refused = set(alone("PlatformCredential")).await.unwrap_err();
+    assert_eq!(code(&refused), "InvalidParameter");
+    assert!(attributes(&client, &app).await.contains_key("AppleCertificateExpirationDate"));
+    set(key.clone()).await.unwrap();
+    assert!(!attributes(&client, &app).await.contains_key("AppleCertificateExpirationDate"));
+    let arn = endpoint(&client, &app, TOKEN).await;
+    let message = envelope("APNS", &json!({"aps": {"alert": "x"}}));
+    for _ in 0..2 {
+        publish(&client, &arn, &message).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_application_whose_certificate_is_over_accepts_one_publish_more_and_is_off() {
+    let stack = Stack::start().await;
+    let client = stack.sns();
+    let app = create(&client, "APNS", &certificate(&KeyPair::generate().unwrap(), 2090)).await.unwrap();
+    let arn = endpoint(&client, &app, TOKEN).await;
+    let message = envelope("APNS", &json!({"aps": {"alert": "x"}}));
+    for _ in 0..2 {
+        publish(&client, &arn, &message).await.unwrap();
+    }
+    stack.queues.advance(std::time::Duration::from_secs(100 * 365 * 24 * 60 * 60)).unwrap();
+    publish(&client, &arn, &message).await.unwrap();
+    assert_eq!(publish(&client, &arn, &message).await.unwrap_err().0, "PlatformApplicationDisabled");
 }

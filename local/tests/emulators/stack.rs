@@ -20,7 +20,7 @@ use pushbell_local::aws::sqs::Queues;
 use pushbell_local::faults::Faults;
 use pushbell_local::phones::Phones;
 use pushbell_local::store::Store;
-use pushbell_local::vendors::{DEMO_SERVICE_ACCOUNT, ServiceAccount, Vendors};
+use pushbell_local::vendors::{Apple, DEMO_SERVICE_ACCOUNT, ServiceAccount, Vendors};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -61,14 +61,15 @@ impl Stack {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let vendors_url = format!("http://{}", listener.local_addr().unwrap());
         let account = ServiceAccount::read(DEMO_SERVICE_ACCOUNT).unwrap();
-        let vendors = Vendors::new(&vendors_url, vec![account], phones.clone(), faults.clone());
+        let apple = Apple::default();
+        let vendors = Vendors::new(&vendors_url, vec![account], apple.clone(), phones.clone(), faults.clone());
         tokio::spawn(vendors.clone().serve(listener, None, until_stopped()));
 
         let apps = tempfile::tempdir().unwrap();
         let aws = Aws {
             dynamodb: dynamodb.clone(),
             queues: Queues::new(store.clone()).unwrap(),
-            sns: Sns::new(store, phones.clone()).unwrap(),
+            sns: Sns::new(store, phones.clone(), apple).unwrap(),
             secrets: Secrets::new(apps.path().to_owned(), "local", &vendors_url),
             inventory: Inventory::default(),
             faults: faults.clone(),

@@ -8,7 +8,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use pushbell_local::faults::Faults;
 use pushbell_local::phones::Phones;
 use pushbell_local::store::Store;
-use pushbell_local::vendors::Vendors;
+use pushbell_local::vendors::{Apple, Vendors};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
@@ -25,7 +25,7 @@ async fn the_vendors_speak_http_2_over_tls() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let phones = Phones::new(Store::memory().unwrap()).unwrap();
-    let vendors = Vendors::new(&format!("https://{address}"), Vec::new(), phones, Faults::default());
+    let vendors = Vendors::new(&format!("https://{address}"), Vec::new(), Apple::default(), phones, Faults::default());
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = tokio::spawn(vendors.serve(listener, Some(Arc::new(server)), async move {
         let _ = stopped.await;

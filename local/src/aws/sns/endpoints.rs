@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::super::{ACCOUNT, REGION};
+use super::credentials::{self, CREDENTIAL, PRINCIPAL};
 use crate::store::random_id;
 
 pub(super) const SCHEMA: &str = "
@@ -19,7 +20,7 @@ pub(super) const PLATFORMS: [&str; 9] =
     ["ADM", "APNS", "APNS_SANDBOX", "APNS_VOIP", "APNS_VOIP_SANDBOX", "BAIDU", "GCM", "MPNS", "WNS"];
 
 /// Attributes that go in and never come out.
-const SECRET: [&str; 2] = ["PlatformCredential", "PlatformPrincipal"];
+const SECRET: [&str; 2] = [CREDENTIAL, PRINCIPAL];
 
 /// Attributes by name, in the order they were given.
 type Entries = Vec<(String, String)>;
@@ -62,7 +63,7 @@ pub(super) fn application_arn(platform: &str, name: &str) -> String {
 }
 
 /// The platform in an application's ARN.
-fn platform(application: &str) -> &str {
+pub(super) fn platform(application: &str) -> &str {
     application.rsplit('/').nth(1).unwrap_or_default()
 }
 
@@ -88,7 +89,7 @@ pub(super) fn create_application(
     Ok(())
 }
 
-/// Sets these attributes and leaves the others; false when there is no such application.
+/// Sets these attributes and leaves the others; an empty one is taken away. False when there is no such application.
 pub(super) fn set_application(
     tx: &Transaction<'_>,
     arn: &str,
@@ -112,7 +113,9 @@ pub(super) fn set_application(
             continue;
         }
         kept.retain(|(key, _)| key != name);
-        kept.push((name.clone(), value.clone()));
+        if !value.is_empty() {
+            kept.push((name.clone(), value.clone()));
+        }
     }
     tx.execute(
         "UPDATE sns_applications SET enabled = ?2, attributes = ?3 WHERE arn = ?1",
@@ -123,6 +126,7 @@ pub(super) fn set_application(
 
 pub(super) fn delete_application(tx: &Transaction<'_>, arn: &str) -> rusqlite::Result<()> {
     tx.execute("DELETE FROM sns_endpoints WHERE application = ?1", [arn])?;
+    credentials::forget(tx, arn)?;
     tx.execute("DELETE FROM sns_applications WHERE arn = ?1", [arn])?;
     Ok(())
 }

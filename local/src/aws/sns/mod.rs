@@ -2,6 +2,8 @@
 //! awsQuery protocol with its XML.
 //! Source of the behaviour: the API reference of Amazon SNS and "Creating an Amazon SNS platform endpoint".
 
+mod applications;
+mod credentials;
 mod endpoints;
 mod publish;
 
@@ -17,6 +19,7 @@ use super::query::{self, Form, element, entries_xml};
 use super::sqs::{Outgoing, Queues};
 use crate::phones::{Phones, Taken};
 use crate::store::{Store, StoreError, random_id};
+use crate::vendors::Apple;
 use endpoints::Endpoint;
 
 /// The XML namespace of its answers.
@@ -36,6 +39,7 @@ fn reply(action: &str, result: &str) -> String {
 pub struct Sns {
     store: Store,
     phones: Phones,
+    apple: Apple,
     subscribers: Arc<Mutex<Vec<Subscriber>>>,
 }
 
@@ -48,10 +52,12 @@ struct Subscriber {
 }
 
 impl Sns {
-    /// The applications and endpoints in this store; what is published arrives at these phones.
-    pub fn new(store: Store, phones: Phones) -> Result<Self, StoreError> {
+    /// The applications and endpoints in this store; what is published arrives at these phones, if this Apple takes the credentials that an
+    /// application was given.
+    pub fn new(store: Store, phones: Phones, apple: Apple) -> Result<Self, StoreError> {
         store.prepare(endpoints::SCHEMA)?;
-        Ok(Self { store, phones, subscribers: Arc::default() })
+        store.prepare(credentials::SCHEMA)?;
+        Ok(Self { store, phones, apple, subscribers: Arc::default() })
     }
 
     /// Makes a platform application unless it is there, and gives its ARN. `platform` is `APNS`, `APNS_SANDBOX`,
@@ -119,15 +125,7 @@ impl Sns {
                     self.store.read(|db| endpoints::application_attributes(db, arn))?.ok_or_else(no_application)?;
                 Ok(reply(action, &entries_xml("Attributes", &attributes)))
             }
-            "SetPlatformApplicationAttributes" => {
-                let arn = form.need("PlatformApplicationArn")?;
-                let attributes = form.entries("Attributes");
-                let found = self.store.write(|tx| endpoints::set_application(tx, arn, &attributes))?;
-                if !found {
-                    return Err(no_application());
-                }
-                Ok(reply(action, ""))
-            }
+            "SetPlatformApplicationAttributes" => self.set_application(form),
             "DeletePlatformApplication" => {
                 let arn = form.need("PlatformApplicationArn")?;
                 self.store.write(|tx| endpoints::delete_application(tx, arn))?;
@@ -174,27 +172,6 @@ impl Sns {
 
     fn endpoint(&self, arn: &str) -> Result<Option<Endpoint>, StoreError> {
         self.store.read(|db| endpoints::find(db, arn))
-    }
-
-    fn create_application(&self, form: &Form) -> Result<String, Refusal> {
-        let name = form.need("Name")?;
-        let platform = form.need("Platform")?;
-        if !endpoints::PLATFORMS.contains(&platform) {
-            return Err(invalid(&format!("Platform Reason: {platform} is not supported")));
-        }
-        let characters = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-        if name.len() > 256 || !name.chars().all(characters) {
-            return Err(invalid(
-                "Name Reason: must be 1 to 256 characters of letters, numbers, underscores, hyphens and periods",
-            ));
-        }
-        let attributes = form.entries("Attributes");
-        if !attributes.iter().any(|(key, _)| key == "PlatformCredential") {
-            return Err(invalid("Attributes Reason: Platform credentials are invalid"));
-        }
-        let arn = endpoints::application_arn(platform, name);
-        self.store.write(|tx| endpoints::create_application(tx, &arn, &attributes))?;
-        Ok(reply("CreatePlatformApplication", &element("PlatformApplicationArn", &arn)))
     }
 
     fn list_applications(&self, form: &Form) -> Result<String, Refusal> {
@@ -312,6 +289,12 @@ impl Sns {
             return Err(Refusal::sns(StatusCode::BAD_REQUEST, "EndpointDisabled", "Endpoint is disabled"));
         }
         let message_id = random_id();
+        if !self.is_let_in(&endpoint.application)? {
+            // SNS has accepted by then, and hears of it when it goes to Apple. AWS's support of `PlatformApplicationDisabled`
+            // (aws-sdk-java#1869): the push service rejects the application's credentials.
+            self.disable_application(&endpoint.application)?;
+            return Ok(reply("Publish", &element("MessageId", &message_id)));
+        }
         // SNS accepts, delivers later, and switches the endpoint off when the platform says that the token is dead.
         if self.phones.accept(&push)? == Taken::Dead {
             self.set_enabled(arn, false)?;

@@ -128,6 +128,23 @@ impl ApnsDocument {
             .map_err(|error| ApnsDocumentError::Malformed { line: error.line(), column: error.column() })?;
         Ok(Self::try_from(form)?)
     }
+
+    /// The credentials as attributes of SNS's `CreatePlatformApplication`. Secret, as the document is.
+    #[must_use]
+    pub fn attributes(&self) -> Vec<(String, String)> {
+        let pairs = match self {
+            Self::Key(ApnsKey { key, key_id, team_id, topic }) => vec![
+                ("PlatformCredential", key.expose()),
+                ("PlatformPrincipal", key_id),
+                ("ApplePlatformTeamID", team_id),
+                ("ApplePlatformBundleID", topic),
+            ],
+            Self::Certificate(ApnsCertificate { certificate, private_key, topic: _ }) => {
+                vec![("PlatformCredential", private_key.expose()), ("PlatformPrincipal", certificate)]
+            }
+        };
+        pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
 }
 
 impl TryFrom<Form> for ApnsDocument {

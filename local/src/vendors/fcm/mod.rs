@@ -17,6 +17,7 @@ use crate::store::random_hex;
 use check::Violation;
 
 const FCM_ERROR: &str = "type.googleapis.com/google.firebase.fcm.v1.FcmError";
+const ERROR_INFO: &str = "type.googleapis.com/google.rpc.ErrorInfo";
 const BAD_REQUEST: &str = "type.googleapis.com/google.rpc.BadRequest";
 
 /// Answers a send that was let in.
@@ -59,12 +60,20 @@ pub(super) fn unauthorised(refused: Refused) -> Response<Full<Bytes>> {
             None,
             "Request had invalid authentication credentials. Expected OAuth 2 access token, login cookie or other valid authentication credential. See https://developers.google.com/identity/sign-in/web/devconsole-project.",
         ),
-        Refused::Denied => error(
-            StatusCode::FORBIDDEN,
-            "PERMISSION_DENIED",
-            None,
-            "Permission 'cloudmessaging.messages.create' denied on the resource (or it may not exist).",
-        ),
+        Refused::Denied => {
+            let body = json!({"error": {
+                "code": 403,
+                "message": "Permission 'cloudmessaging.messages.create' denied on the resource (or it may not exist).",
+                "status": "PERMISSION_DENIED",
+                "details": [{
+                    "@type": ERROR_INFO,
+                    "reason": "IAM_PERMISSION_DENIED",
+                    "domain": "cloudresourcemanager.googleapis.com",
+                    "metadata": {"permission": "cloudmessaging.messages.create"},
+                }],
+            }});
+            json_reply(StatusCode::FORBIDDEN, &body)
+        }
     }
 }
 
