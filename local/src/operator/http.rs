@@ -63,6 +63,12 @@ impl Default for Http {
 }
 
 impl Http {
+    /// A client with connections of its own.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        Self::default()
+    }
+
     /// Sends a request, and reads its answer to the end.
     pub async fn send(&self, request: Request<Full<Bytes>>) -> Result<Answer, CallError> {
         let host = request.uri().authority().map(ToString::to_string).unwrap_or_default();

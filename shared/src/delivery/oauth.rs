@@ -204,18 +204,7 @@ impl Account {
 
     async fn fetch(&self, pool: &Pool, now: Timestamp) -> Result<(Bearer, Timestamp), OauthError> {
         let address = Address::parse(&self.account.token_uri).map_err(|_| OauthError::Address)?;
-        let claims = serde_json::json!({
-            "iss": self.account.client_email,
-            "scope": SCOPE,
-            "aud": self.account.token_uri,
-            "iat": now.as_secs(),
-            "exp": now.plus(ASSERTION).as_secs(),
-        });
-        let key = self.account.private_key.expose();
-        let assertion = jwt::sign_rs256(key, self.account.private_key_id.as_deref(), &claims)
-            .map_err(|error| OauthError::Key(Arc::new(error)))?;
-        // The assertion is base64url and dots: nothing to escape.
-        let body = format!("grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion={assertion}");
+        let body = token_request(&self.account, now).map_err(|error| OauthError::Key(Arc::new(error)))?;
         let headers = [(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"))];
         let answer = pool
             .post(&address, &headers, Bytes::from(body), FETCH)
@@ -223,6 +212,23 @@ impl Account {
             .map_err(|error| OauthError::Unreachable(Arc::new(error)))?;
         read(&answer, now)
     }
+}
+
+/// The form that `account` asks for a token with, at its `token_uri`. Whoever has it can have the token.
+///
+/// # Errors
+/// When the account's private key can not sign.
+pub fn token_request(account: &ServiceAccount, now: Timestamp) -> Result<String, JwtError> {
+    let claims = serde_json::json!({
+        "iss": account.client_email,
+        "scope": SCOPE,
+        "aud": account.token_uri,
+        "iat": now.as_secs(),
+        "exp": now.plus(ASSERTION).as_secs(),
+    });
+    let assertion = jwt::sign_rs256(account.private_key.expose(), account.private_key_id.as_deref(), &claims)?;
+    // The assertion is base64url and dots: nothing to escape.
+    Ok(format!("grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion={assertion}"))
 }
 
 #[derive(Deserialize)]

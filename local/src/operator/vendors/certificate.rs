@@ -3,6 +3,10 @@
 use pushbell::time::Timestamp;
 
 use super::ApnsCertificate;
+use crate::pem::{self, Certificate};
+
+/// In seconds.
+const DAY: u64 = 24 * 60 * 60;
 
 /// What a usable certificate is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +61,29 @@ pub enum CertificateTrouble {
 /// # Errors
 /// When it cannot be used.
 pub fn certificate_checks(document: &ApnsCertificate, now: Timestamp) -> Result<CertificateFacts, CertificateTrouble> {
-    let _ = (document, now);
-    Err(CertificateTrouble::Unreadable)
+    let certificate = Certificate::read(&document.certificate).ok_or(CertificateTrouble::Unreadable)?;
+    if certificate.ends <= now {
+        return Err(CertificateTrouble::Expired(certificate.ends.to_rfc3339()));
+    }
+    if now < certificate.begins {
+        return Err(CertificateTrouble::NotYet(certificate.begins.to_rfc3339()));
+    }
+    let key = pem::public_key(document.private_key.expose()).ok_or(CertificateTrouble::Key)?;
+    if key != certificate.public_key {
+        return Err(CertificateTrouble::OtherKey);
+    }
+    if !certificate.for_development && !certificate.for_production {
+        return Err(CertificateTrouble::NotForPushes);
+    }
+    let topic = certificate.user_id.ok_or(CertificateTrouble::NoTopic)?;
+    if document.topic.as_ref().is_some_and(|wanted| *wanted != topic) {
+        return Err(CertificateTrouble::OtherTopic(topic));
+    }
+    Ok(CertificateFacts {
+        topic,
+        production: certificate.for_production,
+        sandbox: certificate.for_development,
+        ends: certificate.ends,
+        days_left: certificate.ends.since(now).as_secs() / DAY,
+    })
 }
