@@ -12,6 +12,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http_body_util::Full;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
+use pushbell::id::AppId;
 use serde_json::{Value, json};
 
 use crate::aws::REGION;
@@ -25,6 +26,14 @@ pub enum AppsError {
     #[error("cannot read {path}")]
     Read {
         /// The folder or file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The folder cannot be written to.
+    #[error("cannot write {path}")]
+    Write {
+        /// The file.
         path: PathBuf,
         /// Why not.
         source: std::io::Error,
@@ -76,7 +85,7 @@ pub struct App {
     /// The key file of every Google service account that its documents hold.
     pub service_accounts: Vec<String>,
     /// The credentials at Apple.
-    pub apns: Option<ApnsDocument>,
+    pub apns: ApnsDocument,
 }
 
 /// The apps in this folder, in the order of their names.
@@ -87,7 +96,13 @@ pub fn read(folder: &Path) -> Result<Vec<App>, AppsError> {
         let entry = entry.map_err(|source| failed(folder, source))?;
         let path = entry.path();
         let (true, Ok(name)) = (path.is_dir(), entry.file_name().into_string()) else { continue };
-        let mut app = App { name, settings: None, applications: Vec::new(), service_accounts: Vec::new(), apns: None };
+        let mut app = App {
+            name,
+            settings: None,
+            applications: Vec::new(),
+            service_accounts: Vec::new(),
+            apns: ApnsDocument::default(),
+        };
         for document in ["settings", "vendors", "callers", "results"] {
             let path = path.join(document).with_extension("json");
             if !path.is_file() {
@@ -110,8 +125,7 @@ pub fn read(folder: &Path) -> Result<Vec<App>, AppsError> {
         let path = path.join("apns.json");
         if path.is_file() {
             let text = std::fs::read_to_string(&path).map_err(|source| failed(&path, source))?;
-            let document = ApnsDocument::parse(&text).map_err(|source| AppsError::Apns { path, source })?;
-            app.apns = Some(document);
+            app.apns = ApnsDocument::parse(&text).map_err(|source| AppsError::Apns { path, source })?;
         }
         apps.push(app);
     }
@@ -155,6 +169,23 @@ fn service_accounts(value: &Value, found: &mut Vec<String>) {
         }
         Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
+}
+
+/// Writes an app's settings to its folder, from where they are read at the next start; without a text they are taken away.
+pub(crate) fn keep_settings(folder: &Path, app: &AppId, text: Option<&str>) -> Result<(), AppsError> {
+    let path = folder.join(app.as_str()).join("settings.json");
+    // `..` is the name of an app, too, but no folder of one's own.
+    if app.as_str().starts_with('.') {
+        return Err(AppsError::Write { path, source: std::io::ErrorKind::InvalidFilename.into() });
+    }
+    let written = match text {
+        Some(text) => path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::write(&path, text)),
+        None => match std::fs::remove_file(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            done => done,
+        },
+    };
+    written.map_err(|source| AppsError::Write { path, source })
 }
 
 /// Writes an app's settings row: `pk` = `<app>#settings`, `sk` = `-`, `doc` = the document's text.
@@ -202,9 +233,15 @@ mod tests {
                 settings: Some(settings.into()),
                 applications: vec![("APNS".into(), "a".into()), ("APNS_SANDBOX".into(), "a".into())],
                 service_accounts: vec![],
-                apns: None,
+                apns: ApnsDocument::default(),
             },
-            App { name: "b".into(), settings: None, applications: vec![], service_accounts: vec![], apns: None },
+            App {
+                name: "b".into(),
+                settings: None,
+                applications: vec![],
+                service_accounts: vec![],
+                apns: ApnsDocument::default(),
+            },
         ];
         assert_eq!(read(folder.path()).unwrap(), expected);
     }
@@ -249,10 +286,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("a")).unwrap();
         let file = folder.path().join("a/apns.json");
-        let text = r#"{"key": "s3cret", "key_id": "ABC123DEFG", "team_id": "TEAM123456", "topic": "com.example.app"}"#;
+        let text = r#"{"sandbox": {"key": "s3cret", "key_id": "ABC123DEFG", "team_id": "TEAM123456", "topic": "com.example.app"}}"#;
         std::fs::write(&file, text).unwrap();
         let read_there = read(folder.path()).unwrap();
-        assert_eq!(read_there[0].apns, Some(ApnsDocument::parse(text).unwrap()));
+        assert_eq!(read_there[0].apns, ApnsDocument::parse(text).unwrap());
         std::fs::write(&file, text.replace("TEAM123456", "s3cret")).unwrap();
         let Err(AppsError::Apns { path, source }) = read(folder.path()) else { panic!("an error") };
         let source = source.to_string();

@@ -3,6 +3,7 @@
 //! | call | what |
 //! |---|---|
 //! | `GET /_local/stack` | where AWS and the vendors are, and the stack's name and stage |
+//! | `PUT`, `DELETE /_local/apps/{app}/settings` | keeps an app's settings for the next start, or no longer |
 //! | `GET /phones?raw=1&token=` | what the phones have; every accepted push with `raw=1` |
 //! | `PUT /_local/phones/{channel}/{token}` `{"online": false, "dead": true}` | switches a phone, or ends its token |
 //! | `GET`, `PUT`, `POST`, `DELETE /_local/faults`, `DELETE /_local/faults/{id}` | lists, replaces, adds to, clears the rules; removes one |
@@ -19,6 +20,7 @@
 //! | `DELETE /_local/vendors/apns/keys/{key_id}` | revokes it |
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +34,9 @@ use http::{StatusCode, header};
 use serde::Deserialize;
 use serde_json::json;
 
+use pushbell::id::AppId;
+
+use crate::apps;
 use crate::aws::{Aws, REGION};
 use crate::faults::Rule;
 use crate::invocation::{Invoker, PAYLOAD_LIMIT};
@@ -47,6 +52,8 @@ pub(crate) struct Control {
     pub(crate) vendors: Vendors,
     pub(crate) vendors_url: String,
     pub(crate) phones: Phones,
+    /// The folder with the apps' documents.
+    pub(crate) apps: PathBuf,
     /// By the functions' workspace packages.
     pub(crate) invokers: BTreeMap<String, Invoker>,
     pub(crate) timers: Vec<Timer>,
@@ -57,6 +64,7 @@ pub(crate) fn router(control: Arc<Control>) -> Router {
     Router::new()
         .route("/phones", get(phones))
         .route("/_local/stack", get(stack))
+        .route("/_local/apps/{app}/settings", put(keep_settings).delete(drop_settings))
         .route("/_local/phones/{channel}/{token}", put(set_phone))
         .route("/_local/faults", get(faults).put(replace_faults).post(add_fault).delete(clear_faults))
         .route("/_local/faults/{id}", delete(remove_fault))
@@ -107,6 +115,16 @@ type Answer = Result<Response, Refused>;
 async fn stack(State(control): State<Arc<Control>>) -> Response {
     let (aws, vendors) = (&control.aws_url, &control.vendors_url);
     Json(json!({ "aws": aws, "vendors": vendors, "stack": STACK, "stage": STAGE, "region": REGION })).into_response()
+}
+
+async fn keep_settings(State(control): State<Arc<Control>>, Path(app): Path<AppId>, text: String) -> Answer {
+    apps::keep_settings(&control.apps, &app, Some(&text)).map_err(failed)?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+async fn drop_settings(State(control): State<Arc<Control>>, Path(app): Path<AppId>) -> Answer {
+    apps::keep_settings(&control.apps, &app, None).map_err(failed)?;
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 #[derive(Deserialize)]

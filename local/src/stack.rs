@@ -193,6 +193,7 @@ impl Stack {
             vendors: vendors.clone(),
             vendors_url: vendors_url.clone(),
             phones: phones.clone(),
+            apps: options.apps.clone(),
             invokers,
             timers,
         });

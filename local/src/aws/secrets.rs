@@ -121,6 +121,8 @@ impl Secrets {
                 let (app, document) = (app.file_name(), document.file_name());
                 if let (Some(app), Some(document)) = (app.to_str(), document.to_str())
                     && let Some(document) = document.strip_suffix(".json")
+                    // Beside them lie the settings, which are a table's.
+                    && document != "settings"
                 {
                     names.push(format!("{}{app}/{document}", self.0.prefix));
                 }

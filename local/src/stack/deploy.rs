@@ -16,7 +16,7 @@ use crate::closing::Closing;
 use crate::functions::Thread;
 use crate::gateway::routes::Router;
 use crate::invocation::Invoker;
-use crate::operator::vendors::ApnsDocument;
+use crate::operator::vendors::ApnsCredentials;
 use crate::permissions::Permissions;
 use crate::runtime_api::{Pool, Spec};
 use crate::schedule::Timer;
@@ -104,7 +104,8 @@ pub(super) fn accounts(apps: &[App]) -> Vec<ServiceAccount> {
 pub(super) fn apple(apps: &[App]) -> Apple {
     let apple = Apple::default();
     for app in apps {
-        if let Some(ApnsDocument::Key(key)) = &app.apns {
+        for credentials in app.apns.all() {
+            let ApnsCredentials::Key(key) = credentials else { continue };
             apple.know(&key.key_id, &key.team_id, &key.topic, key.key.expose());
         }
     }
@@ -120,8 +121,13 @@ pub(super) async fn seed(apps: &[App], template: &Template, aws: &Aws) -> Result
             if let Some(topic) = template.topics.first() {
                 aws.sns.watch_application(&application, &topic_arn(topic))?;
             }
-            if let Some(document) = &app.apns {
-                aws.sns.furnish(&application, document.attributes())?;
+            let credentials = match platform.as_str() {
+                "APNS" => app.apns.production.as_ref(),
+                "APNS_SANDBOX" => app.apns.sandbox.as_ref(),
+                _ => None,
+            };
+            if let Some(credentials) = credentials {
+                aws.sns.furnish(&application, credentials.attributes())?;
             }
         }
         if let (Some(table), Some(settings)) = (&registry, &app.settings) {

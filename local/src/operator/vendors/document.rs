@@ -5,10 +5,21 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// An app's credentials at Apple.
+/// The document: credentials for each of Apple's services that the app is known to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct ApnsDocument {
+    /// For apps from the store.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub production: Option<ApnsCredentials>,
+    /// For development builds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<ApnsCredentials>,
+}
+
+/// An app's credentials at one of Apple's services.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Form", into = "Form")]
-pub enum ApnsDocument {
+pub enum ApnsCredentials {
     /// A signing key.
     Key(ApnsKey),
     /// A certificate.
@@ -77,8 +88,16 @@ pub enum ApnsDocumentError {
         column: usize,
     },
     /// The fields do not make credentials.
-    #[error("the app's apns document cannot be used: {0}")]
+    #[error("the app's credentials for APNs cannot be used: {0}")]
     Fields(#[from] FieldsError),
+    /// The fields of one service do not make credentials.
+    #[error("the app's apns document cannot be used: {service}: {source}")]
+    Service {
+        /// `production` or `sandbox`.
+        service: &'static str,
+        /// Why not.
+        source: FieldsError,
+    },
 }
 
 /// Why fields do not make credentials.
@@ -117,15 +136,45 @@ struct Form {
     topic: Option<String>,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Services {
+    production: Option<Form>,
+    sandbox: Option<Form>,
+}
+
 impl ApnsDocument {
     /// The document in this text.
     ///
     /// # Errors
     /// When it is not of its shape.
     pub fn parse(text: &str) -> Result<Self, ApnsDocumentError> {
-        // In two steps: serde's own message may quote a value.
-        let form: Form = serde_json::from_str(text)
-            .map_err(|error| ApnsDocumentError::Malformed { line: error.line(), column: error.column() })?;
+        let services: Services = serde_json::from_str(text).map_err(|error| malformed(&error))?;
+        let of = |service: &'static str, form: Option<Form>| {
+            let credentials = form.map(ApnsCredentials::try_from).transpose();
+            credentials.map_err(|source| ApnsDocumentError::Service { service, source })
+        };
+        Ok(Self { production: of("production", services.production)?, sandbox: of("sandbox", services.sandbox)? })
+    }
+
+    /// All credentials that there are.
+    pub fn all(&self) -> impl Iterator<Item = &ApnsCredentials> {
+        self.production.iter().chain(&self.sandbox)
+    }
+}
+
+// In two steps: serde's own message may quote a value.
+fn malformed(error: &serde_json::Error) -> ApnsDocumentError {
+    ApnsDocumentError::Malformed { line: error.line(), column: error.column() }
+}
+
+impl ApnsCredentials {
+    /// The credentials in this text.
+    ///
+    /// # Errors
+    /// When it is not of its shape.
+    pub fn parse(text: &str) -> Result<Self, ApnsDocumentError> {
+        let form: Form = serde_json::from_str(text).map_err(|error| malformed(&error))?;
         Ok(Self::try_from(form)?)
     }
 
@@ -147,7 +196,7 @@ impl ApnsDocument {
     }
 }
 
-impl TryFrom<Form> for ApnsDocument {
+impl TryFrom<Form> for ApnsCredentials {
     type Error = FieldsError;
 
     fn try_from(form: Form) -> Result<Self, FieldsError> {
@@ -173,14 +222,14 @@ impl TryFrom<Form> for ApnsDocument {
     }
 }
 
-impl From<ApnsDocument> for Form {
-    fn from(document: ApnsDocument) -> Self {
+impl From<ApnsCredentials> for Form {
+    fn from(document: ApnsCredentials) -> Self {
         let none = Self { key: None, key_id: None, team_id: None, certificate: None, private_key: None, topic: None };
         match document {
-            ApnsDocument::Key(ApnsKey { key, key_id, team_id, topic }) => {
+            ApnsCredentials::Key(ApnsKey { key, key_id, team_id, topic }) => {
                 Self { key: Some(key), key_id: Some(key_id), team_id: Some(team_id), topic: Some(topic), ..none }
             }
-            ApnsDocument::Certificate(ApnsCertificate { certificate, private_key, topic }) => {
+            ApnsCredentials::Certificate(ApnsCertificate { certificate, private_key, topic }) => {
                 Self { certificate: Some(certificate), private_key: Some(private_key), topic, ..none }
             }
         }

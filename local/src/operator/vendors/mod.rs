@@ -13,7 +13,9 @@ mod fcm;
 
 pub use apns::{ApnsTrouble, PRODUCTION, SANDBOX, apns};
 pub use certificate::{CertificateFacts, CertificateTrouble, certificate_checks};
-pub use document::{ApnsCertificate, ApnsDocument, ApnsDocumentError, ApnsKey, FieldsError, PrivateKey};
+pub use document::{
+    ApnsCertificate, ApnsCredentials, ApnsDocument, ApnsDocumentError, ApnsKey, FieldsError, PrivateKey,
+};
 pub use fcm::{FcmTrouble, Service, fcm};
 
 use std::fmt;

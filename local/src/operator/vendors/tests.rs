@@ -19,7 +19,7 @@ const KEY: &str = r#"{"key": "s3cret", "key_id": "ABC123DEFG", "team_id": "TEAM1
 #[test]
 fn an_apns_document_is_a_key_or_a_certificate_and_is_written_as_it_is_read() {
     for text in [KEY, r#"{"certificate": "c", "private_key": "s3cret"}"#] {
-        let document = ApnsDocument::parse(text).unwrap();
+        let document = ApnsCredentials::parse(text).unwrap();
         assert_eq!(serde_json::to_value(&document).unwrap(), serde_json::from_str::<Value>(text).unwrap());
         assert!(!format!("{document:?}").contains("s3cret"));
     }
@@ -37,7 +37,7 @@ fn an_apns_document_that_is_none_is_told_by_field_and_rule_and_never_by_value() 
         (r#"{"key": "s3cret", "key_id": "s3cret"}"#, "key_id is ten capital letters and digits"),
         (r#"{"key": "s3cret", "topic": "s3cret/"}"#, "topic is a bundle id"),
     ] {
-        let told = ApnsDocument::parse(text).unwrap_err().to_string();
+        let told = ApnsCredentials::parse(text).unwrap_err().to_string();
         assert!(told.contains(says) && !told.contains("s3cret"), "{told}");
     }
 }
