@@ -3,8 +3,11 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
+use pushbell::id::AppId;
 
+use crate::operator::token::Role;
+use crate::operator::{Where, app, app_id, doctor};
 use crate::template::Template;
 
 /// Runs Pushbell on this machine: the whole bundle, with fake phones and vendors.
@@ -22,10 +25,36 @@ pub struct Cli {
 /// The commands beside running the stack.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Prints a user token of a local app, as the app's own back end would sign it.
+    /// Prints a user token of an app, as the app's own back end would sign it.
     Token(Token),
     /// Tells what happened to one push: counted or not and why, each device, its attempts, what is pending.
     Why(Why),
+    /// Makes, shows, changes and removes apps.
+    App(Box<App>),
+    /// Looks whether a bundle and its apps are set up as they should be; tells what to do where not.
+    Doctor(Doctor),
+}
+
+/// What is looked at, and of which bundle.
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// What is looked at.
+    #[command(flatten)]
+    pub asked: doctor::Doctor,
+    /// Of which bundle.
+    #[command(flatten)]
+    pub place: Where,
+}
+
+/// What is done with apps, and of which bundle.
+#[derive(Debug, Args)]
+pub struct App {
+    /// What is done.
+    #[command(subcommand)]
+    pub command: app::Command,
+    /// Of which bundle.
+    #[command(flatten)]
+    pub place: Where,
 }
 
 /// How to run the stack.
@@ -58,11 +87,14 @@ pub struct Token {
     #[arg(long, value_enum, default_value_t = Role::User)]
     pub role: Role,
     /// The app.
-    #[arg(long, default_value = "demo")]
-    pub app: String,
+    #[arg(long, default_value = "demo", value_parser = app_id)]
+    pub app: AppId,
     /// Seconds until it expires.
     #[arg(long, default_value_t = 86_400)]
     pub seconds: u64,
+    /// Of which bundle; the demo apps' keys are known without one.
+    #[command(flatten)]
+    pub place: Where,
 }
 
 /// Which push is asked about.
@@ -83,25 +115,6 @@ pub struct Why {
     /// The answer as it came.
     #[arg(long)]
     pub json: bool,
-}
-
-/// The role in a user token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Role {
-    /// For a client's own devices and preferences.
-    User,
-    /// For the app's back end.
-    Admin,
-}
-
-impl Role {
-    /// The word in the token.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::User => "user",
-            Self::Admin => "admin",
-        }
-    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,11 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Parser as _;
-use pushbell_local::cli::{Cli, Command, Run, Token, Why};
+use pushbell::time::Timestamp;
+use pushbell_local::cli::{Cli, Command, Doctor, Run, Token, Why};
+use pushbell_local::operator::app::DocumentError;
+use pushbell_local::operator::doctor::Level;
+use pushbell_local::operator::{Deployment, Where, app, doctor, token};
 use pushbell_local::runtime_api::Output;
 use pushbell_local::stack::{Options, Processes, Stack, StackError};
 use pushbell_local::why;
@@ -16,7 +20,9 @@ use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// The key of the demo app's user tokens. Fixed and printed: nothing real is behind it.
-const DEMO_USER_KEY: &[u8] = b"demo-user-key-0123456789abcdef0123456789ab";
+const DEMO_USER_KEY: &str = "demo-user-key-0123456789abcdef0123456789ab";
+/// The apps that have it.
+const DEMO_APPS: [&str; 2] = ["demo", "demo-deliver"];
 
 /// The demo app's API key.
 const DEMO_API_KEY: &str = "demo.demo-api-key";
@@ -42,13 +48,33 @@ const OUR_CRATES: [&str; 14] = [
 fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.command {
-        Some(Command::Token(token)) => {
-            say(&user_token(&token));
-            ExitCode::SUCCESS
-        }
+        Some(Command::Token(token)) => user_token(&token),
         Some(Command::Why(asked)) => ask_why(&asked),
+        Some(Command::App(asked)) => operate(&asked.place, async |deployment| {
+            app::run(deployment, &asked.command).await.map(|told| (told, ExitCode::SUCCESS))
+        }),
+        Some(Command::Doctor(Doctor { asked, place })) => operate(&place, async |deployment| {
+            let report = doctor::run(deployment, asked.app.as_ref(), Timestamp::now()).await?;
+            let told = if asked.json { report.json().to_string() } else { report.text() };
+            let bad = if asked.strict { Level::Warn } else { Level::Fail };
+            let code = if report.worst() < bad { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+            Ok::<_, DocumentError>((told, code))
+        }),
         None => run(cli.run),
     }
+}
+
+/// Signs a token. The demo apps' key is known, and needs no stack that runs.
+fn user_token(token: &Token) -> ExitCode {
+    let now = Timestamp::now();
+    let sign = |key: &str| token::sign(key, &token.app, &token.user, token.role, token.seconds, now);
+    if token.place.stage.is_none() && DEMO_APPS.contains(&token.app.as_str()) {
+        say(&sign(DEMO_USER_KEY));
+        return ExitCode::SUCCESS;
+    }
+    operate(&token.place, async |deployment| {
+        token::key(deployment, &token.app, now).await.map(|key| (sign(&key), ExitCode::SUCCESS))
+    })
 }
 
 fn run(run: Run) -> ExitCode {
@@ -60,6 +86,30 @@ fn run(run: Run) -> ExitCode {
     let code = runtime.block_on(serve(run));
     runtime.shutdown_timeout(Duration::from_millis(200));
     code
+}
+
+/// Finds the bundle that is meant, does what is to be done there, and tells what came of it.
+fn operate<E: std::error::Error>(
+    place: &Where,
+    work: impl AsyncFnOnce(&Deployment) -> Result<(String, ExitCode), E>,
+) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error),
+    };
+    runtime.block_on(async {
+        let deployment = match Deployment::find(place).await {
+            Ok(deployment) => deployment,
+            Err(error) => return fail(&error),
+        };
+        match work(&deployment).await {
+            Ok((told, code)) => {
+                say(&told);
+                code
+            }
+            Err(error) => fail(&error),
+        }
+    })
 }
 
 /// Asks what happened to one push, and tells it.
@@ -168,17 +218,6 @@ fn greeting(stack: &Stack) -> String {
         aws = stack.aws_url(),
         vendors = stack.vendors_url(),
     )
-}
-
-fn user_token(token: &Token) -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let claims = json!({
-        "app": token.app,
-        "sub": token.user,
-        "role": token.role.as_str(),
-        "exp": now.saturating_add(token.seconds),
-    });
-    pushbell::auth::jwt::sign_hs256(DEMO_USER_KEY, &claims)
 }
 
 fn fail(error: &dyn std::error::Error) -> ExitCode {

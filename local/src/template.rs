@@ -238,6 +238,11 @@ impl Template {
         Self::parse(&text, given)
     }
 
+    /// The template that this release was built with, and these parameters.
+    pub fn of_this_release(given: &[(&str, &str)]) -> Result<Self, TemplateError> {
+        Self::parse(include_str!("../../template.yaml"), given)
+    }
+
     /// The function of that workspace package.
     pub fn function(&self, package: &str) -> Option<&Function> {
         self.functions.iter().find(|function| function.package == package)

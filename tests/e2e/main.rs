@@ -27,6 +27,7 @@ mod lanying_table;
 mod notify;
 mod openapi;
 mod openim;
+mod operator_app;
 mod preferences;
 mod processes;
 mod report;

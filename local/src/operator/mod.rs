@@ -1,11 +1,28 @@
 //! The operator's commands: they speak to a deployed bundle as any client of AWS does, on this machine and on AWS alike. Nothing here knows
 //! the emulators from inside.
 
+pub mod app;
+mod aws;
 pub mod deployment;
+pub mod doctor;
 pub mod http;
+pub mod token;
 pub mod vendors;
 
 pub use deployment::{Deployment, DeploymentError, Where};
 
+use pushbell::id::AppId;
+
+/// An app's name on the command line.
+pub(crate) fn app_id(text: &str) -> Result<AppId, String> {
+    // On this machine it is a folder's name, and those with a dot in front are hidden or of another place.
+    if text.starts_with('.') {
+        return Err("begins with a dot".to_owned());
+    }
+    AppId::parse(text).map_err(|error| error.to_string())
+}
+
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod ward;

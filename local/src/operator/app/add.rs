@@ -1,0 +1,206 @@
+//! A new app, and other credentials for one that is there.
+//!
+//! Vendors are tried first, while nothing is changed yet. What lets the app be called, `callers`, is written last: an app that is called has
+//! all the rest, and a command that broke off is run again.
+
+use pushbell::id::AppId;
+use pushbell::time::Timestamp;
+use serde_json::{Value, json};
+
+use super::super::vendors::{self, ApnsCredentials};
+use super::super::{Deployment, token};
+use super::applications::{self, ApnsService};
+use super::documents::{APNS, Documents};
+use super::paste::Paste;
+use super::secrets::Kind;
+use super::{Add, AppCommandError, Credentials, OpenimMode, Update, files};
+
+/// How long the printed admin's token is valid. Servers sign their own.
+const ADMIN_TOKEN_S: u64 = 24 * 60 * 60;
+
+pub(super) async fn run(deployment: &Deployment, add: &Add) -> Result<String, AppCommandError> {
+    let documents = Documents::new(deployment)?;
+    let app = &add.app;
+    if documents.secret(app, "callers").await?.is_some() {
+        return Err(AppCommandError::Exists(app.clone()));
+    }
+    let now = Timestamp::now();
+    let tried = Tried::credentials(deployment, &add.credentials, now).await?;
+
+    let mut settings = json!({});
+    if let Some(title) = &add.title {
+        settings["title"] = json!(title);
+    }
+    if let Some(sdk_app_id) = add.tencent {
+        settings["tencent"] = json!({ "sdk_app_id": sdk_app_id });
+    }
+    if add.openim == OpenimMode::Deliver {
+        settings["openim"] = json!({ "mode": "deliver" });
+    }
+    if let Some(url) = &add.results {
+        settings["results"] = json!({ "url": url });
+    }
+    if let Err(error) = pushbell::app::check("settings", &settings.to_string()) {
+        return Err(AppCommandError::Results(error.to_string()));
+    }
+    let mut done = tried.write(deployment, &documents, app, &mut settings).await?;
+
+    let mut secrets = Vec::new();
+    for kind in Kind::ALL {
+        let wanted = match kind {
+            Kind::Hook | Kind::ApiKey | Kind::Master | Kind::AppSecret | Kind::UserKey => true,
+            Kind::Tencent => add.tencent.is_some(),
+            Kind::Results => add.results.is_some(),
+        };
+        if wanted {
+            secrets.push((kind, kind.fresh(app)?));
+        }
+    }
+    let mut callers = json!({});
+    for (kind, secret) in &secrets {
+        let (document, list) = kind.place();
+        let entries = json!([kind.entry(secret)]);
+        match document {
+            "results" => documents.put_secret(app, "results", &json!({ list: entries })).await?,
+            _ => callers[list] = entries,
+        }
+    }
+    documents.put_secret(app, "callers", &callers).await?;
+    done.push("The app can be called within a minute.".to_owned());
+
+    let user_key = secrets.iter().find(|(kind, _)| *kind == Kind::UserKey).map(|(_, key)| key.as_str());
+    let admin = user_key.map(|key| token::sign(key, app, "operator", token::Role::Admin, ADMIN_TOKEN_S, now));
+    let until = Timestamp::from_millis(now.as_millis() + ADMIN_TOKEN_S * 1_000).to_rfc3339();
+    let paste = Paste {
+        url: &deployment.url,
+        app,
+        secrets: &secrets,
+        tencent: add.tencent,
+        admin_token: admin.as_deref().map(|token| (token, until.as_str())),
+    };
+    if add.json {
+        return Ok(paste.json().to_string());
+    }
+    Ok(format!(
+        "The app {app} is set up in the stage {stage}, at {url}.\n{done}\n\nWhat to paste where. The secrets are shown this once; \
+         `app rotate` makes new ones.\n\n{paste}\n\nNext: `doctor {app}` looks at everything, `send --app {app} <client> \"text\"` rings a phone.",
+        stage = deployment.env.stage(),
+        url = deployment.url,
+        done = done.iter().map(|line| format!("- {line}")).collect::<Vec<_>>().join("\n"),
+        paste = paste.text(),
+    ))
+}
+
+pub(super) async fn update(deployment: &Deployment, update: &Update) -> Result<String, AppCommandError> {
+    let documents = Documents::new(deployment)?;
+    let app = &update.app;
+    if documents.secret(app, "callers").await?.is_none() {
+        return Err(AppCommandError::Unknown(app.clone()));
+    }
+    let tried = Tried::credentials(deployment, &update.credentials, Timestamp::now()).await?;
+    if tried.fcm.is_none() && tried.apns.is_none() {
+        return Err(AppCommandError::NothingGiven);
+    }
+    let mut settings = documents.settings(app).await?.unwrap_or_else(|| json!({}));
+    let mut done = tried.write(deployment, &documents, app, &mut settings).await?;
+    done.push("It holds within five minutes: functions keep documents so long.".to_owned());
+    Ok(done.join("\n"))
+}
+
+/// Credentials that their vendors take.
+struct Tried {
+    fcm: Option<(Value, String)>,
+    apns: Option<(ApnsService, ApnsCredentials)>,
+    done: Vec<String>,
+}
+
+impl Tried {
+    async fn credentials(
+        deployment: &Deployment,
+        given: &Credentials,
+        now: Timestamp,
+    ) -> Result<Self, AppCommandError> {
+        let mut done = Vec::new();
+        let fcm = match &given.fcm {
+            None => None,
+            Some(path) => {
+                let (document, vendor) = files::fcm(deployment, path)?;
+                let project = vendor.service_account.project_id.clone();
+                vendors::fcm(&deployment.http, &vendor, now)
+                    .await
+                    .map_err(|trouble| AppCommandError::Fcm(Box::new(trouble)))?;
+                done.push(format!("FCM takes the service account of the project {project}."));
+                Some((document, project))
+            }
+        };
+        let service = if given.sandbox { ApnsService::Sandbox } else { ApnsService::Production };
+        let apns = match files::apns(given)? {
+            None => None,
+            Some(document) => {
+                done.push(try_apns(deployment, service, &document, now).await?);
+                Some((service, document))
+            }
+        };
+        Ok(Self { fcm, apns, done })
+    }
+
+    /// Registers them: SNS first, then the documents. What was done.
+    async fn write(
+        self,
+        deployment: &Deployment,
+        documents: &Documents<'_>,
+        app: &AppId,
+        settings: &mut Value,
+    ) -> Result<Vec<String>, AppCommandError> {
+        let mut done = self.done;
+        if let Some((service, document)) = &self.apns {
+            let known = settings["sns"][service.setting()].as_str().map(str::to_owned);
+            let arn = applications::put(deployment, app, *service, known.as_deref(), document).await?;
+            done.push(match deployment.events_topic() {
+                Some(_) => format!("SNS reaches iPhones by {arn}, and tells of dead tokens."),
+                None => format!("SNS reaches iPhones by {arn}."),
+            });
+            settings["sns"][service.setting()] = json!(arn);
+            settings["sns"]["environment"] = json!(service.word());
+            let mut kept = documents.secret(app, APNS).await?.unwrap_or_else(|| json!({}));
+            kept[service.word()] = json!(document);
+            documents.put_secret(app, APNS, &kept).await?;
+        }
+        if let Some((document, _)) = &self.fcm {
+            let mut vendors = documents.secret(app, "vendors").await?.unwrap_or_else(|| json!({}));
+            vendors["fcm"] = document.clone();
+            documents.put_secret(app, "vendors", &vendors).await?;
+        }
+        if settings.as_object().is_some_and(|map| !map.is_empty()) {
+            documents.put_settings(app, settings).await?;
+        }
+        Ok(done)
+    }
+}
+
+/// Tries a signing key at Apple; of a certificate, what can be seen of it here. What came of it.
+async fn try_apns(
+    deployment: &Deployment,
+    service: ApnsService,
+    document: &ApnsCredentials,
+    now: Timestamp,
+) -> Result<String, AppCommandError> {
+    match document {
+        ApnsCredentials::Certificate(certificate) => {
+            let facts = vendors::certificate_checks(certificate, now).map_err(AppCommandError::Certificate)?;
+            let fits = match service {
+                ApnsService::Production => facts.production,
+                ApnsService::Sandbox => facts.sandbox,
+            };
+            if !fits {
+                return Err(AppCommandError::OtherService(service.word()));
+            }
+            Ok(format!("The APNs certificate for {} is valid for {} more days.", facts.topic, facts.days_left))
+        }
+        ApnsCredentials::Key(key) => {
+            let tried = vendors::apns(&deployment.http, &service.base_url(deployment), key, now).await;
+            tried.map_err(|trouble| AppCommandError::Apns(Box::new(trouble)))?;
+            Ok(format!("APNs ({}) takes the signing key.", service.word()))
+        }
+    }
+}

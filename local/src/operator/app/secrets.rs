@@ -1,0 +1,192 @@
+//! Fresh secrets, and how one takes another's place.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use pushbell::id::AppId;
+use pushbell::time::Timestamp;
+use ring::rand::{SecureRandom as _, SystemRandom};
+use serde_json::{Value, json};
+
+/// The system gave no random bytes.
+#[derive(Debug, thiserror::Error)]
+#[error("the system gives no random bytes")]
+pub struct NoRandom;
+
+/// What is secret in an app's documents, and can be replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Kind {
+    /// In the paths of the hooks: IMKIT, OpenIM, Tencent.
+    Hook,
+    /// IMKIT's and our own calls.
+    ApiKey,
+    /// Kinvey's master secret.
+    Master,
+    /// Kinvey's app secret.
+    AppSecret,
+    /// What the app's back end signs user tokens with.
+    UserKey,
+    /// What Tencent signs its callbacks with.
+    Tencent,
+    /// What outcomes are signed with.
+    Results,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Hook, Self::ApiKey, Self::Master, Self::AppSecret, Self::UserKey, Self::Tencent, Self::Results];
+
+    /// The document and the list in it.
+    pub const fn place(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Hook => ("callers", "hook_secrets"),
+            Self::ApiKey => ("callers", "api_keys"),
+            Self::Master => ("callers", "master_secrets"),
+            Self::AppSecret => ("callers", "app_secrets"),
+            Self::UserKey => ("callers", "user_keys"),
+            Self::Tencent => ("callers", "tencent_tokens"),
+            Self::Results => ("results", "keys"),
+        }
+    }
+
+    /// Its name for people.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Hook => "hook secret",
+            Self::ApiKey => "API key",
+            Self::Master => "master secret",
+            Self::AppSecret => "app secret",
+            Self::UserKey => "key of user tokens",
+            Self::Tencent => "Tencent's token",
+            Self::Results => "key of outcomes",
+        }
+    }
+
+    /// A secret of 256 random bits, in the form that its readers ask for.
+    pub fn fresh(self, app: &AppId) -> Result<String, NoRandom> {
+        let mut bytes = [0u8; 32];
+        SystemRandom::new().fill(&mut bytes).map_err(|_| NoRandom)?;
+        let text = URL_SAFE_NO_PAD.encode(bytes);
+        Ok(match self {
+            // A path and a shell take it as it is: letters, digits, `-` and `_`.
+            Self::Hook | Self::Master | Self::AppSecret | Self::UserKey | Self::Tencent => text,
+            Self::ApiKey => format!("{app}.{text}"),
+            Self::Results => format!("whsec_{}", STANDARD.encode(bytes)),
+        })
+    }
+
+    /// How the document holds it.
+    pub fn entry(self, secret: &str) -> Value {
+        match self {
+            Self::UserKey => json!({ "alg": "HS256", "key": secret }),
+            Self::Hook | Self::ApiKey | Self::Master | Self::AppSecret | Self::Tencent | Self::Results => {
+                json!(secret)
+            }
+        }
+    }
+
+    /// Puts a fresh secret first in its list, and lets the ones that have no end yet end after `keep`. What is over is taken out. The list
+    /// that comes of it.
+    pub fn rotated(self, list: &Value, fresh: &str, keep: Duration, now: Timestamp) -> Value {
+        let until = json!(now.plus(keep).as_millis());
+        let mut rotated = vec![self.entry(fresh)];
+        for old in list.as_array().into_iter().flatten() {
+            if ends(self, old).is_some_and(|end| end <= now.as_millis()) {
+                continue;
+            }
+            rotated.push(self.ending(old, &until));
+        }
+        Value::Array(rotated)
+    }
+
+    /// The entry with an end, unless it has one.
+    fn ending(self, entry: &Value, until: &Value) -> Value {
+        match (self, entry) {
+            (Self::UserKey, Value::Object(map)) => {
+                let mut map = map.clone();
+                if let Some(key @ Value::String(_)) = map.get("key").cloned() {
+                    map.insert("key".to_owned(), json!({ "value": key, "until": until }));
+                }
+                Value::Object(map)
+            }
+            (_, Value::String(text)) => json!({ "value": text, "until": until }),
+            (_, other) => other.clone(),
+        }
+    }
+}
+
+/// Until when an entry is valid, in milliseconds since 1970; `None` for good.
+pub(in crate::operator) fn ends(kind: Kind, entry: &Value) -> Option<u64> {
+    match kind {
+        Kind::UserKey => entry["key"]["until"].as_u64(),
+        Kind::Hook | Kind::ApiKey | Kind::Master | Kind::AppSecret | Kind::Tencent | Kind::Results => {
+            entry["until"].as_u64()
+        }
+    }
+}
+
+/// The secret of an entry.
+pub(in crate::operator) fn value(kind: Kind, entry: &Value) -> Option<&str> {
+    let held = match kind {
+        Kind::UserKey => &entry["key"],
+        Kind::Hook | Kind::ApiKey | Kind::Master | Kind::AppSecret | Kind::Tencent | Kind::Results => entry,
+    };
+    held.as_str().or_else(|| held["value"].as_str())
+}
+
+/// The first secret of a list that is valid now.
+pub fn first_valid(kind: Kind, document: &Value, now: Timestamp) -> Option<String> {
+    let (_, list) = kind.place();
+    let entries = document[list].as_array()?.iter();
+    let mut valid = entries.filter(|entry| ends(kind, entry).is_none_or(|end| now.as_millis() < end));
+    valid.find_map(|entry| value(kind, entry)).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    #[test]
+    fn every_fresh_secret_is_another_and_one_that_its_document_takes() {
+        let app = AppId::parse("acme").unwrap();
+        for kind in Kind::ALL {
+            let (one, other) = (kind.fresh(&app).unwrap(), kind.fresh(&app).unwrap());
+            assert_ne!(one, other, "{kind:?}");
+            let (document, list) = kind.place();
+            pushbell::app::check(document, &json!({ list: [kind.entry(&one)] }).to_string()).unwrap();
+        }
+        assert!(Kind::ApiKey.fresh(&app).unwrap().starts_with("acme."));
+        assert!(Kind::Results.fresh(&app).unwrap().starts_with("whsec_"));
+    }
+
+    #[test]
+    fn the_old_secret_is_valid_for_a_day_and_what_is_over_goes() {
+        let now = Timestamp::from_millis(1_000_000_000);
+        let list = json!(["old", { "value": "older", "until": 1_000_000_001u64 }, { "value": "over", "until": 999_999_999u64 }]);
+        let rotated = Kind::Hook.rotated(&list, "new", DAY, now);
+        let end = now.plus(DAY).as_millis();
+        assert_eq!(
+            rotated,
+            json!(["new", { "value": "old", "until": end }, { "value": "older", "until": 1_000_000_001u64 }])
+        );
+        let document = json!({ "hook_secrets": rotated });
+        assert_eq!(first_valid(Kind::Hook, &document, now).as_deref(), Some("new"));
+    }
+
+    #[test]
+    fn a_user_key_ends_inside_its_entry() {
+        let now = Timestamp::from_millis(1_000);
+        let rotated = Kind::UserKey.rotated(&json!([{ "alg": "ES256", "key": "pem" }]), "new", DAY, now);
+        let end = now.plus(DAY).as_millis();
+        assert_eq!(
+            rotated,
+            json!([{ "alg": "HS256", "key": "new" }, { "alg": "ES256", "key": { "value": "pem", "until": end } }])
+        );
+        pushbell::app::check("callers", &json!({ "user_keys": rotated }).to_string()).unwrap();
+    }
+}

@@ -1,0 +1,190 @@
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+use std::error::Error as _;
+
+use serde_json::{Value, json};
+
+use super::super::ward::{TOPIC, Ward, acme};
+use super::{AppCommandError, Documents};
+
+fn document(ward: &Ward, name: &str) -> Value {
+    let path = ward.path(&format!("apps/acme/{name}.json"));
+    std::fs::read_to_string(path).map_or(Value::Null, |text| serde_json::from_str(&text).unwrap())
+}
+
+#[tokio::test]
+async fn a_new_app_has_documents_secrets_and_an_application() {
+    let ward = Ward::with_acme().await;
+    let callers = document(&ward, "callers");
+    for list in ["hook_secrets", "api_keys", "master_secrets", "app_secrets", "tencent_tokens"] {
+        assert!(callers[list][0].as_str().is_some_and(|secret| secret.len() >= 43), "{list}");
+    }
+    assert_eq!(document(&ward, "apns")["production"]["topic"], TOPIC);
+    assert_eq!(document(&ward, "results")["keys"].as_array().unwrap().len(), 1);
+    let settings = document(&ward, "settings");
+    assert_eq!(settings["sns"]["apns"], "arn:aws:sns:us-east-1:000000000000:app/APNS/acme-local");
+    assert_eq!(settings["sns"]["environment"], "production");
+    assert_eq!(settings["tencent"]["sdk_app_id"], 1_400_000_077u64);
+    // The vendors have another port at the next start.
+    let account = document(&ward, "vendors")["fcm"].clone();
+    assert_eq!(
+        (&account["endpoint"], &account["service_account"]["token_uri"]),
+        (&json!("${VENDORS}"), &json!("${VENDORS}/token"))
+    );
+}
+
+#[tokio::test]
+async fn an_app_that_is_there_is_left_as_it_is() {
+    let ward = Ward::with_acme().await;
+    let before = document(&ward, "callers");
+    let error = ward.add(&[]).await.unwrap_err();
+    assert!(matches!(error, AppCommandError::Exists(_)), "{error}");
+    assert_eq!(document(&ward, "callers"), before);
+}
+
+#[tokio::test]
+async fn what_a_vendor_does_not_take_leaves_nothing_behind() {
+    let ward = Ward::empty().await;
+    ward.control("DELETE", &format!("vendors/apns/keys/{}", ward.key_id), &json!({})).await;
+    let error = ward.add(&[]).await.unwrap_err();
+    assert_eq!(error.to_string(), "APNs does not take these credentials, so nothing was changed");
+    assert!(error.source().unwrap().to_string().starts_with("Apple does not know the key"));
+    assert!(!std::path::Path::new(&ward.path("apps/acme")).exists());
+    assert_eq!(ward.app(&["list"]).await.unwrap(), "The stage local has no apps. `app add <name>` makes one.");
+}
+
+#[tokio::test]
+async fn a_command_that_broke_off_is_run_again() {
+    let ward = Ward::with_acme().await;
+    // As if it had ended before the last document, by which an app begins to exist.
+    std::fs::remove_file(ward.path("apps/acme/callers.json")).unwrap();
+    ward.add(&[]).await.unwrap();
+    assert!(!document(&ward, "callers").is_null());
+}
+
+#[tokio::test]
+async fn an_application_that_was_left_behind_is_taken_and_switched_on() {
+    let ward = Ward::empty().await;
+    let deployment = ward.deployment().await;
+    let sns = pushbell::aws::sns(&deployment.env);
+    let key = ward
+        .control("POST", "vendors/apns/keys", &json!({ "team_id": "TEAM999999", "topics": ["com.example.old"] }))
+        .await;
+    let left = sns.create_platform_application().name("acme-local").platform("APNS");
+    let left = left.attributes("PlatformCredential", key["key"].as_str().unwrap());
+    let left = left.attributes("PlatformPrincipal", key["key_id"].as_str().unwrap());
+    let left =
+        left.attributes("ApplePlatformTeamID", "TEAM999999").attributes("ApplePlatformBundleID", "com.example.old");
+    let arn = left.send().await.unwrap().platform_application_arn().unwrap().to_owned();
+    ward.add(&[]).await.unwrap();
+    assert_eq!(document(&ward, "settings")["sns"]["apns"], arn.as_str());
+    let got = sns.get_platform_application_attributes().platform_application_arn(&arn).send().await.unwrap();
+    assert_eq!(got.attributes().unwrap()["ApplePlatformBundleID"], TOPIC);
+}
+
+#[tokio::test]
+async fn files_that_are_something_else_are_named() {
+    let ward = Ward::empty().await;
+    let services = ward.write("google-services.json", r#"{"project_info": {"project_id": "acme-chat"}}"#);
+    let error = ward.app(&["add", "acme", "--fcm", &services]).await.unwrap_err().to_string();
+    assert!(error.contains("is the file that the Android app is built with"), "{error}");
+    let half = ward.write("half.json", r#"{"project_id": "acme-chat", "client_email": "a@b"}"#);
+    let error = ward.app(&["add", "acme", "--fcm", &half]).await.unwrap_err().to_string();
+    assert!(error.contains("has no private_key"), "{error}");
+    let error = ward.app(&["add", "acme", "--fcm", &ward.path("nowhere.json")]).await.unwrap_err().to_string();
+    assert!(error.starts_with("cannot read "), "{error}");
+    let key = ward.path("service-account.json");
+    let line = ["add", "acme", "--apns", &key, "--key-id", "ABC123DEFG", "--team", "TEAM123456", "--topic", TOPIC];
+    let error = ward.app(&line).await.unwrap_err();
+    assert!(error.to_string().contains("is no PEM") || matches!(error, AppCommandError::Apns(_)), "{error}");
+    let key = ward.path("AuthKey.p8");
+    let line = ["add", "acme", "--apns", &key, "--key-id", "short", "--team", "TEAM123456", "--topic", TOPIC];
+    let error = ward.app(&line).await.unwrap_err().to_string();
+    assert!(error.contains("key_id is ten capital letters and digits"), "{error}");
+}
+
+#[tokio::test]
+async fn a_development_build_has_apples_sandbox() {
+    let ward = Ward::empty().await;
+    ward.add(&["--sandbox"]).await.unwrap();
+    let settings = document(&ward, "settings");
+    assert_eq!(settings["sns"]["apns_sandbox"], "arn:aws:sns:us-east-1:000000000000:app/APNS_SANDBOX/acme-local");
+    assert_eq!((&settings["sns"]["apns"], &settings["sns"]["environment"]), (&Value::Null, &json!("sandbox")));
+}
+
+#[tokio::test]
+async fn other_credentials_take_the_place_of_the_old_ones_and_leave_the_rest() {
+    let ward = Ward::with_acme().await;
+    let account = ward.control("POST", "vendors/fcm/accounts", &json!({ "project_id": "acme-two" })).await;
+    let path = ward.write("two.json", &account.to_string());
+    let told = ward.app(&["update", "acme", "--fcm", &path]).await.unwrap();
+    assert!(told.starts_with("FCM takes the service account of the project acme-two."), "{told}");
+    assert_eq!(document(&ward, "vendors")["fcm"]["service_account"]["project_id"], "acme-two");
+    assert_eq!(document(&ward, "settings")["tencent"]["sdk_app_id"], 1_400_000_077u64);
+    assert!(matches!(ward.app(&["update", "acme"]).await, Err(AppCommandError::NothingGiven)));
+    assert!(matches!(ward.app(&["update", "nobody", "--fcm", &path]).await, Err(AppCommandError::Unknown(_))));
+}
+
+#[tokio::test]
+async fn rotated_secrets_are_shown_once_and_the_old_ones_last_a_day() {
+    let ward = Ward::with_acme().await;
+    let old = document(&ward, "callers")["hook_secrets"][0].as_str().unwrap().to_owned();
+    let told = ward.app(&["rotate", "acme", "--only", "hook,results"]).await.unwrap();
+    let callers = document(&ward, "callers");
+    let new = callers["hook_secrets"][0].as_str().unwrap();
+    assert!(new != old && told.contains(&format!("/hooks/acme/{new}/imkit")) && !told.contains(&old));
+    assert_eq!(callers["hook_secrets"][1]["value"], old.as_str());
+    let day_ahead = pushbell::time::Timestamp::now().as_millis() + 86_400_000;
+    assert!(callers["hook_secrets"][1]["until"].as_u64().unwrap().abs_diff(day_ahead) < 60_000);
+    assert_eq!(callers["master_secrets"].as_array().unwrap().len(), 1);
+    assert_eq!(document(&ward, "results")["keys"].as_array().unwrap().len(), 2);
+    // Without a name all that the app has.
+    ward.app(&["rotate", "acme", "--keep", "0"]).await.unwrap();
+    let callers = document(&ward, "callers");
+    assert_eq!(callers["master_secrets"].as_array().unwrap().len(), 2);
+    assert!(matches!(ward.app(&["rotate", "nobody"]).await, Err(AppCommandError::Unknown(_))));
+}
+
+#[tokio::test]
+async fn what_is_shown_of_an_app_is_no_secret() {
+    let ward = Ward::with_acme().await;
+    let shown = ward.app(&["show", "acme"]).await.unwrap();
+    for line in
+        ["  hook_secrets: 1 for good", "  FCM: project acme-chat", "of the team TEAM123456, for com.example.acme"]
+    {
+        assert!(shown.contains(line), "{line} in {shown}");
+    }
+    let both = format!("{shown}{}", ward.app(&["show", "acme", "--json"]).await.unwrap());
+    let callers = document(&ward, "callers");
+    for list in ["hook_secrets", "api_keys", "master_secrets", "app_secrets", "tencent_tokens"] {
+        assert!(!both.contains(callers[list][0].as_str().unwrap()), "{list}");
+    }
+    assert!(!both.contains("PRIVATE KEY") && !both.contains("whsec_"));
+    assert_eq!(ward.app(&["list"]).await.unwrap(), "acme: apns, callers, results, vendors");
+}
+
+#[tokio::test]
+async fn an_app_is_removed_when_that_is_said_twice() {
+    let ward = Ward::with_acme().await;
+    let told = ward.app(&["remove", "acme"]).await.unwrap();
+    assert!(told.contains("Pass --yes to do it") && !document(&ward, "callers").is_null(), "{told}");
+    let told = ward.app(&["remove", "acme", "--yes"]).await.unwrap();
+    assert!(
+        told.starts_with(
+            "Removed the documents callers, vendors, results, apns, the settings and 1 platform application of acme."
+        ),
+        "{told}"
+    );
+    let deployment = ward.deployment().await;
+    let documents = Documents::new(&deployment).unwrap();
+    assert_eq!(documents.settings(&acme()).await.unwrap(), None);
+    assert!(documents.list().await.unwrap().is_empty());
+    assert!(matches!(ward.app(&["remove", "acme"]).await, Err(AppCommandError::Unknown(_))));
+}
+
+#[tokio::test]
+async fn a_name_that_is_no_apps_is_refused_by_the_command_line() {
+    use clap::Parser as _;
+    for name in ["..", ".hidden", "a/b", ""] {
+        assert!(crate::cli::Cli::try_parse_from(["pushbell", "app", "show", name]).is_err(), "{name}");
+    }
+}

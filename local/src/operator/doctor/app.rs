@@ -1,0 +1,140 @@
+//! One app: its callers, its vendors, its settings, and whether they fit together.
+
+use std::collections::BTreeSet;
+
+use pushbell::app::FcmVendor;
+use pushbell::id::AppId;
+use pushbell::time::Timestamp;
+use serde_json::Value;
+
+use super::super::Deployment;
+use super::super::app::{Documents, Kind, SECRETS, first_valid};
+use super::super::vendors::{self, ApnsDocument};
+use super::{Finding, Findings, documents, ios, reach};
+
+pub(super) async fn look(
+    deployment: &Deployment,
+    all: &Documents<'_>,
+    app: &AppId,
+    listed: Option<&BTreeSet<String>>,
+    now: Timestamp,
+) -> Vec<Finding> {
+    let mut findings = Findings::of(format!("app {app}"));
+    let held = match documents::read(all, app, &mut findings).await {
+        Some(held) => held,
+        None => return findings.all,
+    };
+    if held.callers.is_null() && !held.unreadable.contains(&"callers") {
+        let rest: Vec<&str> =
+            SECRETS.into_iter().filter(|name| listed.is_some_and(|listed| listed.contains(*name))).collect();
+        let seen = match rest.as_slice() {
+            [] if held.settings.is_null() => "there is no such app here".to_owned(),
+            _ => "it has no `callers` document, so nobody can call in its name".to_owned(),
+        };
+        findings.fail(seen, format!("`app add {app}` makes it; another stage is named by --stage"));
+        if rest.is_empty() && held.settings.is_null() {
+            return findings.all;
+        }
+    }
+    documents::secrets(&held, now, &mut findings);
+    let sources = held.callers["hook_sources"].as_array().map_or(0, Vec::len);
+    if let Some(secret) = first_valid(Kind::Hook, &held.callers, now) {
+        reach::imkit(deployment, app.as_str(), &secret, sources, &mut findings).await;
+        if let Some(sdk_app_id) = held.settings["tencent"]["sdk_app_id"].as_u64() {
+            let token = first_valid(Kind::Tencent, &held.callers, now);
+            reach::tencent(deployment, app.as_str(), &secret, sdk_app_id, token.as_deref(), now, &mut findings).await;
+        }
+    }
+    fcm(deployment, &held.vendors, now, &mut findings).await;
+    // One that cannot be read is told of already.
+    let apns = ApnsDocument::parse(&held.apns.to_string()).unwrap_or_default();
+    ios::look(deployment, &held.settings, &apns, now, &mut findings).await;
+    if held.vendors["fcm"].is_null()
+        && held.settings["sns"]["apns"].is_null()
+        && held.settings["sns"]["apns_sandbox"].is_null()
+    {
+        findings.warn(
+            "it has no vendor: nobody's phone is reached",
+            format!("`app update {app} --fcm service-account.json --apns AuthKey.p8 --key-id … --team … --topic …`"),
+        );
+    }
+    results(deployment, &held, now, &mut findings);
+    triggers(deployment, app, &held.settings, &mut findings);
+    if let Some(url) = held.callers["verify_url"].as_str() {
+        match reach::anybody(deployment, url).await {
+            Ok(()) => findings.ok("`verify_url` is reached"),
+            Err(reason) => findings.fail(
+                format!("`verify_url` is not reached: {reason}"),
+                "Kinvey's users cannot sign in to register a phone; correct it in `callers`",
+            ),
+        }
+    }
+    findings.all
+}
+
+async fn fcm(deployment: &Deployment, held: &Value, now: Timestamp, findings: &mut Findings) {
+    let fcm = &held["fcm"];
+    if fcm.is_null() {
+        return;
+    }
+    // A document that the functions cannot read is told of already.
+    let Ok(vendor) = serde_json::from_value::<FcmVendor>(fcm.clone()) else { return };
+    match vendors::fcm(&deployment.http, &vendor, now).await {
+        Ok(()) => {
+            findings.ok(format!("FCM takes the service account of the project {}", vendor.service_account.project_id))
+        }
+        Err(trouble) => {
+            let (seen, fix) = documents::halves(&trouble.to_string());
+            findings.fail(format!("FCM: {seen}"), fix);
+        }
+    }
+}
+
+fn results(deployment: &Deployment, held: &documents::Held, now: Timestamp, findings: &mut Findings) {
+    let Some(url) = held.settings["results"]["url"].as_str() else { return };
+    if first_valid(Kind::Results, &held.results, now).is_none() {
+        return findings.fail(
+            "outcomes are to be posted, and there is no valid key to sign them with: they wait, and are given up after three days",
+            "`app rotate --only results` makes one: docs/results.md",
+        );
+    }
+    if url.starts_with("http://") && !deployment.is_local() {
+        return findings.warn("outcomes are posted without TLS", "give `results.url` an https address");
+    }
+    findings.ok("outcomes are signed and posted");
+}
+
+/// Whether rules that wait for tables and buses can hear of them.
+fn triggers(deployment: &Deployment, app: &AppId, settings: &Value, findings: &mut Findings) {
+    let rules = settings["triggers"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let (of_tables, of_buses) =
+        (|rule: &&Value| !rule["on"]["table"].is_null(), |rule: &&Value| !rule["on"]["source"].is_null());
+    let (tables, buses) = (rules.iter().filter(of_tables).count(), rules.iter().filter(of_buses).count());
+    if tables + buses == 0 {
+        return;
+    }
+    let parameter = |name: &str| deployment.parameters.get(name).map(String::as_str).unwrap_or_default();
+    if !parameter("TriggerApps").split(',').any(|name| name.trim() == app.as_str()) {
+        return findings.fail(
+            format!("{} rules wait for tables or buses, and TriggerApps does not name the app", tables + buses),
+            format!("deploy with {app} in TriggerApps: docs/triggers.md"),
+        );
+    }
+    // On this machine events are handed over by hand.
+    if deployment.is_local() {
+        return findings.ok(format!("{} rules hear of tables and buses", tables + buses));
+    }
+    if tables > 0 && parameter("TriggerStreamArn").is_empty() {
+        return findings.warn(
+            format!("{tables} rules wait for a table, and TriggerStreamArn is empty"),
+            "deploy with the ARN of its stream, or have your own function hand its batches over: docs/triggers.md",
+        );
+    }
+    if buses > 0 && (parameter("TriggerEventBus").is_empty() || parameter("TriggerEventSource").is_empty()) {
+        return findings.warn(
+            format!("{buses} rules wait for a bus, and TriggerEventBus or TriggerEventSource is empty"),
+            "deploy with both: docs/triggers.md",
+        );
+    }
+    findings.ok(format!("{} rules hear of tables and buses", tables + buses));
+}

@@ -1,0 +1,173 @@
+//! iOS: the platform applications at SNS, and what they were given for Apple.
+
+use std::collections::HashMap;
+
+use aws_sdk_sns::error::ProvideErrorMetadata as _;
+use pushbell::time::Timestamp;
+use serde_json::Value;
+
+use super::super::Deployment;
+use super::super::app::ApnsService;
+use super::super::aws::reason;
+use super::super::vendors::{self, ApnsCredentials, ApnsDocument};
+use super::{Findings, documents};
+
+/// A certificate that ends within so many days is to be replaced.
+const SOON_DAYS: u64 = 30;
+
+/// The first is what SNS says, the second what its reference calls it.
+const END: [&str; 2] = ["AppleCertificateExpirationDate", "AppleCertificateExpiryDate"];
+
+pub(super) async fn look(
+    deployment: &Deployment,
+    settings: &Value,
+    kept: &ApnsDocument,
+    now: Timestamp,
+    findings: &mut Findings,
+) {
+    for service in ApnsService::ALL {
+        let arn = settings["sns"][service.setting()].as_str();
+        let held = match service {
+            ApnsService::Production => kept.production.as_ref(),
+            ApnsService::Sandbox => kept.sandbox.as_ref(),
+        };
+        if let Some(arn) = arn {
+            application(deployment, service, arn, held, now, findings).await;
+        }
+        match (held, arn) {
+            (Some(held), _) => credentials(deployment, service, held, now, findings).await,
+            (None, Some(_)) => findings.warn(
+                format!("what SNS was given for Apple ({}) is not kept here, so it could not be tried", service.word()),
+                "`app update --apns …` tries it and keeps it",
+            ),
+            (None, None) => {}
+        }
+    }
+}
+
+async fn application(
+    deployment: &Deployment,
+    service: ApnsService,
+    arn: &str,
+    held: Option<&ApnsCredentials>,
+    now: Timestamp,
+    findings: &mut Findings,
+) {
+    let setting = format!("`sns.{}`", service.setting());
+    if !arn.contains(&format!(":app/{}/", service.platform())) {
+        return findings.fail(
+            format!("{setting} is not the ARN of an {} application", service.platform()),
+            "correct the setting: production and sandbox may have been exchanged",
+        );
+    }
+    let sns = pushbell::aws::sns(&deployment.env);
+    let got = sns.get_platform_application_attributes().platform_application_arn(arn).send().await;
+    let attributes: HashMap<String, String> = match got {
+        Ok(got) => got.attributes().cloned().unwrap_or_default(),
+        Err(error) if error.code() == Some("NotFound") => {
+            return findings.fail(
+                format!("the platform application of {setting} is not there: iPhones are not reached"),
+                "`app update --apns …` makes it anew where the setting is taken out first; each device's endpoint follows with its next push",
+            );
+        }
+        Err(error) => {
+            return findings.fail(
+                format!("SNS did not tell of the platform application of {setting}: {}", reason(&error)),
+                "it may be another account's or another region's: take the ARN of one in the stack's own",
+            );
+        }
+    };
+    let attribute = |name: &str| attributes.get(name).map(String::as_str);
+    let mut is_well = true;
+    if attribute("Enabled").is_some_and(|enabled| enabled.eq_ignore_ascii_case("false")) {
+        findings.fail(
+            format!("SNS has switched the platform application of {setting} off: Apple refused its credentials"),
+            "give it good ones: `app update --apns …`, which switches it on again",
+        );
+        is_well = false;
+    }
+    if let Some(topic) = deployment.events_topic() {
+        let hears =
+            ["EventDeliveryFailure", "EventEndpointUpdated"].into_iter().all(|name| attribute(name) == Some(topic));
+        if !hears {
+            findings.warn(
+                format!("the platform application of {setting} does not tell the stack of dead tokens: they go with the next push to them only"),
+                format!("set its EventDeliveryFailure and EventEndpointUpdated to {topic}; `app update --apns …` does"),
+            );
+            is_well = false;
+        }
+    }
+    if let Some(ApnsCredentials::Key(key)) = held {
+        for (name, kept) in [("ApplePlatformTeamID", &key.team_id), ("ApplePlatformBundleID", &key.topic)] {
+            if let Some(given) = attribute(name).filter(|given| given != kept) {
+                findings.fail(
+                    format!("SNS has {name} {given} for {setting}, and {kept} is kept here"),
+                    "`app update --apns …` gives both the same",
+                );
+                is_well = false;
+            }
+        }
+    }
+    if let Some(end) = END.into_iter().find_map(attribute).and_then(Timestamp::from_rfc3339) {
+        is_well &= certificate_end(&format!("SNS's certificate of {setting}"), end, now, findings);
+    }
+    if is_well {
+        findings.ok(format!("the platform application of {setting} is on"));
+    }
+}
+
+/// Whether there is time left; what is to be done if not.
+fn certificate_end(what: &str, end: Timestamp, now: Timestamp, findings: &mut Findings) -> bool {
+    let fix = "make a new one in Apple's developer account, then `app update --apns-certificate …`; or take a signing key, which does not end";
+    if end <= now {
+        findings.fail(format!("{what} ended at {}: iPhones are not reached", end.to_rfc3339()), fix);
+        return false;
+    }
+    let days = end.since(now).as_secs() / 86_400;
+    if days < SOON_DAYS {
+        findings.warn(format!("{what} ends in {days} days"), fix);
+        return false;
+    }
+    true
+}
+
+async fn credentials(
+    deployment: &Deployment,
+    service: ApnsService,
+    held: &ApnsCredentials,
+    now: Timestamp,
+    findings: &mut Findings,
+) {
+    let word = service.word();
+    match held {
+        ApnsCredentials::Key(key) => {
+            match vendors::apns(&deployment.http, &service.base_url(deployment), key, now).await {
+                Ok(()) => findings.ok(format!("Apple ({word}) takes the signing key {}", key.key_id)),
+                Err(trouble) => {
+                    let (seen, fix) = documents::halves(&trouble.to_string());
+                    findings.fail(format!("Apple ({word}): {seen}"), fix);
+                }
+            }
+        }
+        ApnsCredentials::Certificate(certificate) => match vendors::certificate_checks(certificate, now) {
+            Ok(facts) => {
+                let fits = match service {
+                    ApnsService::Production => facts.production,
+                    ApnsService::Sandbox => facts.sandbox,
+                };
+                if !fits {
+                    findings.fail(
+                        format!("the certificate is not for {word}"),
+                        "give each of Apple's services its own: `app update --apns-certificate …`, with --sandbox for development",
+                    );
+                } else if certificate_end("the certificate", facts.ends, now, findings) {
+                    findings.ok(format!("the certificate for {} has {} days left", facts.topic, facts.days_left));
+                }
+            }
+            Err(trouble) => {
+                let (seen, fix) = documents::halves(&trouble.to_string());
+                findings.fail(format!("APNs ({word}): {seen}"), fix);
+            }
+        },
+    }
+}

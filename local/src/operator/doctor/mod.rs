@@ -1,0 +1,165 @@
+//! `doctor`: whether a bundle and its apps are set up as they should be. It changes nothing and reaches no phone.
+//!
+//! Each look has one finding at least, of what is well too: what is not in the list was not looked at.
+
+mod app;
+mod bundle;
+mod documents;
+mod ios;
+mod reach;
+
+use std::fmt;
+
+use clap::Args;
+use pushbell::id::AppId;
+use pushbell::time::Timestamp;
+use serde_json::{Value, json};
+
+use super::Deployment;
+use super::app::{DocumentError, Documents};
+
+/// `doctor`
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// The app; without it the bundle and all apps.
+    #[arg(value_parser = super::app_id)]
+    pub app: Option<AppId>,
+    /// Warnings count as failures, for the exit code.
+    #[arg(long)]
+    pub strict: bool,
+    /// The answer as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// As it should be.
+    Ok,
+    /// Pushes go out, and something should be done.
+    Warn,
+    /// Something does not work.
+    Fail,
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ok => "ok",
+            Self::Warn => "warn",
+            Self::Fail => "fail",
+        })
+    }
+}
+
+/// What was seen of one thing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// How bad it is.
+    pub level: Level,
+    /// Of what: `bundle`, `app acme`.
+    pub of: String,
+    /// What was seen. No secret is in it.
+    pub seen: String,
+    /// What to do about it; of what is well there is none.
+    pub fix: Option<String>,
+}
+
+/// What was seen, in the order in which it was looked at.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// One after the other.
+    pub findings: Vec<Finding>,
+}
+
+/// Findings about one thing.
+struct Findings {
+    of: String,
+    all: Vec<Finding>,
+}
+
+impl Findings {
+    fn of(of: impl Into<String>) -> Self {
+        Self { of: of.into(), all: Vec::new() }
+    }
+
+    fn add(&mut self, level: Level, seen: String, fix: Option<String>) {
+        self.all.push(Finding { level, of: self.of.clone(), seen, fix });
+    }
+
+    fn ok(&mut self, seen: impl Into<String>) {
+        self.add(Level::Ok, seen.into(), None);
+    }
+
+    fn warn(&mut self, seen: impl Into<String>, fix: impl Into<String>) {
+        self.add(Level::Warn, seen.into(), Some(fix.into()));
+    }
+
+    fn fail(&mut self, seen: impl Into<String>, fix: impl Into<String>) {
+        self.add(Level::Fail, seen.into(), Some(fix.into()));
+    }
+}
+
+impl Report {
+    /// The worst of it.
+    pub fn worst(&self) -> Level {
+        self.findings.iter().map(|finding| finding.level).max().unwrap_or(Level::Ok)
+    }
+
+    /// How many are of this level.
+    pub fn count(&self, level: Level) -> usize {
+        self.findings.iter().filter(|finding| finding.level == level).count()
+    }
+
+    /// A line for each, and what to do under it.
+    pub fn text(&self) -> String {
+        let mut lines = Vec::new();
+        for Finding { level, of, seen, fix } in &self.findings {
+            lines.push(format!("{level:<5} {of}: {seen}", level = level.to_string()));
+            lines.extend(fix.iter().map(|fix| format!("      -> {fix}")));
+        }
+        lines.push(format!(
+            "\n{} ok, {} to be looked at, {} that do not work.",
+            self.count(Level::Ok),
+            self.count(Level::Warn),
+            self.count(Level::Fail)
+        ));
+        lines.join("\n")
+    }
+
+    /// The same for machines.
+    pub fn json(&self) -> Value {
+        let findings: Vec<Value> = self
+            .findings
+            .iter()
+            .map(|finding| {
+                json!({ "level": finding.level.to_string(), "of": finding.of, "seen": finding.seen, "fix": finding.fix })
+            })
+            .collect();
+        json!({ "worst": self.worst().to_string(), "findings": findings })
+    }
+}
+
+/// Looks at the bundle and at one app, or at all of them. `now` is this machine's clock.
+pub async fn run(deployment: &Deployment, wanted: Option<&AppId>, now: Timestamp) -> Result<Report, DocumentError> {
+    let documents = Documents::new(deployment)?;
+    let mut findings = bundle::look(deployment, now).await;
+    let listed = documents.list().await?;
+    let apps: Vec<&AppId> = match wanted {
+        Some(app) => vec![app],
+        None => listed.keys().collect(),
+    };
+    if apps.is_empty() {
+        let mut none = Findings::of("apps");
+        none.warn("there is none", "`app add <name>` makes one");
+        findings.extend(none.all);
+    }
+    for app in apps {
+        findings.extend(app::look(deployment, &documents, app, listed.get(app), now).await);
+    }
+    Ok(Report { findings })
+}
+
+#[cfg(test)]
+mod tests;

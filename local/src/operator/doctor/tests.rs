@@ -1,0 +1,452 @@
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+//! Each broken setup by the line that tells of it. Everything but the broken thing is well, and stays so.
+
+use std::time::Duration;
+
+use pushbell::time::Timestamp;
+use serde_json::json;
+
+use super::super::ward::{TOPIC, Ward, acme};
+use super::super::{Deployment, Where};
+use super::{Level, Report};
+
+/// What `doctor acme` sees now.
+async fn seen(ward: &Ward) -> Report {
+    super::run(&ward.deployment().await, Some(&acme()), Timestamp::now()).await.unwrap()
+}
+
+/// That there is exactly one line that is not ok, of this level and beginning so, and with something to do.
+#[track_caller]
+fn only(report: &Report, level: Level, begins: &str) {
+    let bad: Vec<_> = report.findings.iter().filter(|finding| finding.level != Level::Ok).collect();
+    let [finding] = bad.as_slice() else { panic!("one line, and not {bad:#?}") };
+    assert_eq!(finding.level, level, "{finding:?}");
+    assert!(finding.seen.starts_with(begins), "{finding:?}");
+    assert!(finding.fix.as_ref().is_some_and(|fix| !fix.is_empty()), "{finding:?}");
+}
+
+#[tokio::test]
+async fn what_is_set_up_well_is_well_and_every_look_is_told() {
+    let ward = Ward::with_acme().await;
+    let report = seen(&ward).await;
+    assert_eq!(report.worst(), Level::Ok, "{}", report.text());
+    let seen: Vec<&str> = report.findings.iter().map(|finding| finding.seen.as_str()).collect();
+    for begins in [
+        "its status is CREATE_COMPLETE",
+        "tables: 4 as the template says",
+        "schedules: 1 as the template says",
+        "no dead letters",
+        "the API answers at http://127.0.0.1",
+        "this machine's clock is right",
+        "`callers` is read",
+        "its secrets are valid",
+        "the hooks answer, from here",
+        "Tencent's hook answers, from here",
+        "FCM takes the service account of the project acme-chat",
+        "the platform application of `sns.apns` is on",
+        "Apple (production) takes the signing key",
+        "outcomes are signed and posted",
+    ] {
+        assert!(seen.iter().any(|seen| seen.starts_with(begins)), "{begins} in {seen:#?}");
+    }
+}
+
+#[tokio::test]
+async fn no_secret_is_in_what_is_told() {
+    let ward = Ward::with_acme().await;
+    let told = seen(&ward).await.text();
+    let callers = std::fs::read_to_string(ward.path("apps/acme/callers.json")).unwrap();
+    let callers: serde_json::Value = serde_json::from_str(&callers).unwrap();
+    for list in ["hook_secrets", "api_keys", "master_secrets"] {
+        assert!(!told.contains(callers[list][0].as_str().unwrap()), "{list}");
+    }
+}
+
+// ------------------------------------------------------------------------------------------------------- the vendors
+
+#[tokio::test]
+async fn a_key_of_another_account_at_google() {
+    let ward = Ward::with_acme().await;
+    // Google knows the account, and another key of it.
+    ward.edit("vendors", |vendors| vendors["fcm"]["service_account"]["private_key"] = json!(OTHER_RSA_KEY)).await;
+    only(&seen(&ward).await, Level::Fail, "FCM: Google does not know the key (Invalid JWT Signature)");
+}
+
+#[tokio::test]
+async fn an_account_that_was_deleted_at_google() {
+    let ward = Ward::with_acme().await;
+    let email = ward.account["client_email"].as_str().unwrap().to_owned();
+    ward.control("DELETE", &format!("vendors/fcm/accounts/{email}"), &json!({})).await;
+    only(&seen(&ward).await, Level::Fail, "FCM: Google does not know the service account");
+}
+
+#[tokio::test]
+async fn an_account_of_another_project() {
+    let ward = Ward::with_acme().await;
+    ward.edit("vendors", |vendors| vendors["fcm"]["service_account"]["project_id"] = json!("another")).await;
+    only(&seen(&ward).await, Level::Fail, "FCM: the service account may not send in the project");
+}
+
+#[tokio::test]
+async fn a_key_that_was_cut_when_it_was_pasted() {
+    let ward = Ward::with_acme().await;
+    ward.edit("vendors", |vendors| {
+        vendors["fcm"]["service_account"]["private_key"] = json!("-----BEGIN PRIVATE KEY-----\nMIIEv\n");
+    })
+    .await;
+    only(&seen(&ward).await, Level::Fail, "FCM: private_key of the key file is no RSA key in PEM");
+}
+
+#[tokio::test]
+async fn a_team_that_is_not_the_keys() {
+    let ward = Ward::with_acme().await;
+    ward.edit("apns", |apns| apns["production"]["team_id"] = json!("OTHERTEAM1")).await;
+    let report = seen(&ward).await;
+    let fails: Vec<&str> = report.findings.iter().filter(|f| f.level == Level::Fail).map(|f| f.seen.as_str()).collect();
+    let [sns, apple] = fails.as_slice() else { panic!("two, and not {fails:#?}") };
+    assert_eq!(*sns, "SNS has ApplePlatformTeamID TEAM123456 for `sns.apns`, and OTHERTEAM1 is kept here");
+    assert!(apple.starts_with("Apple (production): Apple does not know the key"), "{apple}");
+}
+
+#[tokio::test]
+async fn a_key_that_was_revoked_at_apple() {
+    let ward = Ward::with_acme().await;
+    ward.control("DELETE", &format!("vendors/apns/keys/{}", ward.key_id), &json!({})).await;
+    only(&seen(&ward).await, Level::Fail, "Apple (production): Apple does not know the key");
+}
+
+#[tokio::test]
+async fn a_bundle_id_that_the_key_may_not_push_to() {
+    let ward = Ward::with_acme().await;
+    ward.edit("apns", |apns| apns["production"]["topic"] = json!("com.example.other")).await;
+    let report = seen(&ward).await;
+    let told = report.text();
+    assert!(told.contains("Apple (production): the key may not push to topic"), "{told}");
+    assert!(
+        told.contains(&format!(
+            "SNS has ApplePlatformBundleID {TOPIC} for `sns.apns`, and com.example.other is kept here"
+        )),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn an_application_that_is_gone_at_sns() {
+    let ward = Ward::with_acme().await;
+    let deployment = ward.deployment().await;
+    let sns = pushbell::aws::sns(&deployment.env);
+    let arn = "arn:aws:sns:us-east-1:000000000000:app/APNS/acme-local";
+    sns.delete_platform_application().platform_application_arn(arn).send().await.unwrap();
+    only(&seen(&ward).await, Level::Fail, "the platform application of `sns.apns` is not there");
+}
+
+async fn set_application(ward: &Ward, name: &str, value: &str) {
+    let deployment = ward.deployment().await;
+    let sns = pushbell::aws::sns(&deployment.env);
+    let arn = "arn:aws:sns:us-east-1:000000000000:app/APNS/acme-local";
+    let set = sns.set_platform_application_attributes().platform_application_arn(arn);
+    set.attributes(name, value).send().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_application_that_sns_has_switched_off() {
+    let ward = Ward::with_acme().await;
+    set_application(&ward, "Enabled", "false").await;
+    only(&seen(&ward).await, Level::Fail, "SNS has switched the platform application of `sns.apns` off");
+}
+
+#[tokio::test]
+async fn an_application_that_does_not_tell_of_dead_tokens() {
+    let ward = Ward::with_acme().await;
+    set_application(&ward, "EventDeliveryFailure", "").await;
+    only(
+        &seen(&ward).await,
+        Level::Warn,
+        "the platform application of `sns.apns` does not tell the stack of dead tokens",
+    );
+}
+
+#[tokio::test]
+async fn production_and_sandbox_exchanged() {
+    let ward = Ward::with_acme().await;
+    ward.edit("settings", |settings| {
+        settings["sns"]["apns"] = json!("arn:aws:sns:us-east-1:000000000000:app/APNS_SANDBOX/acme-local");
+    })
+    .await;
+    only(&seen(&ward).await, Level::Fail, "`sns.apns` is not the ARN of an APNS application");
+}
+
+#[tokio::test]
+async fn no_vendor_at_all() {
+    let ward = Ward::empty().await;
+    ward.app(&["add", "acme"]).await.unwrap();
+    only(&seen(&ward).await, Level::Warn, "it has no vendor: nobody's phone is reached");
+}
+
+// ---------------------------------------------------------------------------------------------------------- the stack
+
+#[tokio::test]
+async fn a_table_that_somebody_deleted() {
+    let ward = Ward::with_acme().await;
+    assert!(ward.stack.aws.inventory.remove("TasksTable"));
+    only(&seen(&ward).await, Level::Fail, "TasksTable is gone: somebody deleted it");
+}
+
+#[tokio::test]
+async fn a_table_whose_time_to_live_is_off() {
+    let ward = Ward::with_acme().await;
+    let off = json!({ "AttributeName": "ttl", "Enabled": false });
+    assert!(ward.stack.aws.inventory.change("DeferredTable", "TimeToLiveSpecification", off));
+    only(
+        &seen(&ward).await,
+        Level::Fail,
+        "DeferredTable: Enabled is false, and true in the template: what is over is not deleted",
+    );
+}
+
+#[tokio::test]
+async fn a_table_without_backup() {
+    let ward = Ward::with_acme().await;
+    let off = json!({ "PointInTimeRecoveryEnabled": false });
+    assert!(ward.stack.aws.inventory.change("RegistryTable", "PointInTimeRecoverySpecification", off));
+    only(
+        &seen(&ward).await,
+        Level::Warn,
+        "RegistryTable: PointInTimeRecoveryEnabled is false, and true in the template: there is no backup",
+    );
+}
+
+#[tokio::test]
+async fn a_queue_that_is_gone() {
+    let ward = Ward::with_acme().await;
+    assert!(ward.stack.aws.inventory.remove("DeliverDeadLetters"));
+    only(&seen(&ward).await, Level::Fail, "DeliverDeadLetters is gone");
+}
+
+#[tokio::test]
+async fn a_queue_that_puts_nothing_aside() {
+    let ward = Ward::with_acme().await;
+    assert!(ward.stack.aws.inventory.change("DeliverQueue", "RedrivePolicy", json!(null)));
+    only(&seen(&ward).await, Level::Fail, "DeliverQueue: maxReceiveCount is null, and 5 in the template");
+}
+
+#[tokio::test]
+async fn a_queue_that_nobody_works_off() {
+    let ward = Ward::with_acme().await;
+    assert!(ward.stack.aws.inventory.change("DeliverFunctionQueue", "Enabled", json!(false)));
+    only(
+        &seen(&ward).await,
+        Level::Fail,
+        "DeliverFunctionQueue: Enabled is false, and true in the template: the queue is not worked off",
+    );
+}
+
+#[tokio::test]
+async fn a_schedule_that_stands_still() {
+    let ward = Ward::with_acme().await;
+    assert!(ward.stack.aws.inventory.change("RetryFunctionEvery", "State", json!("DISABLED")));
+    only(
+        &seen(&ward).await,
+        Level::Fail,
+        "RetryFunctionEvery: State is DISABLED, and ENABLED in the template: the timer stands still",
+    );
+}
+
+#[tokio::test]
+async fn a_function_that_may_not_run() {
+    let ward = Ward::with_acme().await;
+    assert!(ward.stack.aws.inventory.change("NotifyFunction", "ReservedConcurrentExecutions", json!(0)));
+    only(
+        &seen(&ward).await,
+        Level::Fail,
+        "NotifyFunction: ReservedConcurrentExecutions is 0, and null in the template",
+    );
+}
+
+#[tokio::test]
+async fn an_alarm_that_is_gone() {
+    let ward = Ward::with_acme().await;
+    assert!(ward.stack.aws.inventory.remove("DeadLettersAlarm"));
+    only(&seen(&ward).await, Level::Fail, "DeadLettersAlarm is gone");
+}
+
+#[tokio::test]
+async fn an_alarm_whose_actions_are_off() {
+    let ward = Ward::with_acme().await;
+    assert!(ward.stack.aws.inventory.change("QueueAgeAlarm", "ActionsEnabled", json!(false)));
+    only(
+        &seen(&ward).await,
+        Level::Warn,
+        "QueueAgeAlarm: ActionsEnabled is false, and true in the template: nobody hears of it",
+    );
+}
+
+#[tokio::test]
+async fn a_deploy_that_was_rolled_back_and_one_that_failed() {
+    let ward = Ward::with_acme().await;
+    ward.stack.aws.inventory.set_status("UPDATE_ROLLBACK_COMPLETE");
+    only(&seen(&ward).await, Level::Warn, "its last deploy failed and was rolled back");
+    ward.stack.aws.inventory.set_status("UPDATE_ROLLBACK_FAILED");
+    only(&seen(&ward).await, Level::Fail, "its last deploy failed (UPDATE_ROLLBACK_FAILED)");
+}
+
+#[tokio::test]
+async fn dead_letters_that_wait() {
+    let ward = Ward::with_acme().await;
+    let letter = crate::aws::sqs::Outgoing { body: "{}".to_owned(), ..Default::default() };
+    ward.stack.aws.queues.send("DeliverDeadLetters", &letter).unwrap();
+    only(&seen(&ward).await, Level::Warn, "1 record waits in DeliverDeadLetters");
+}
+
+#[tokio::test]
+async fn a_clock_that_is_off() {
+    let ward = Ward::with_acme().await;
+    let deployment = ward.deployment().await;
+    let later = |seconds| Timestamp::now().plus(Duration::from_secs(seconds));
+    let told = super::run(&deployment, None, later(60)).await.unwrap().text();
+    assert!(told.contains("warn  stack pushbell-local: this machine's clock is"), "{told}");
+    let told = super::run(&deployment, None, later(900)).await.unwrap().text();
+    assert!(told.contains("fail  stack pushbell-local: this machine's clock is"), "{told}");
+}
+
+#[tokio::test]
+async fn an_address_that_leads_nowhere_and_one_that_leads_elsewhere() {
+    let ward = Ward::with_acme().await;
+    let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let mut deployment = ward.deployment().await;
+    deployment.url = format!("http://{free}");
+    let told = super::run(&deployment, Some(&acme()), Timestamp::now()).await.unwrap().text();
+    assert!(told.contains(&format!("the API at http://{free} is not reached")), "{told}");
+    assert!(told.contains("the hooks are not reached"), "{told}");
+    deployment.url = ward.stack.aws_url().to_owned();
+    let told = super::run(&deployment, Some(&acme()), Timestamp::now()).await.unwrap().text();
+    assert!(told.contains("is not the API"), "{told}");
+}
+
+// ------------------------------------------------------------------------------------------------------ the documents
+
+#[tokio::test]
+async fn an_app_that_is_not_there() {
+    let ward = Ward::empty().await;
+    only(&seen(&ward).await, Level::Fail, "there is no such app here");
+}
+
+#[tokio::test]
+async fn an_app_without_callers() {
+    let ward = Ward::with_acme().await;
+    std::fs::remove_file(ward.path("apps/acme/callers.json")).unwrap();
+    only(&seen(&ward).await, Level::Fail, "it has no `callers` document");
+}
+
+#[tokio::test]
+async fn callers_that_cannot_be_read() {
+    let ward = Ward::with_acme().await;
+    ward.edit("callers", |callers| callers["hook_secretz"] = json!(["s3cret-s3cret-s3cret"])).await;
+    let report = seen(&ward).await;
+    only(&report, Level::Fail, "`callers` cannot be read, and all calls are answered 503");
+    assert!(!report.text().contains("s3cret"));
+}
+
+#[tokio::test]
+async fn settings_with_a_field_that_this_release_does_not_know() {
+    let ward = Ward::with_acme().await;
+    ward.edit("settings", |settings| settings["titel"] = json!("Acme")).await;
+    let report = seen(&ward).await;
+    let told = report.text();
+    assert!(told.contains("`settings` cannot be read, and its calls are answered 503, and its pushes fail"), "{told}");
+    assert!(told.contains("unknown field `titel`"), "{told}");
+    assert!(told.contains("the hooks are out of order for the app (APP_MISCONFIGURED)"), "{told}");
+}
+
+#[tokio::test]
+async fn a_hook_secret_that_is_over_and_one_that_will_be() {
+    let ward = Ward::with_acme().await;
+    ward.edit("callers", |callers| callers["hook_secrets"] = json!([{ "value": "x".repeat(32), "until": 1 }])).await;
+    only(&seen(&ward).await, Level::Fail, "every hook secret is over");
+
+    let ward = Ward::with_acme().await;
+    let end = Timestamp::now().plus(Duration::from_secs(3_600));
+    ward.edit("callers", |callers| {
+        let secret = callers["hook_secrets"][0].clone();
+        callers["hook_secrets"] = json!([{ "value": secret, "until": end.as_millis() }]);
+    })
+    .await;
+    only(&seen(&ward).await, Level::Warn, "the last hook secret ends at ");
+}
+
+#[tokio::test]
+async fn a_secret_that_can_be_guessed() {
+    let ward = Ward::with_acme().await;
+    ward.edit("callers", |callers| callers["master_secrets"] = json!(["letmein"])).await;
+    let report = seen(&ward).await;
+    only(&report, Level::Warn, "a master secret has less than 20 characters");
+    assert!(!report.text().contains("letmein"));
+}
+
+#[tokio::test]
+async fn a_user_key_that_verifies_nothing() {
+    let ward = Ward::with_acme().await;
+    ward.edit("callers", |callers| callers["user_keys"] = json!([{ "alg": "HS256", "key": "too short" }])).await;
+    only(&seen(&ward).await, Level::Fail, "a HS256 key of user tokens has less than 32 bytes");
+}
+
+#[tokio::test]
+async fn hooks_that_are_for_other_machines() {
+    let ward = Ward::with_acme().await;
+    ward.edit("callers", |callers| callers["hook_sources"] = json!(["203.0.113.0/24"])).await;
+    only(&seen(&ward).await, Level::Warn, "the hooks are for 1 sources only, and this machine is none of them");
+}
+
+#[tokio::test]
+async fn outcomes_that_nothing_signs() {
+    let ward = Ward::with_acme().await;
+    std::fs::remove_file(ward.path("apps/acme/results.json")).unwrap();
+    only(&seen(&ward).await, Level::Fail, "outcomes are to be posted, and there is no valid key to sign them with");
+}
+
+#[tokio::test]
+async fn tencents_callbacks_without_a_signature_and_without_a_number() {
+    let ward = Ward::with_acme().await;
+    ward.edit("callers", |callers| callers["tencent_tokens"] = json!([])).await;
+    only(&seen(&ward).await, Level::Warn, "Tencent's callbacks are taken without a signature");
+
+    let ward = Ward::with_acme().await;
+    ward.edit("settings", |settings| settings["tencent"] = json!({})).await;
+    only(&seen(&ward).await, Level::Warn, "there is a token for Tencent, and no `tencent.sdk_app_id`");
+}
+
+#[tokio::test]
+async fn rules_that_hear_of_nothing() {
+    let ward = Ward::with_acme().await;
+    ward.edit("settings", |settings| {
+        settings["triggers"] = json!([{
+            "name": "scores", "on": { "table": "scores", "changes": ["insert"] },
+            "audience": { "all": true }, "message": { "text": "{{winningTeam}} won" },
+        }]);
+    })
+    .await;
+    // The stack was started before the app was made.
+    only(&seen(&ward).await, Level::Fail, "1 rules wait for tables or buses, and TriggerApps does not name the app");
+    ward.stack.aws.inventory.set_parameter("TriggerApps", "other, acme");
+    assert_eq!(seen(&ward).await.worst(), Level::Ok);
+}
+
+#[tokio::test]
+async fn an_address_for_sign_ins_that_is_not_reached() {
+    let ward = Ward::with_acme().await;
+    let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    ward.edit("callers", |callers| callers["verify_url"] = json!(format!("http://{free}/me"))).await;
+    only(&seen(&ward).await, Level::Fail, "`verify_url` is not reached");
+}
+
+#[tokio::test]
+async fn a_stage_that_is_another_one() {
+    let ward = Ward::empty().await;
+    ward.stack.aws.inventory.set_parameter("Stage", "prod");
+    let place = Where { url: Some(ward.stack.url()), ..Where::default() };
+    let error = Deployment::find(&place).await.err().unwrap();
+    assert_eq!(error.to_string(), "the stack pushbell-local is of the stage prod, and not of local");
+}
+
+/// Another RSA key than the fake Google's, for the local tests only.
+const OTHER_RSA_KEY: &str = include_str!("../../../demo/other-rsa-key.pem");
