@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use pushbell::id::AppId;
 
+use crate::operator::doctor::Doctor;
 use crate::operator::token::Role;
-use crate::operator::{Where, app, app_id, doctor};
+use crate::operator::{Where, app, app_id};
 use crate::template::Template;
 
 /// Runs Pushbell on this machine: the whole bundle, with fake phones and vendors.
@@ -33,17 +34,6 @@ pub enum Command {
     App(Box<App>),
     /// Looks whether a bundle and its apps are set up as they should be; tells what to do where not.
     Doctor(Doctor),
-}
-
-/// What is looked at, and of which bundle.
-#[derive(Debug, Args)]
-pub struct Doctor {
-    /// What is looked at.
-    #[command(flatten)]
-    pub asked: doctor::Doctor,
-    /// Of which bundle.
-    #[command(flatten)]
-    pub place: Where,
 }
 
 /// What is done with apps, and of which bundle.

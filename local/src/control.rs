@@ -118,6 +118,8 @@ async fn stack(State(control): State<Arc<Control>>) -> Response {
 }
 
 async fn keep_settings(State(control): State<Arc<Control>>, Path(app): Path<AppId>, text: String) -> Answer {
+    // A wrong one would keep the next stack from starting.
+    pushbell::app::check("settings", &text).map_err(bad)?;
     apps::keep_settings(&control.apps, &app, Some(&text)).map_err(failed)?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -6,10 +6,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Parser as _;
 use pushbell::time::Timestamp;
-use pushbell_local::cli::{Cli, Command, Doctor, Run, Token, Why};
+use pushbell_local::cli::{Cli, Command, Run, Token, Why};
 use pushbell_local::operator::app::DocumentError;
 use pushbell_local::operator::doctor::Level;
-use pushbell_local::operator::{Deployment, Where, app, doctor, token};
+use pushbell_local::operator::{Deployment, Where, app, causes, doctor, token};
 use pushbell_local::runtime_api::Output;
 use pushbell_local::stack::{Options, Processes, Stack, StackError};
 use pushbell_local::why;
@@ -53,7 +53,7 @@ fn main() -> ExitCode {
         Some(Command::App(asked)) => operate(&asked.place, async |deployment| {
             app::run(deployment, &asked.command).await.map(|told| (told, ExitCode::SUCCESS))
         }),
-        Some(Command::Doctor(Doctor { asked, place })) => operate(&place, async |deployment| {
+        Some(Command::Doctor(asked)) => operate(&asked.place, async |deployment| {
             let report = doctor::run(deployment, asked.app.as_ref(), Timestamp::now()).await?;
             let told = if asked.json { report.json().to_string() } else { report.text() };
             let bad = if asked.strict { Level::Warn } else { Level::Fail };
@@ -221,14 +221,7 @@ fn greeting(stack: &Stack) -> String {
 }
 
 fn fail(error: &dyn std::error::Error) -> ExitCode {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    report(&text);
+    report(&causes(error));
     ExitCode::FAILURE
 }
 

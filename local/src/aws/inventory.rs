@@ -201,6 +201,12 @@ fn physical_id(listed: &Listed, aws_url: &str) -> String {
 /// The properties that are read later, with what a service adds of its own accord where the template is silent.
 fn live(listed: &Listed) -> Value {
     let mut properties = listed.properties.clone();
+    if listed.kind == "AWS::DynamoDB::Table"
+        && let Some(map) = properties.as_object_mut()
+    {
+        // Its read handler does not ask for it.
+        map.remove("TimeToLiveSpecification");
+    }
     let defaults = match listed.kind.as_str() {
         "AWS::Lambda::EventSourceMapping" => vec![("Enabled", json!(true))],
         "AWS::Scheduler::Schedule" => vec![("State", json!("ENABLED"))],

@@ -1,8 +1,8 @@
 //! Secrets Manager over a folder: the secret `pushbell/<stage>/apps/<app>/<document>` is the file
 //! `<folder>/<app>/<document>.json`, read at each call, so that an edit takes effect.
 
-use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::io::{ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
@@ -47,6 +47,12 @@ impl Secrets {
             "GetSecretValue" => self.get(&self.named(request.secret_id)?),
             "CreateSecret" => {
                 let name = self.named(request.name)?;
+                if deleted(&self.file(&name)?).exists() {
+                    return Err(refusal(
+                        "InvalidRequestException",
+                        "You can't create this secret because a secret with this name is already scheduled for deletion.",
+                    ));
+                }
                 if self.file(&name)?.exists() {
                     return Err(refusal(
                         "ResourceExistsException",
@@ -62,7 +68,15 @@ impl Secrets {
             }
             "DeleteSecret" => {
                 let name = self.named(request.secret_id)?;
-                std::fs::remove_file(self.file(&name)?).map_err(|error| file_error(&error))?;
+                self.get(&name)?;
+                let file = self.file(&name)?;
+                std::fs::rename(&file, deleted(&file)).map_err(|error| file_error(&error))?;
+                Ok(json!({ "ARN": arn(&name), "Name": name }))
+            }
+            "RestoreSecret" => {
+                let name = self.named(request.secret_id)?;
+                let file = self.file(&name)?;
+                std::fs::rename(deleted(&file), &file).map_err(|error| file_error(&error))?;
                 Ok(json!({ "ARN": arn(&name), "Name": name }))
             }
             "ListSecrets" => self.list(),
@@ -72,6 +86,12 @@ impl Secrets {
 
     fn get(&self, name: &str) -> Result<Value, Refusal> {
         let file = self.file(name)?;
+        if deleted(&file).exists() {
+            return Err(refusal(
+                "InvalidRequestException",
+                "You can't perform this operation on the secret because it was marked for deletion.",
+            ));
+        }
         let text = std::fs::read_to_string(&file).map_err(|error| file_error(&error))?;
         let written = file
             .metadata()
@@ -95,7 +115,7 @@ impl Secrets {
         let text = text.replace(&self.0.vendors, VENDORS);
         let file = self.file(name)?;
         let folder = file.parent().map_or(Ok(()), std::fs::create_dir_all);
-        folder.and_then(|()| std::fs::write(&file, &text)).map_err(|error| file_error(&error))?;
+        folder.and_then(|()| write(&file, &text)).map_err(|error| file_error(&error))?;
         Ok(json!({
             "ARN": arn(name),
             "Name": name,
@@ -156,6 +176,20 @@ impl Secrets {
             .map(|(app, document)| self.0.folder.join(app).join(format!("{document}.json")))
             .ok_or_else(not_found)
     }
+}
+
+/// Writes a file that nobody else may read: real keys may be in it.
+fn write(file: &Path, text: &str) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(file)?.write_all(text.as_bytes())
+}
+
+/// Where a secret waits that is to be deleted, and may be had back.
+fn deleted(file: &Path) -> PathBuf {
+    file.with_extension("json.deleted")
 }
 
 fn arn_prefix() -> String {

@@ -1,8 +1,10 @@
 //! What AWS answered, for people.
 
-use aws_sdk_cloudformation::error::{DisplayErrorContext, ProvideErrorMetadata};
+use aws_sdk_cloudformation::error::ProvideErrorMetadata;
 
-/// AWS's own code and words, or what kept the call from being answered.
+use super::causes;
+
+/// AWS's own code and words, or what kept the call from being answered. Never the answer itself: it may hold a secret.
 pub(super) fn reason<E>(error: &E) -> String
 where
     E: ProvideErrorMetadata + std::error::Error,
@@ -10,6 +12,6 @@ where
     match (error.code(), error.message()) {
         (Some(code), Some(message)) => format!("{code}: {message}"),
         (Some(code), None) => code.to_owned(),
-        (None, _) => DisplayErrorContext(error).to_string(),
+        (None, _) => causes(error),
     }
 }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_cloudformation::error::{DisplayErrorContext, ProvideErrorMetadata as _};
+use aws_sdk_cloudformation::error::ProvideErrorMetadata as _;
 use aws_smithy_http_client::{Builder, tls};
 use bytes::Bytes;
 use clap::Args;
@@ -12,6 +13,8 @@ use http_body_util::Full;
 use pushbell::env::{EnvError, Environment};
 use serde::Deserialize;
 
+use super::aws::reason;
+use super::causes;
 use super::http::{CallError, Http};
 
 /// Where the stack on this machine listens unless told otherwise.
@@ -73,10 +76,14 @@ pub enum DeploymentError {
         reason: String,
     },
     /// The stack is another one's.
-    #[error("the stack {stack} has no {missing}; it is no Pushbell, or older than this command")]
+    #[error(
+        "the stack {stack} ({status}) has no {missing}; its first deploy is not through, or it is older than this command, or no Pushbell"
+    )]
     Foreign {
         /// The stack.
         stack: String,
+        /// `CREATE_COMPLETE`
+        status: String,
         /// What it lacks.
         missing: &'static str,
     },
@@ -102,8 +109,6 @@ pub struct Resource {
     pub kind: String,
     /// Its name on AWS; a queue's is its address.
     pub physical_id: String,
-    /// `CREATE_COMPLETE`
-    pub status: String,
 }
 
 /// A bundle that was found.
@@ -181,7 +186,12 @@ impl Deployment {
                     loader = loader.region(Region::new(region.clone()));
                 }
                 if let Some(profile) = &wanted.profile {
-                    loader = loader.profile_name(profile);
+                    // By its name alone the chain would still take keys in the environment first, which may be another account's.
+                    let credentials = ProfileFileCredentialsProvider::builder().profile_name(profile).build();
+                    loader = loader.profile_name(profile).credentials_provider(credentials);
+                    if wanted.region.is_none() {
+                        loader = loader.region(ProfileFileRegionProvider::builder().profile_name(profile).build());
+                    }
                 }
                 let config = loader.load().await;
                 let stack = wanted.stack.clone().unwrap_or_else(|| format!("pushbell-{stage}"));
@@ -207,7 +217,7 @@ impl Deployment {
         let described = described.map_err(|error| match error.code() {
             // CloudFormation has no code of its own for a stack that is not there.
             Some("ValidationError") => DeploymentError::NoStack { stack: stack.clone(), region: region.clone() },
-            Some(_) | None => failed(DisplayErrorContext(&error).to_string()),
+            Some(_) | None => failed(reason(&error)),
         })?;
         let found = described.stacks().first();
         let found = found.ok_or_else(|| DeploymentError::NoStack { stack: stack.clone(), region: region.clone() })?;
@@ -221,20 +231,19 @@ impl Deployment {
         let mut resources = BTreeMap::new();
         let mut pages = client.list_stack_resources().stack_name(&stack).into_paginator().send();
         while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| failed(DisplayErrorContext(&error).to_string()))?;
+            let page = page.map_err(|error| failed(reason(&error)))?;
             for summary in page.stack_resource_summaries() {
                 if let (Some(id), Some(kind)) = (summary.logical_resource_id(), summary.resource_type()) {
                     let resource = Resource {
                         kind: kind.to_owned(),
                         physical_id: summary.physical_resource_id().unwrap_or_default().to_owned(),
-                        status: summary.resource_status().map(|status| status.as_str().to_owned()).unwrap_or_default(),
                     };
                     resources.insert(id.to_owned(), resource);
                 }
             }
         }
 
-        let foreign = |missing| DeploymentError::Foreign { stack: stack.clone(), missing };
+        let foreign = |missing| DeploymentError::Foreign { stack: stack.clone(), status: status.clone(), missing };
         let its_stage = parameters.get("Stage").ok_or_else(|| foreign("parameter Stage"))?;
         if its_stage != stage {
             let (found, wanted) = (its_stage.clone(), stage.to_owned());
@@ -284,7 +293,7 @@ async fn credentials(config: &SdkConfig) -> Result<BTreeMap<&'static str, String
     let provider = config.credentials_provider();
     let provider = provider.ok_or_else(|| DeploymentError::NoCredentials("none are set up".to_owned()))?;
     let given = provider.provide_credentials().await;
-    let given = given.map_err(|error| DeploymentError::NoCredentials(DisplayErrorContext(&error).to_string()))?;
+    let given = given.map_err(|error| DeploymentError::NoCredentials(causes(&error)))?;
     let mut held = BTreeMap::from([
         ("AWS_ACCESS_KEY_ID", given.access_key_id().to_owned()),
         ("AWS_SECRET_ACCESS_KEY", given.secret_access_key().to_owned()),

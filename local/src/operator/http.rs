@@ -71,7 +71,11 @@ impl Http {
 
     /// Sends a request, and reads its answer to the end.
     pub async fn send(&self, request: Request<Full<Bytes>>) -> Result<Answer, CallError> {
-        let host = request.uri().authority().map(ToString::to_string).unwrap_or_default();
+        // Without a user's name and password, which an address may hold.
+        let host = match (request.uri().host(), request.uri().port()) {
+            (Some(host), Some(port)) => format!("{host}:{port}"),
+            (host, _) => host.unwrap_or_default().to_owned(),
+        };
         let exchange = async {
             let answer = self.0.request(request).await;
             let answer = answer.map_err(|source| CallError::Unreachable { host: host.clone(), source })?;

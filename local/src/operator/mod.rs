@@ -13,6 +13,18 @@ pub use deployment::{Deployment, DeploymentError, Where};
 
 use pushbell::id::AppId;
 
+/// An error and what caused it, in one line.
+pub fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
 /// An app's name on the command line.
 pub(crate) fn app_id(text: &str) -> Result<AppId, String> {
     // On this machine it is a folder's name, and those with a dot in front are hidden or of another place.

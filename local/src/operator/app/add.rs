@@ -25,9 +25,9 @@ pub(super) async fn run(deployment: &Deployment, add: &Add) -> Result<String, Ap
         return Err(AppCommandError::Exists(app.clone()));
     }
     let now = Timestamp::now();
-    let tried = Tried::credentials(deployment, &add.credentials, now).await?;
 
-    let mut settings = json!({});
+    // What somebody has put there before stays.
+    let mut settings = documents.settings(app).await?.unwrap_or_else(|| json!({}));
     if let Some(title) = &add.title {
         settings["title"] = json!(title);
     }
@@ -40,9 +40,8 @@ pub(super) async fn run(deployment: &Deployment, add: &Add) -> Result<String, Ap
     if let Some(url) = &add.results {
         settings["results"] = json!({ "url": url });
     }
-    if let Err(error) = pushbell::app::check("settings", &settings.to_string()) {
-        return Err(AppCommandError::Results(error.to_string()));
-    }
+    pushbell::app::check("settings", &settings.to_string()).map_err(AppCommandError::Settings)?;
+    let tried = Tried::credentials(deployment, &add.credentials, now).await?;
     let mut done = tried.write(deployment, &documents, app, &mut settings).await?;
 
     let mut secrets = Vec::new();
@@ -65,7 +64,10 @@ pub(super) async fn run(deployment: &Deployment, add: &Add) -> Result<String, Ap
             _ => callers[list] = entries,
         }
     }
-    documents.put_secret(app, "callers", &callers).await?;
+    if !documents.create_secret(app, "callers", &callers).await? {
+        // Somebody else was faster; theirs are the secrets.
+        return Err(AppCommandError::Exists(app.clone()));
+    }
     done.push("The app can be called within a minute.".to_owned());
 
     let user_key = secrets.iter().find(|(kind, _)| *kind == Kind::UserKey).map(|(_, key)| key.as_str());
@@ -97,11 +99,12 @@ pub(super) async fn update(deployment: &Deployment, update: &Update) -> Result<S
     if documents.secret(app, "callers").await?.is_none() {
         return Err(AppCommandError::Unknown(app.clone()));
     }
+    let mut settings = documents.settings(app).await?.unwrap_or_else(|| json!({}));
+    pushbell::app::check("settings", &settings.to_string()).map_err(AppCommandError::Settings)?;
     let tried = Tried::credentials(deployment, &update.credentials, Timestamp::now()).await?;
     if tried.fcm.is_none() && tried.apns.is_none() {
         return Err(AppCommandError::NothingGiven);
     }
-    let mut settings = documents.settings(app).await?.unwrap_or_else(|| json!({}));
     let mut done = tried.write(deployment, &documents, app, &mut settings).await?;
     done.push("It holds within five minutes: functions keep documents so long.".to_owned());
     Ok(done.join("\n"))
@@ -161,7 +164,10 @@ impl Tried {
                 None => format!("SNS reaches iPhones by {arn}."),
             });
             settings["sns"][service.setting()] = json!(arn);
-            settings["sns"]["environment"] = json!(service.word());
+            if settings["sns"]["environment"].is_null() {
+                settings["sns"]["environment"] = json!(service.word());
+            }
+            done.push(format!("Devices that do not say are of {}.", settings["sns"]["environment"]));
             let mut kept = documents.secret(app, APNS).await?.unwrap_or_else(|| json!({}));
             kept[service.word()] = json!(document);
             documents.put_secret(app, APNS, &kept).await?;
@@ -188,11 +194,7 @@ async fn try_apns(
     match document {
         ApnsCredentials::Certificate(certificate) => {
             let facts = vendors::certificate_checks(certificate, now).map_err(AppCommandError::Certificate)?;
-            let fits = match service {
-                ApnsService::Production => facts.production,
-                ApnsService::Sandbox => facts.sandbox,
-            };
-            if !fits {
+            if !service.takes(&facts) {
                 return Err(AppCommandError::OtherService(service.word()));
             }
             Ok(format!("The APNs certificate for {} is valid for {} more days.", facts.topic, facts.days_left))

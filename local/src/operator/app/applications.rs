@@ -1,13 +1,17 @@
 //! SNS platform applications: what iOS devices are reached by.
-//! Source of the attributes: the API reference of Amazon SNS, `CreatePlatformApplication` and `SetPlatformApplicationAttributes`.
+//! Source of the credentials' and events' attributes: the API reference of Amazon SNS, `SetPlatformApplicationAttributes`.
 
 use std::collections::HashMap;
 
+use aws_sdk_sns::error::ProvideErrorMetadata as _;
 use pushbell::id::AppId;
 
 use super::super::Deployment;
 use super::super::aws::reason;
-use super::super::vendors::{self, ApnsCredentials};
+use super::super::vendors::{self, ApnsCredentials, CertificateFacts};
+
+/// The attribute that names the iOS app.
+const BUNDLE: &str = "ApplePlatformBundleID";
 
 /// SNS did not do what was asked of it.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +59,14 @@ impl ApnsService {
         }
     }
 
+    /// Whether a certificate is for it.
+    pub const fn takes(self, facts: &CertificateFacts) -> bool {
+        match self {
+            Self::Production => facts.production,
+            Self::Sandbox => facts.sandbox,
+        }
+    }
+
     /// Where Apple takes pushes; on this machine the fake one, for both.
     pub fn base_url(self, deployment: &Deployment) -> String {
         match (&deployment.vendors, self) {
@@ -75,8 +87,14 @@ fn attributes(deployment: &Deployment, credentials: &ApnsCredentials) -> HashMap
     attributes
 }
 
-/// Makes the application of an app, or gives the one at `arn` these credentials and switches it on. Its ARN. One that has the name already,
-/// left behind by a command that broke off, say, is taken.
+/// The name of an app's application. Stages of one account have one each: an endpoint that one of them deletes would be gone for the other.
+/// No stage's name holds a `_`, so no two apps share one.
+pub(super) fn name(deployment: &Deployment, app: &AppId) -> String {
+    format!("{app}_{}", deployment.env.stage())
+}
+
+/// Makes the application of an app, or gives the one at `arn` these credentials and switches it on. Its ARN. One of the app's name and bundle
+/// id that is there already, left behind by a command that broke off, is taken.
 pub(super) async fn put(
     deployment: &Deployment,
     app: &AppId,
@@ -84,13 +102,14 @@ pub(super) async fn put(
     arn: Option<&str>,
     credentials: &ApnsCredentials,
 ) -> Result<String, ApplicationError> {
-    let sns = pushbell::aws::sns(&deployment.env);
+    let sns = aws_sdk_sns::Client::new(&deployment.config);
     let attributes = attributes(deployment, credentials);
-    if let Some(arn) = arn {
-        return change(&sns, arn, attributes).await;
+    if let Some(arn) = arn
+        && change(&sns, arn, attributes.clone()).await?
+    {
+        return Ok(arn.to_owned());
     }
-    // Stages of one account have an application each: an endpoint that one of them deletes would be gone for the other.
-    let name = format!("{app}-{}", deployment.env.stage());
+    let name = name(deployment, app);
     let create = sns.create_platform_application().name(&name).platform(service.platform());
     let created = create.set_attributes(Some(attributes.clone())).send().await;
     let failed = |reason| ApplicationError { verb: "make", name: name.clone(), reason };
@@ -99,34 +118,45 @@ pub(super) async fn put(
             created.platform_application_arn().map(str::to_owned).ok_or_else(|| failed("no ARN came back".to_owned()))
         }
         // What SNS says of a name that is taken with other attributes is not documented, so it is looked for.
-        Err(error) => match named(&sns, service, &name).await {
-            Some(arn) => change(&sns, &arn, attributes).await,
-            None => Err(failed(reason(&error))),
+        Err(error) => match named(&sns, service, &name, attributes.get(BUNDLE)).await {
+            Some(arn) if change(&sns, &arn, attributes).await? => Ok(arn),
+            Some(_) | None => Err(failed(reason(&error))),
         },
     }
 }
 
+/// Gives an application other credentials, and switches it on. False when there is no such application.
 async fn change(
     sns: &aws_sdk_sns::Client,
     arn: &str,
-    mut attributes: HashMap<String, String>,
-) -> Result<String, ApplicationError> {
-    // SNS switches an application off whose credentials were refused.
-    attributes.insert("Enabled".to_owned(), "true".to_owned());
-    let set = sns.set_platform_application_attributes().platform_application_arn(arn);
-    let set = set.set_attributes(Some(attributes)).send().await;
-    let failed = |reason| ApplicationError { verb: "change", name: arn.to_owned(), reason };
-    set.map(|_| arn.to_owned()).map_err(|error| failed(reason(&error)))
+    attributes: HashMap<String, String>,
+) -> Result<bool, ApplicationError> {
+    let set = |attributes| {
+        sns.set_platform_application_attributes().platform_application_arn(arn).set_attributes(Some(attributes)).send()
+    };
+    match set(attributes).await {
+        Ok(_) => {}
+        Err(error) if error.code() == Some("NotFound") => return Ok(false),
+        Err(error) => {
+            return Err(ApplicationError { verb: "change", name: arn.to_owned(), reason: reason(&error) });
+        }
+    }
+    // SNS switches an application off whose credentials were refused. That this attribute may be set is not documented, so good credentials
+    // do not depend on it; whether it is on, `doctor` tells.
+    let _ = set(HashMap::from([("Enabled".to_owned(), "true".to_owned())])).await;
+    Ok(true)
 }
 
-/// The ARN of the application with this name; `None` also where SNS does not tell.
-async fn named(sns: &aws_sdk_sns::Client, service: ApnsService, name: &str) -> Option<String> {
+/// The ARN of the application with this name, if it is of this bundle id; `None` also where SNS does not tell.
+async fn named(sns: &aws_sdk_sns::Client, service: ApnsService, name: &str, bundle: Option<&String>) -> Option<String> {
     let end = format!(":app/{}/{name}", service.platform());
     let mut pages = sns.list_platform_applications().into_paginator().send();
     while let Some(Ok(page)) = pages.next().await {
-        let arns = page.platform_applications().iter().filter_map(|application| application.platform_application_arn());
-        if let Some(arn) = arns.into_iter().find(|arn| arn.ends_with(&end)) {
-            return Some(arn.to_owned());
+        for application in page.platform_applications() {
+            let its_own = application.attributes().and_then(|attributes| attributes.get(BUNDLE));
+            if let Some(arn) = application.platform_application_arn().filter(|arn| arn.ends_with(&end)) {
+                return (its_own == bundle).then(|| arn.to_owned());
+            }
         }
     }
     None
@@ -134,7 +164,7 @@ async fn named(sns: &aws_sdk_sns::Client, service: ApnsService, name: &str) -> O
 
 /// Deletes an application. Its endpoints stay at SNS, and reach nobody.
 pub(super) async fn delete(deployment: &Deployment, arn: &str) -> Result<(), ApplicationError> {
-    let sns = pushbell::aws::sns(&deployment.env);
+    let sns = aws_sdk_sns::Client::new(&deployment.config);
     let deleted = sns.delete_platform_application().platform_application_arn(arn).send().await;
     deleted.map(|_| ()).map_err(|error| ApplicationError {
         verb: "delete",

@@ -49,7 +49,7 @@ pub enum DocumentError {
         reason: String,
     },
     /// The document is no JSON.
-    #[error("the app's {document} document is no JSON (line {line}, column {column})")]
+    #[error("the app's {document} document is no JSON object (line {line}, column {column})")]
     Json {
         /// Which.
         document: &'static str,
@@ -82,8 +82,8 @@ impl<'a> Documents<'a> {
     pub fn new(deployment: &'a Deployment) -> Result<Self, DocumentError> {
         Ok(Self {
             deployment,
-            secrets: pushbell::aws::secrets(&deployment.env),
-            tables: pushbell::aws::dynamodb(&deployment.env),
+            secrets: aws_sdk_secretsmanager::Client::new(&deployment.config),
+            tables: aws_sdk_dynamodb::Client::new(&deployment.config),
             registry: deployment.env.table(Table::Registry)?,
         })
     }
@@ -113,6 +113,26 @@ impl<'a> Documents<'a> {
 
     /// Writes a secret document, whether or not there was one.
     pub async fn put_secret(&self, app: &AppId, document: &'static str, value: &Value) -> Result<(), DocumentError> {
+        self.write_secret(app, document, value, Before::Either).await.map(|_| ())
+    }
+
+    /// Writes a secret document where there is none. False when there is one, which stays as it is.
+    pub async fn create_secret(
+        &self,
+        app: &AppId,
+        document: &'static str,
+        value: &Value,
+    ) -> Result<bool, DocumentError> {
+        self.write_secret(app, document, value, Before::None).await
+    }
+
+    async fn write_secret(
+        &self,
+        app: &AppId,
+        document: &'static str,
+        value: &Value,
+        before: Before,
+    ) -> Result<bool, DocumentError> {
         let text = value.to_string();
         if document != APNS {
             pushbell::app::check(document, &text).map_err(DocumentError::Unreadable)?;
@@ -127,17 +147,30 @@ impl<'a> Documents<'a> {
             .secret_string(&text)
             .send()
             .await;
-        match created {
-            Ok(_) => return Ok(()),
-            Err(error) if error.code() == Some("ResourceExistsException") => {}
+        let restored = match created {
+            Ok(_) => return Ok(true),
+            Err(error) if error.code() == Some("ResourceExistsException") => {
+                if before == Before::None {
+                    return Ok(false);
+                }
+                false
+            }
             Err(error) if is_deleted(error.code(), error.message()) => {
                 let restored = self.secrets.restore_secret().secret_id(&name).send().await;
                 restored.map_err(|error| failed(reason(&error)))?;
+                true
             }
             Err(error) => return Err(failed(reason(&error))),
-        }
+        };
         let put = self.secrets.put_secret_value().secret_id(&name).secret_string(&text).send().await;
-        put.map(|_| ()).map_err(|error| failed(reason(&error)))
+        if let Err(error) = put {
+            if restored {
+                // Else what was deleted would be valid again. The first failure is the one to tell.
+                let _ = self.delete_secret(app, document).await;
+            }
+            return Err(failed(reason(&error)));
+        }
+        Ok(true)
     }
 
     /// Deletes a secret document. Whether there was one. It can be restored for a week.
@@ -236,12 +269,21 @@ impl<'a> Documents<'a> {
     }
 }
 
+/// What may be there before a document is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Before {
+    Either,
+    None,
+}
+
 fn is_deleted(code: Option<&str>, message: Option<&str>) -> bool {
     code == Some("InvalidRequestException") && message.is_some_and(|text| text.contains("deletion"))
 }
 
+/// A document's JSON, which is an object.
 fn json(document: &'static str, text: &str) -> Result<Value, DocumentError> {
-    serde_json::from_str(text).map_err(|error| DocumentError::Json {
+    let object: Result<serde_json::Map<String, Value>, _> = serde_json::from_str(text);
+    object.map(Value::Object).map_err(|error| DocumentError::Json {
         document,
         line: error.line(),
         column: error.column(),

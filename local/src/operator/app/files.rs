@@ -47,7 +47,7 @@ pub enum FileError {
         field: &'static str,
     },
     /// It is no PEM.
-    #[error("{path} is no PEM; {wanted}")]
+    #[error("{path} has no such PEM block; {wanted}")]
     Pem {
         /// The file.
         path: PathBuf,
@@ -87,7 +87,9 @@ pub(super) fn fcm(deployment: &Deployment, path: &Path) -> Result<(Value, FcmVen
     {
         document["endpoint"] = json!(vendors);
     }
-    let vendor = serde_json::from_value(document.clone()).map_err(json)?;
+    let vendor = serde_json::from_value(document.clone());
+    // What is missing was told by its name.
+    let vendor = vendor.map_err(|_| FileError::Field { path: path.to_owned(), field: "text where one is expected" })?;
     Ok((document, vendor))
 }
 
@@ -95,24 +97,32 @@ pub(super) fn fcm(deployment: &Deployment, path: &Path) -> Result<(Value, FcmVen
 pub(super) fn apns(credentials: &Credentials) -> Result<Option<ApnsCredentials>, FileError> {
     let document = match (&credentials.apns, &credentials.apns_certificate, &credentials.apns_private_key) {
         (Some(path), _, _) => json!({
-            "key": pem(path, "--apns takes a signing key (AuthKey_….p8), as Apple gives it")?,
+            "key": pem(path, &["PRIVATE KEY"], "--apns takes a signing key (AuthKey_….p8), as Apple gives it")?,
             "key_id": credentials.key_id,
             "team_id": credentials.team,
             "topic": credentials.topic,
         }),
         (None, Some(certificate), Some(key)) => {
-            let wanted = "`openssl pkcs12 -in apns.p12 -nodes -legacy` makes both files of a .p12";
-            json!({ "certificate": pem(certificate, wanted)?, "private_key": pem(key, wanted)? })
+            let wanted =
+                "`openssl pkcs12 -in apns.p12 -nodes -out apns.pem` makes one of a .p12 that both options take";
+            json!({
+                "certificate": pem(certificate, &["CERTIFICATE"], wanted)?,
+                "private_key": pem(key, &["PRIVATE KEY", "RSA PRIVATE KEY"], wanted)?,
+            })
         }
         (None, Some(_), None) | (None, None, _) => return Ok(None),
     };
     Ok(Some(ApnsCredentials::parse(&document.to_string())?))
 }
 
-fn pem(path: &Path, wanted: &'static str) -> Result<String, FileError> {
+/// The first block with one of these labels, and nothing beside it: what a file holds more is nobody's business.
+fn pem(path: &Path, labels: &[&str], wanted: &'static str) -> Result<String, FileError> {
     let text = read(path)?;
-    if !text.contains("-----BEGIN ") {
-        return Err(FileError::Pem { path: path.to_owned(), wanted });
-    }
-    Ok(text)
+    let block = |label: &&str| {
+        let (begin, end) = (format!("-----BEGIN {label}-----"), format!("-----END {label}-----"));
+        let from = text.find(&begin)?;
+        let to = from + text[from..].find(&end)? + end.len();
+        Some(format!("{}\n", &text[from..to]))
+    };
+    labels.iter().find_map(block).ok_or_else(|| FileError::Pem { path: path.to_owned(), wanted })
 }

@@ -141,7 +141,7 @@ pub struct Rotate {
     /// The app.
     #[arg(value_parser = super::app_id)]
     pub app: AppId,
-    /// Which secrets; without it all that the app has.
+    /// Which secrets; without it all that the app has but `app-secret`, which is built into apps that people have.
     #[arg(long, value_enum, value_delimiter = ',')]
     pub only: Vec<Kind>,
     /// How many hours the old ones stay valid; 0 ends them at once (functions keep documents for five minutes).
@@ -178,9 +178,9 @@ pub enum AppCommandError {
     /// Nothing to update.
     #[error("nothing is given that is to be replaced; pass --fcm, --apns or --apns-certificate")]
     NothingGiven,
-    /// The address for outcomes cannot be one.
-    #[error("--results: {0}")]
-    Results(String),
+    /// The settings would not be readable, or are not.
+    #[error("nothing was changed")]
+    Settings(#[source] pushbell::app::AppError),
     /// A file cannot be used.
     #[error(transparent)]
     File(#[from] FileError),

@@ -1,6 +1,6 @@
 //! The end of an app. First nobody can call in its name, then its credentials go.
 
-use super::super::Deployment;
+use super::super::{Deployment, causes};
 use super::applications::{self, ApnsService};
 use super::documents::{Documents, SECRETS};
 use super::{AppCommandError, Remove};
@@ -8,40 +8,49 @@ use super::{AppCommandError, Remove};
 pub(super) async fn run(deployment: &Deployment, remove: &Remove) -> Result<String, AppCommandError> {
     let documents = Documents::new(deployment)?;
     let app = &remove.app;
-    let listed = documents.list().await?;
     let settings = documents.settings(app).await?;
-    let secrets = listed.get(app);
-    if secrets.is_none() && settings.is_none() {
+    // Each is asked for: a list of secrets may be minutes old.
+    let mut names = Vec::new();
+    for name in SECRETS {
+        if documents.secret(app, name).await?.is_some() {
+            names.push(name);
+        }
+    }
+    if names.is_empty() && settings.is_none() {
         return Err(AppCommandError::Unknown(app.clone()));
     }
     let of = |service: ApnsService| settings.as_ref()?["sns"][service.setting()].as_str().map(str::to_owned);
-    let arns: Vec<String> = ApnsService::ALL.into_iter().filter_map(of).collect();
-    let names: Vec<&'static str> =
-        SECRETS.into_iter().filter(|name| secrets.is_some_and(|secrets| secrets.contains(*name))).collect();
-    let what = format!(
-        "the documents {}{} and {} platform application{}",
-        names.join(", "),
-        if settings.is_some() { ", the settings" } else { "" },
-        arns.len(),
-        if arns.len() == 1 { "" } else { "s" },
-    );
-    let stays = "Devices, counts and results stay until they are erased (docs/devices.md) or their time is over.";
+    // One that was made by other hands may be shared.
+    let end = format!("/{}", applications::name(deployment, app));
+    let (own, others): (Vec<String>, Vec<String>) =
+        ApnsService::ALL.into_iter().filter_map(of).partition(|arn| arn.ends_with(&end));
+    let mut what = vec![format!("the documents {}", names.join(", "))];
+    what.extend(settings.is_some().then(|| "the settings".to_owned()));
+    what.extend(own.iter().map(|arn| format!("the platform application {arn}")));
+    let what = what.join(", ");
+    let mut stays =
+        "Devices, counts and results stay until they are erased (docs/devices.md) or their time is over.".to_owned();
+    for arn in others {
+        stays.push_str(&format!(" The platform application {arn} stays: it was not made by `app add`."));
+    }
     if !remove.yes {
+        let stage = deployment.env.stage();
         return Ok(format!(
-            "This would remove {what} of the app {app} in the stage {}. {stays}\nPass --yes to do it.",
-            deployment.env.stage()
+            "This would remove of the app {app} in the stage {stage}: {what}.\n{stays}\nPass --yes to do it."
         ));
     }
     for name in names {
         documents.delete_secret(app, name).await?;
     }
-    for arn in &arns {
-        applications::delete(deployment, arn).await?;
-    }
     if settings.is_some() {
         documents.delete_settings(app).await?;
     }
+    for arn in &own {
+        if let Err(error) = applications::delete(deployment, arn).await {
+            stays.push_str(&format!(" NOT REMOVED: {}.", causes(&error)));
+        }
+    }
     Ok(format!(
-        "Removed {what} of {app}. Calls end within five minutes. Secrets Manager keeps the documents for a week (restore-secret). {stays}"
+        "Removed of {app}: {what}.\nCalls end within five minutes. Secrets Manager keeps the documents for a week (restore-secret). {stays}"
     ))
 }

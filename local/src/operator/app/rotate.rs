@@ -6,7 +6,7 @@ use std::time::Duration;
 use pushbell::time::Timestamp;
 use serde_json::Value;
 
-use super::super::Deployment;
+use super::super::{Deployment, causes};
 use super::documents::Documents;
 use super::paste::Paste;
 use super::secrets::Kind;
@@ -26,12 +26,18 @@ pub(super) async fn run(deployment: &Deployment, rotate: &Rotate) -> Result<Stri
     if !held.contains_key("callers") {
         return Err(AppCommandError::Unknown(app.clone()));
     }
+    let tencent = documents.settings(app).await?.and_then(|settings| settings["tencent"]["sdk_app_id"].as_u64());
     let mut shown = Vec::new();
     for kind in Kind::ALL {
         let (document, list) = kind.place();
         let has = held.get(document).is_some_and(|held| held[list].as_array().is_some_and(|list| !list.is_empty()));
-        // What is asked for by name is made where there was none; without a name only what the app has.
-        if if rotate.only.is_empty() { !has } else { !rotate.only.contains(&kind) } {
+        // What is asked for by name is made where there was none. Without a name all that the app has, but for what is built into apps that
+        // people have on their phones: that cannot be replaced within a day.
+        let is_wanted = match rotate.only.as_slice() {
+            [] => has && kind != Kind::AppSecret,
+            only => only.contains(&kind),
+        };
+        if !is_wanted {
             continue;
         }
         let fresh = kind.fresh(app)?;
@@ -39,12 +45,20 @@ pub(super) async fn run(deployment: &Deployment, rotate: &Rotate) -> Result<Stri
         document[list] = kind.rotated(&document[list], &fresh, keep, now);
         shown.push((kind, fresh));
     }
+    // What is written is shown, whatever happens to the rest: nobody else has it.
+    let mut failed = None;
     for (name, document) in &held {
-        if shown.iter().any(|(kind, _)| kind.place().0 == *name) {
-            documents.put_secret(app, name, document).await?;
+        let is_changed = |shown: &[(Kind, String)]| shown.iter().any(|(kind, _)| kind.place().0 == *name);
+        if is_changed(&shown)
+            && let Err(error) = documents.put_secret(app, name, document).await
+        {
+            shown.retain(|(kind, _)| kind.place().0 != *name);
+            failed = Some(error);
         }
     }
-    let tencent = documents.settings(app).await?.and_then(|settings| settings["tencent"]["sdk_app_id"].as_u64());
+    if let Some(error) = failed.take_if(|_| shown.is_empty()) {
+        return Err(error.into());
+    }
     let paste = Paste { url: &deployment.url, app, secrets: &shown, tencent, admin_token: None };
     if rotate.json {
         return Ok(paste.json().to_string());
@@ -53,9 +67,11 @@ pub(super) async fn run(deployment: &Deployment, rotate: &Rotate) -> Result<Stri
         0 => "The old ones end now; functions keep documents for five minutes.".to_owned(),
         _ => format!("The old ones are valid until {}.", now.plus(keep).to_rfc3339()),
     };
+    let failed = failed.map(|error| format!("NOT ALL WAS DONE: {}. Run it again with --only.\n\n", causes(&error)));
     let names: Vec<&str> = shown.iter().map(|(kind, _)| kind.name()).collect();
     Ok(format!(
-        "New for {app}: {}. {ends} The new ones hold within five minutes, and are shown this once.\n\n{}",
+        "{}New for {app}: {}. {ends} The new ones hold within five minutes, and are shown this once.\n\n{}",
+        failed.unwrap_or_default(),
         names.join(", "),
         paste.text()
     ))

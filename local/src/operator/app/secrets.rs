@@ -87,34 +87,39 @@ impl Kind {
         }
     }
 
-    /// Puts a fresh secret first in its list, and lets the ones that have no end yet end after `keep`. What is over is taken out. The list
-    /// that comes of it.
+    /// Puts a fresh secret first in its list, and lets the others end after `keep`, or when they would have ended, if that is sooner. What is
+    /// over is taken out. Public keys of an app's own identity provider stay as they are: nothing here replaces them. The list that comes of
+    /// it.
     pub fn rotated(self, list: &Value, fresh: &str, keep: Duration, now: Timestamp) -> Value {
-        let until = json!(now.plus(keep).as_millis());
+        let until = now.plus(keep).as_millis();
         let mut rotated = vec![self.entry(fresh)];
         for old in list.as_array().into_iter().flatten() {
             if ends(self, old).is_some_and(|end| end <= now.as_millis()) {
                 continue;
             }
-            rotated.push(self.ending(old, &until));
+            rotated.push(self.ending(old, until));
         }
         Value::Array(rotated)
     }
 
-    /// The entry with an end, unless it has one.
-    fn ending(self, entry: &Value, until: &Value) -> Value {
-        match (self, entry) {
-            (Self::UserKey, Value::Object(map)) => {
-                let mut map = map.clone();
-                if let Some(key @ Value::String(_)) = map.get("key").cloned() {
-                    map.insert("key".to_owned(), json!({ "value": key, "until": until }));
-                }
-                Value::Object(map)
-            }
-            (_, Value::String(text)) => json!({ "value": text, "until": until }),
-            (_, other) => other.clone(),
+    /// The entry with this end, or with its own where that is sooner.
+    fn ending(self, entry: &Value, until: u64) -> Value {
+        if self == Self::UserKey && !is_hmac(entry) {
+            return entry.clone();
+        }
+        let Some(secret) = value(self, entry) else { return entry.clone() };
+        let until = ends(self, entry).map_or(until, |end| end.min(until));
+        let held = json!({ "value": secret, "until": until });
+        match self {
+            Self::UserKey => json!({ "alg": entry["alg"], "key": held }),
+            Self::Hook | Self::ApiKey | Self::Master | Self::AppSecret | Self::Tencent | Self::Results => held,
         }
     }
+}
+
+/// Whether a user key is a secret that both sides have.
+fn is_hmac(entry: &Value) -> bool {
+    entry["alg"].as_str().is_some_and(|alg| alg.starts_with("HS"))
 }
 
 /// Until when an entry is valid, in milliseconds since 1970; `None` for good.
@@ -179,13 +184,27 @@ mod tests {
     }
 
     #[test]
-    fn a_user_key_ends_inside_its_entry() {
+    fn a_secret_that_is_rotated_again_ends_no_later_than_it_would_have_and_sooner_where_that_is_asked() {
+        let now = Timestamp::from_millis(1_000_000_000);
+        let leaked = json!(["new", { "value": "leaked", "until": now.plus(DAY).as_millis() }]);
+        let rotated = Kind::Hook.rotated(&leaked, "newer", Duration::ZERO, now);
+        let ends: Vec<_> = rotated.as_array().unwrap().iter().map(|entry| entry["until"].as_u64()).collect();
+        assert_eq!(ends, [None, Some(now.as_millis()), Some(now.as_millis())]);
+    }
+
+    #[test]
+    fn a_shared_user_key_ends_inside_its_entry_and_a_public_one_does_not_end() {
         let now = Timestamp::from_millis(1_000);
-        let rotated = Kind::UserKey.rotated(&json!([{ "alg": "ES256", "key": "pem" }]), "new", DAY, now);
+        let keys = json!([{ "alg": "HS512", "key": "old" }, { "alg": "ES256", "key": "pem" }]);
+        let rotated = Kind::UserKey.rotated(&keys, "new", DAY, now);
         let end = now.plus(DAY).as_millis();
         assert_eq!(
             rotated,
-            json!([{ "alg": "HS256", "key": "new" }, { "alg": "ES256", "key": { "value": "pem", "until": end } }])
+            json!([
+                { "alg": "HS256", "key": "new" },
+                { "alg": "HS512", "key": { "value": "old", "until": end } },
+                { "alg": "ES256", "key": "pem" },
+            ])
         );
         pushbell::app::check("callers", &json!({ "user_keys": rotated }).to_string()).unwrap();
     }

@@ -21,7 +21,7 @@ async fn a_new_app_has_documents_secrets_and_an_application() {
     assert_eq!(document(&ward, "apns")["production"]["topic"], TOPIC);
     assert_eq!(document(&ward, "results")["keys"].as_array().unwrap().len(), 1);
     let settings = document(&ward, "settings");
-    assert_eq!(settings["sns"]["apns"], "arn:aws:sns:us-east-1:000000000000:app/APNS/acme-local");
+    assert_eq!(settings["sns"]["apns"], "arn:aws:sns:us-east-1:000000000000:app/APNS/acme_local");
     assert_eq!(settings["sns"]["environment"], "production");
     assert_eq!(settings["tencent"]["sdk_app_id"], 1_400_000_077u64);
     // The vendors have another port at the next start.
@@ -61,24 +61,102 @@ async fn a_command_that_broke_off_is_run_again() {
     assert!(!document(&ward, "callers").is_null());
 }
 
-#[tokio::test]
-async fn an_application_that_was_left_behind_is_taken_and_switched_on() {
-    let ward = Ward::empty().await;
+async fn application(ward: &Ward, bundle: &str) -> String {
     let deployment = ward.deployment().await;
-    let sns = pushbell::aws::sns(&deployment.env);
-    let key = ward
-        .control("POST", "vendors/apns/keys", &json!({ "team_id": "TEAM999999", "topics": ["com.example.old"] }))
-        .await;
-    let left = sns.create_platform_application().name("acme-local").platform("APNS");
+    let sns = aws_sdk_sns::Client::new(&deployment.config);
+    let key = json!({ "team_id": "TEAM999999", "topics": [bundle] });
+    let key = ward.control("POST", "vendors/apns/keys", &key).await;
+    let left = sns.create_platform_application().name("acme_local").platform("APNS");
     let left = left.attributes("PlatformCredential", key["key"].as_str().unwrap());
     let left = left.attributes("PlatformPrincipal", key["key_id"].as_str().unwrap());
-    let left =
-        left.attributes("ApplePlatformTeamID", "TEAM999999").attributes("ApplePlatformBundleID", "com.example.old");
-    let arn = left.send().await.unwrap().platform_application_arn().unwrap().to_owned();
+    let left = left.attributes("ApplePlatformTeamID", "TEAM999999").attributes("ApplePlatformBundleID", bundle);
+    left.send().await.unwrap().platform_application_arn().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn an_application_that_was_left_behind_is_taken_and_another_apps_is_not() {
+    let ward = Ward::empty().await;
+    let arn = application(&ward, TOPIC).await;
     ward.add(&[]).await.unwrap();
     assert_eq!(document(&ward, "settings")["sns"]["apns"], arn.as_str());
+    let sns = aws_sdk_sns::Client::new(&ward.deployment().await.config);
     let got = sns.get_platform_application_attributes().platform_application_arn(&arn).send().await.unwrap();
-    assert_eq!(got.attributes().unwrap()["ApplePlatformBundleID"], TOPIC);
+    assert_eq!(got.attributes().unwrap()["ApplePlatformTeamID"], super::super::ward::TEAM);
+
+    let ward = Ward::empty().await;
+    application(&ward, "com.example.other").await;
+    let error = ward.add(&[]).await.unwrap_err();
+    assert!(matches!(error, AppCommandError::Application(_)), "{error}");
+    assert!(document(&ward, "callers").is_null());
+}
+
+#[tokio::test]
+async fn an_application_that_is_gone_is_made_anew() {
+    let ward = Ward::with_acme().await;
+    let sns = aws_sdk_sns::Client::new(&ward.deployment().await.config);
+    let arn = "arn:aws:sns:us-east-1:000000000000:app/APNS/acme_local";
+    sns.delete_platform_application().platform_application_arn(arn).send().await.unwrap();
+    let key = ward.path("AuthKey.p8");
+    let line = [
+        "update",
+        "acme",
+        "--apns",
+        &key,
+        "--key-id",
+        &ward.key_id,
+        "--team",
+        super::super::ward::TEAM,
+        "--topic",
+        TOPIC,
+    ];
+    ward.app(&line).await.unwrap();
+    sns.get_platform_application_attributes().platform_application_arn(arn).send().await.unwrap();
+}
+
+#[tokio::test]
+async fn settings_that_were_put_first_stay() {
+    let ward = Ward::empty().await;
+    ward.edit("settings", |settings| settings["zone"] = json!("Europe/Berlin")).await;
+    ward.add(&["--title", "Acme"]).await.unwrap();
+    let settings = document(&ward, "settings");
+    assert_eq!((&settings["zone"], &settings["title"]), (&json!("Europe/Berlin"), &json!("Acme")));
+}
+
+#[tokio::test]
+async fn devices_that_do_not_say_stay_of_the_service_that_they_are_of() {
+    let ward = Ward::with_acme().await;
+    let key = ward.path("AuthKey.p8");
+    let team = super::super::ward::TEAM;
+    let line =
+        ["update", "acme", "--apns", &key, "--key-id", &ward.key_id, "--team", team, "--topic", TOPIC, "--sandbox"];
+    let told = ward.app(&line).await.unwrap();
+    assert!(told.contains("Devices that do not say are of \"production\"."), "{told}");
+    let settings = document(&ward, "settings");
+    assert_eq!(settings["sns"]["environment"], "production");
+    assert_eq!(settings["sns"]["apns_sandbox"], "arn:aws:sns:us-east-1:000000000000:app/APNS_SANDBOX/acme_local");
+}
+
+#[tokio::test]
+async fn a_removed_app_can_be_made_again_with_other_secrets() {
+    let ward = Ward::with_acme().await;
+    let old = document(&ward, "callers")["hook_secrets"][0].clone();
+    ward.app(&["remove", "acme", "--yes"]).await.unwrap();
+    assert!(document(&ward, "callers").is_null());
+    ward.add(&[]).await.unwrap();
+    let new = document(&ward, "callers")["hook_secrets"].clone();
+    assert_eq!(new.as_array().map(Vec::len), Some(1));
+    assert_ne!(new[0], old);
+}
+
+#[tokio::test]
+async fn an_application_of_other_hands_outlives_the_app() {
+    let ward = Ward::with_acme().await;
+    ward.edit("settings", |settings| {
+        settings["sns"] = json!({ "apns": "arn:aws:sns:us-east-1:000000000000:app/APNS/demo" })
+    })
+    .await;
+    let told = ward.app(&["remove", "acme", "--yes"]).await.unwrap();
+    assert!(told.contains("app/APNS/demo stays: it was not made by `app add`"), "{told}");
 }
 
 #[tokio::test]
@@ -95,7 +173,10 @@ async fn files_that_are_something_else_are_named() {
     let key = ward.path("service-account.json");
     let line = ["add", "acme", "--apns", &key, "--key-id", "ABC123DEFG", "--team", "TEAM123456", "--topic", TOPIC];
     let error = ward.app(&line).await.unwrap_err();
-    assert!(error.to_string().contains("is no PEM") || matches!(error, AppCommandError::Apns(_)), "{error}");
+    assert!(
+        error.to_string().contains("has no such PEM block") || matches!(error, AppCommandError::Apns(_)),
+        "{error}"
+    );
     let key = ward.path("AuthKey.p8");
     let line = ["add", "acme", "--apns", &key, "--key-id", "short", "--team", "TEAM123456", "--topic", TOPIC];
     let error = ward.app(&line).await.unwrap_err().to_string();
@@ -107,7 +188,7 @@ async fn a_development_build_has_apples_sandbox() {
     let ward = Ward::empty().await;
     ward.add(&["--sandbox"]).await.unwrap();
     let settings = document(&ward, "settings");
-    assert_eq!(settings["sns"]["apns_sandbox"], "arn:aws:sns:us-east-1:000000000000:app/APNS_SANDBOX/acme-local");
+    assert_eq!(settings["sns"]["apns_sandbox"], "arn:aws:sns:us-east-1:000000000000:app/APNS_SANDBOX/acme_local");
     assert_eq!((&settings["sns"]["apns"], &settings["sns"]["environment"]), (&Value::Null, &json!("sandbox")));
 }
 
@@ -168,12 +249,9 @@ async fn an_app_is_removed_when_that_is_said_twice() {
     let told = ward.app(&["remove", "acme"]).await.unwrap();
     assert!(told.contains("Pass --yes to do it") && !document(&ward, "callers").is_null(), "{told}");
     let told = ward.app(&["remove", "acme", "--yes"]).await.unwrap();
-    assert!(
-        told.starts_with(
-            "Removed the documents callers, vendors, results, apns, the settings and 1 platform application of acme."
-        ),
-        "{told}"
-    );
+    let what = "Removed of acme: the documents callers, vendors, results, apns, the settings, the platform application \
+                arn:aws:sns:us-east-1:000000000000:app/APNS/acme_local.";
+    assert!(told.starts_with(what), "{told}");
     let deployment = ward.deployment().await;
     let documents = Documents::new(&deployment).unwrap();
     assert_eq!(documents.settings(&acme()).await.unwrap(), None);

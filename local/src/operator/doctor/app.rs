@@ -1,14 +1,12 @@
 //! One app: its callers, its vendors, its settings, and whether they fit together.
 
-use std::collections::BTreeSet;
-
 use pushbell::app::FcmVendor;
 use pushbell::id::AppId;
 use pushbell::time::Timestamp;
 use serde_json::Value;
 
 use super::super::Deployment;
-use super::super::app::{Documents, Kind, SECRETS, first_valid};
+use super::super::app::{Documents, Kind, first_valid};
 use super::super::vendors::{self, ApnsDocument};
 use super::{Finding, Findings, documents, ios, reach};
 
@@ -16,7 +14,7 @@ pub(super) async fn look(
     deployment: &Deployment,
     all: &Documents<'_>,
     app: &AppId,
-    listed: Option<&BTreeSet<String>>,
+    is_safe: bool,
     now: Timestamp,
 ) -> Vec<Finding> {
     let mut findings = Findings::of(format!("app {app}"));
@@ -25,20 +23,22 @@ pub(super) async fn look(
         None => return findings.all,
     };
     if held.callers.is_null() && !held.unreadable.contains(&"callers") {
-        let rest: Vec<&str> =
-            SECRETS.into_iter().filter(|name| listed.is_some_and(|listed| listed.contains(*name))).collect();
-        let seen = match rest.as_slice() {
-            [] if held.settings.is_null() => "there is no such app here".to_owned(),
-            _ => "it has no `callers` document, so nobody can call in its name".to_owned(),
-        };
-        findings.fail(seen, format!("`app add {app}` makes it; another stage is named by --stage"));
-        if rest.is_empty() && held.settings.is_null() {
+        let rest = [&held.vendors, &held.results, &held.apns, &held.settings];
+        if held.unreadable.is_empty() && rest.into_iter().all(Value::is_null) {
+            findings.fail(
+                "there is no such app here",
+                format!("`app add {app}` makes it; another stage is named by --stage"),
+            );
             return findings.all;
         }
+        findings.fail(
+            "it has no `callers` document, so nobody can call in its name",
+            format!("if it was deleted within the last week, restore it (`aws secretsmanager restore-secret`); else `app add {app}` makes one"),
+        );
     }
     documents::secrets(&held, now, &mut findings);
     let sources = held.callers["hook_sources"].as_array().map_or(0, Vec::len);
-    if let Some(secret) = first_valid(Kind::Hook, &held.callers, now) {
+    if let Some(secret) = first_valid(Kind::Hook, &held.callers, now).filter(|_| is_safe) {
         reach::imkit(deployment, app.as_str(), &secret, sources, &mut findings).await;
         if let Some(sdk_app_id) = held.settings["tencent"]["sdk_app_id"].as_u64() {
             let token = first_valid(Kind::Tencent, &held.callers, now);
@@ -49,7 +49,10 @@ pub(super) async fn look(
     // One that cannot be read is told of already.
     let apns = ApnsDocument::parse(&held.apns.to_string()).unwrap_or_default();
     ios::look(deployment, &held.settings, &apns, now, &mut findings).await;
-    if held.vendors["fcm"].is_null()
+    let is_read = |name: &str| !held.unreadable.contains(&name);
+    if is_read("vendors")
+        && is_read("settings")
+        && held.vendors["fcm"].is_null()
         && held.settings["sns"]["apns"].is_null()
         && held.settings["sns"]["apns_sandbox"].is_null()
     {

@@ -5,12 +5,11 @@ use std::collections::BTreeMap;
 use aws_sdk_cloudcontrol::error::ProvideErrorMetadata as _;
 use aws_sdk_sqs::types::QueueAttributeName;
 use futures_util::{StreamExt as _, stream};
-use pushbell::time::Timestamp;
 use serde_json::Value;
 
 use super::super::Deployment;
 use super::super::aws::reason;
-use super::{Finding, Findings, Level, reach};
+use super::{Findings, Level};
 use crate::template::{Listed, Template};
 
 /// Reads of Cloud Control at once; it takes few a second.
@@ -93,14 +92,11 @@ const KINDS: [(&str, &str); 10] = [
     ("AWS::ApiGatewayV2::Api", "API"),
 ];
 
-pub(super) async fn look(deployment: &Deployment, now: Timestamp) -> Vec<Finding> {
-    let mut findings = Findings::of(format!("stack {}", deployment.stack));
-    status(deployment, &mut findings);
-    resources(deployment, &mut findings).await;
-    alarms(deployment, &mut findings);
-    dead_letters(deployment, &mut findings).await;
-    reach::api(deployment, now, &mut findings).await;
-    findings.all
+pub(super) async fn look(deployment: &Deployment, findings: &mut Findings) {
+    status(deployment, findings);
+    resources(deployment, findings).await;
+    alarms(deployment, findings);
+    dead_letters(deployment, findings).await;
 }
 
 fn status(deployment: &Deployment, findings: &mut Findings) {
@@ -116,7 +112,12 @@ fn status(deployment: &Deployment, findings: &mut Findings) {
         }
         other => findings.fail(
             format!("its last deploy failed ({other})"),
-            "the stack's events in CloudFormation tell why; `aws cloudformation continue-update-rollback`, then deploy again",
+            match other {
+                "UPDATE_ROLLBACK_FAILED" => {
+                    "the stack's events in CloudFormation tell why; `aws cloudformation continue-update-rollback`, then deploy again"
+                }
+                _ => "the stack's events in CloudFormation tell why; a stack that was never through has to be deleted first",
+            },
         ),
     }
 }
@@ -128,11 +129,14 @@ async fn resources(deployment: &Deployment, findings: &mut Findings) {
         Ok(template) => template,
         Err(error) => return findings.fail(format!("this release's template cannot be read: {error}"), "tell us"),
     };
-    let client = aws_sdk_cloudcontrol::Client::new(&deployment.config);
+    let clients = Clients {
+        control: aws_sdk_cloudcontrol::Client::new(&deployment.config),
+        tables: aws_sdk_dynamodb::Client::new(&deployment.config),
+    };
     let looked_at = |listed: &&Listed| KINDS.iter().any(|(kind, _)| *kind == listed.kind);
     let reads = template.resources.iter().filter(looked_at).map(|listed| {
-        let client = &client;
-        async move { (listed, read(deployment, client, listed).await) }
+        let clients = &clients;
+        async move { (listed, read(deployment, clients, listed).await) }
     });
     let reads: Vec<_> = stream::iter(reads).buffered(AT_ONCE).collect().await;
     let mut well: BTreeMap<&str, usize> = BTreeMap::new();
@@ -155,10 +159,12 @@ async fn resources(deployment: &Deployment, findings: &mut Findings) {
                 continue;
             }
             Read::Failed(reason) => {
-                findings.warn(
-                    format!("{id} could not be looked at: {reason}"),
-                    "your own rights lack cloudformation:GetResource, or what it reads by; try again",
-                );
+                let fix = if reason.contains("AccessDenied") {
+                    "your own rights lack cloudformation:GetResource, or what it reads by (docs/commands.md#where)"
+                } else {
+                    "try again"
+                };
+                findings.warn(format!("{id} could not be looked at: {reason}"), fix);
                 continue;
             }
         };
@@ -213,16 +219,57 @@ enum Read {
     Failed(String),
 }
 
-async fn read(deployment: &Deployment, client: &aws_sdk_cloudcontrol::Client, listed: &Listed) -> Read {
+struct Clients {
+    control: aws_sdk_cloudcontrol::Client,
+    tables: aws_sdk_dynamodb::Client,
+}
+
+/// The tables that are used: one that was restored has another name than the stack's own resource.
+const TABLES: [(&str, &str); 4] = [
+    ("RecipientsTable", "RecipientsTableName"),
+    ("RegistryTable", "RegistryTableName"),
+    ("TasksTable", "TasksTableName"),
+    ("DeferredTable", "DeferredTableName"),
+];
+
+async fn read(deployment: &Deployment, clients: &Clients, listed: &Listed) -> Read {
     let Some(resource) = deployment.resources.get(&listed.logical_id) else { return Read::NotListed };
-    let got = client.get_resource().type_name(&resource.kind).identifier(&resource.physical_id).send().await;
-    match got {
+    let output = TABLES.iter().find(|(id, _)| *id == listed.logical_id).map(|(_, output)| *output);
+    let used = output.and_then(|output| deployment.outputs.get(output));
+    let name = used.unwrap_or(&resource.physical_id);
+    let got = clients.control.get_resource().type_name(&resource.kind).identifier(name).send().await;
+    let read = match got {
         Ok(got) => {
             let text = got.resource_description().and_then(|described| described.properties()).unwrap_or_default();
             serde_json::from_str(text)
                 .map_or_else(|_| Read::Failed("its properties are no JSON".to_owned()), Read::There)
         }
         Err(error) if error.code() == Some("ResourceNotFoundException") => Read::Gone,
+        Err(error) => Read::Failed(reason(&error)),
+    };
+    match read {
+        Read::There(properties) if output.is_some() => time_to_live(clients, name, properties).await,
+        Read::There(mut properties) => {
+            // It may be the text of an object.
+            if let Some(policy) = properties["RedrivePolicy"].as_str().and_then(|text| serde_json::from_str(text).ok())
+            {
+                properties["RedrivePolicy"] = policy;
+            }
+            Read::There(properties)
+        }
+        Read::NotListed | Read::Gone | Read::Failed(_) => read,
+    }
+}
+
+/// Adds what Cloud Control does not read of a table.
+async fn time_to_live(clients: &Clients, table: &str, mut properties: Value) -> Read {
+    match clients.tables.describe_time_to_live().table_name(table).send().await {
+        Ok(got) => {
+            let status = got.time_to_live_description().and_then(|described| described.time_to_live_status());
+            let is_on = status.is_some_and(|status| matches!(status.as_str(), "ENABLED" | "ENABLING"));
+            properties["TimeToLiveSpecification"] = serde_json::json!({ "Enabled": is_on });
+            Read::There(properties)
+        }
         Err(error) => Read::Failed(reason(&error)),
     }
 }
@@ -245,7 +292,7 @@ fn alarms(deployment: &Deployment, findings: &mut Findings) {
 }
 
 async fn dead_letters(deployment: &Deployment, findings: &mut Findings) {
-    let sqs = pushbell::aws::sqs(&deployment.env);
+    let sqs = aws_sdk_sqs::Client::new(&deployment.config);
     let mut is_empty = true;
     for (id, resource) in &deployment.resources {
         if resource.kind != "AWS::SQS::Queue" || !id.ends_with("DeadLetters") {

@@ -183,7 +183,7 @@ fn word(kind: Kind) -> String {
 
 /// What is wrong, and what to do: the two halves of a vendor's trouble.
 pub(super) fn halves(trouble: &str) -> (String, String) {
-    match trouble.rsplit_once("; ") {
+    match trouble.split_once("; ") {
         Some((seen, fix)) => (seen.to_owned(), fix.to_owned()),
         None => (trouble.to_owned(), "see what the vendor's console says".to_owned()),
     }

@@ -60,14 +60,14 @@ async fn application(
             "correct the setting: production and sandbox may have been exchanged",
         );
     }
-    let sns = pushbell::aws::sns(&deployment.env);
+    let sns = aws_sdk_sns::Client::new(&deployment.config);
     let got = sns.get_platform_application_attributes().platform_application_arn(arn).send().await;
     let attributes: HashMap<String, String> = match got {
         Ok(got) => got.attributes().cloned().unwrap_or_default(),
         Err(error) if error.code() == Some("NotFound") => {
             return findings.fail(
                 format!("the platform application of {setting} is not there: iPhones are not reached"),
-                "`app update --apns …` makes it anew where the setting is taken out first; each device's endpoint follows with its next push",
+                "`app update --apns …` makes it anew; each device's endpoint follows with its next push",
             );
         }
         Err(error) => {
@@ -151,11 +151,7 @@ async fn credentials(
         }
         ApnsCredentials::Certificate(certificate) => match vendors::certificate_checks(certificate, now) {
             Ok(facts) => {
-                let fits = match service {
-                    ApnsService::Production => facts.production,
-                    ApnsService::Sandbox => facts.sandbox,
-                };
-                if !fits {
+                if !service.takes(&facts) {
                     findings.fail(
                         format!("the certificate is not for {word}"),
                         "give each of Apple's services its own: `app update --apns-certificate …`, with --sandbox for development",

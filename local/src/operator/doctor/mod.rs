@@ -15,8 +15,8 @@ use pushbell::id::AppId;
 use pushbell::time::Timestamp;
 use serde_json::{Value, json};
 
-use super::Deployment;
 use super::app::{DocumentError, Documents};
+use super::{Deployment, Where};
 
 /// `doctor`
 #[derive(Debug, Args)]
@@ -30,6 +30,9 @@ pub struct Doctor {
     /// The answer as JSON.
     #[arg(long)]
     pub json: bool,
+    /// Of which bundle.
+    #[command(flatten)]
+    pub place: Where,
 }
 
 /// How bad it is.
@@ -144,19 +147,31 @@ impl Report {
 /// Looks at the bundle and at one app, or at all of them. `now` is this machine's clock.
 pub async fn run(deployment: &Deployment, wanted: Option<&AppId>, now: Timestamp) -> Result<Report, DocumentError> {
     let documents = Documents::new(deployment)?;
-    let mut findings = bundle::look(deployment, now).await;
-    let listed = documents.list().await?;
-    let apps: Vec<&AppId> = match wanted {
-        Some(app) => vec![app],
-        None => listed.keys().collect(),
+    let mut bundle = Findings::of(format!("stack {}", deployment.stack));
+    bundle::look(deployment, &mut bundle).await;
+    let is_safe = reach::api(deployment, now, &mut bundle).await;
+    let mut findings = bundle.all;
+    let mut of_apps = Findings::of("apps");
+    let apps = match wanted {
+        Some(app) => vec![app.clone()],
+        None => match documents.list().await {
+            Ok(listed) if listed.is_empty() => {
+                of_apps.warn(
+                    "there is none",
+                    "`app add <name>` makes one; one that was made minutes ago may not be listed yet: name it",
+                );
+                Vec::new()
+            }
+            Ok(listed) => listed.into_keys().collect(),
+            Err(error) => {
+                of_apps.warn(error.to_string(), "name the app: `doctor <app>`");
+                Vec::new()
+            }
+        },
     };
-    if apps.is_empty() {
-        let mut none = Findings::of("apps");
-        none.warn("there is none", "`app add <name>` makes one");
-        findings.extend(none.all);
-    }
+    findings.extend(of_apps.all);
     for app in apps {
-        findings.extend(app::look(deployment, &documents, app, listed.get(app), now).await);
+        findings.extend(app::look(deployment, &documents, &app, is_safe, now).await);
     }
     Ok(Report { findings })
 }

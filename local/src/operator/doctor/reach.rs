@@ -8,7 +8,8 @@ use ring::digest;
 use serde_json::{Value, json};
 
 use super::super::Deployment;
-use super::super::http::{Answer, CallError};
+use super::super::causes;
+use super::super::http::Answer;
 use super::Findings;
 
 /// Beyond this Tencent's callbacks would be refused for their time, were this machine's clock the functions'.
@@ -35,28 +36,18 @@ async fn call(
     deployment.http.send(request).await.map_err(|error| causes(&error))
 }
 
-/// An error with its causes.
-fn causes(error: &CallError) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
-}
-
-pub(super) async fn api(deployment: &Deployment, now: Timestamp, findings: &mut Findings) {
+/// Whether the app's secrets may be sent there: it is the API, and nobody on the way reads along.
+pub(super) async fn api(deployment: &Deployment, now: Timestamp, findings: &mut Findings) -> bool {
     let url = &deployment.url;
     // No route: API Gateway's own answer, without a function.
     let answer = match call(deployment, "GET", "/doctor", &[], None).await {
         Ok(answer) => answer,
         Err(reason) => {
-            return findings.fail(
+            findings.fail(
                 format!("the API at {url} is not reached: {reason}"),
                 "compare --url with the domain and its DNS; without --url the stack's own address is taken",
             );
+            return false;
         }
     };
     if answer.status != StatusCode::NOT_FOUND || !answer.body.starts_with(br#"{"message":"Not Found"#) {
@@ -64,13 +55,15 @@ pub(super) async fn api(deployment: &Deployment, now: Timestamp, findings: &mut 
             format!("what answers at {url} (status {}) is not the API", answer.status.as_u16()),
             "the domain's mapping leads elsewhere, or has a key: docs/deploy.md#a-domain",
         );
-        return;
+        return false;
     }
     findings.ok(format!("the API answers at {url}"));
-    if !url.starts_with("https://") && !deployment.is_local() {
-        findings.warn("the API is called without TLS", "pass --url with https://");
-    }
     clock(&answer.headers, now, findings);
+    let is_safe = url.starts_with("https://") || deployment.is_local();
+    if !is_safe {
+        findings.fail("the API is called without TLS, so the hooks were not", "pass --url with https://");
+    }
+    is_safe
 }
 
 fn clock(headers: &HeaderMap, now: Timestamp, findings: &mut Findings) {

@@ -116,6 +116,16 @@ async fn a_key_that_was_revoked_at_apple() {
 }
 
 #[tokio::test]
+async fn what_to_do_is_told_apart_from_what_is_wrong() {
+    let ward = Ward::with_acme().await;
+    ward.control("DELETE", &format!("vendors/apns/keys/{}", ward.key_id), &json!({})).await;
+    let report = seen(&ward).await;
+    let finding = report.findings.iter().find(|finding| finding.level == Level::Fail).unwrap();
+    assert_eq!(finding.seen, "Apple (production): Apple does not know the key");
+    assert!(finding.fix.as_ref().unwrap().starts_with("compare key_id"), "{finding:?}");
+}
+
+#[tokio::test]
 async fn a_bundle_id_that_the_key_may_not_push_to() {
     let ward = Ward::with_acme().await;
     ward.edit("apns", |apns| apns["production"]["topic"] = json!("com.example.other")).await;
@@ -135,7 +145,7 @@ async fn an_application_that_is_gone_at_sns() {
     let ward = Ward::with_acme().await;
     let deployment = ward.deployment().await;
     let sns = pushbell::aws::sns(&deployment.env);
-    let arn = "arn:aws:sns:us-east-1:000000000000:app/APNS/acme-local";
+    let arn = "arn:aws:sns:us-east-1:000000000000:app/APNS/acme_local";
     sns.delete_platform_application().platform_application_arn(arn).send().await.unwrap();
     only(&seen(&ward).await, Level::Fail, "the platform application of `sns.apns` is not there");
 }
@@ -143,7 +153,7 @@ async fn an_application_that_is_gone_at_sns() {
 async fn set_application(ward: &Ward, name: &str, value: &str) {
     let deployment = ward.deployment().await;
     let sns = pushbell::aws::sns(&deployment.env);
-    let arn = "arn:aws:sns:us-east-1:000000000000:app/APNS/acme-local";
+    let arn = "arn:aws:sns:us-east-1:000000000000:app/APNS/acme_local";
     let set = sns.set_platform_application_attributes().platform_application_arn(arn);
     set.attributes(name, value).send().await.unwrap();
 }
@@ -170,7 +180,7 @@ async fn an_application_that_does_not_tell_of_dead_tokens() {
 async fn production_and_sandbox_exchanged() {
     let ward = Ward::with_acme().await;
     ward.edit("settings", |settings| {
-        settings["sns"]["apns"] = json!("arn:aws:sns:us-east-1:000000000000:app/APNS_SANDBOX/acme-local");
+        settings["sns"]["apns"] = json!("arn:aws:sns:us-east-1:000000000000:app/APNS_SANDBOX/acme_local");
     })
     .await;
     only(&seen(&ward).await, Level::Fail, "`sns.apns` is not the ARN of an APNS application");
@@ -195,8 +205,11 @@ async fn a_table_that_somebody_deleted() {
 #[tokio::test]
 async fn a_table_whose_time_to_live_is_off() {
     let ward = Ward::with_acme().await;
-    let off = json!({ "AttributeName": "ttl", "Enabled": false });
-    assert!(ward.stack.aws.inventory.change("DeferredTable", "TimeToLiveSpecification", off));
+    let deployment = ward.deployment().await;
+    let tables = aws_sdk_dynamodb::Client::new(&deployment.config);
+    let off = aws_sdk_dynamodb::types::TimeToLiveSpecification::builder().attribute_name("ttl").enabled(false);
+    let update = tables.update_time_to_live().table_name("DeferredTable");
+    update.time_to_live_specification(off.build().unwrap()).send().await.unwrap();
     only(
         &seen(&ward).await,
         Level::Fail,
@@ -317,10 +330,11 @@ async fn an_address_that_leads_nowhere_and_one_that_leads_elsewhere() {
     deployment.url = format!("http://{free}");
     let told = super::run(&deployment, Some(&acme()), Timestamp::now()).await.unwrap().text();
     assert!(told.contains(&format!("the API at http://{free} is not reached")), "{told}");
-    assert!(told.contains("the hooks are not reached"), "{told}");
     deployment.url = ward.stack.aws_url().to_owned();
     let told = super::run(&deployment, Some(&acme()), Timestamp::now()).await.unwrap().text();
     assert!(told.contains("is not the API"), "{told}");
+    // The app's secrets are not sent to whoever answers there.
+    assert!(!told.contains("the hooks"), "{told}");
 }
 
 // ------------------------------------------------------------------------------------------------------ the documents
