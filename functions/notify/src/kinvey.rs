@@ -13,6 +13,8 @@ use pushbell::dialect::kinvey::send::{Import, Send, Taken, To};
 use pushbell::dialect::kinvey::with_request_id;
 use pushbell::id::{AppId, ClientId};
 use pushbell::message::Dialect;
+use pushbell::recipient::Device;
+use pushbell::registry::Adopted;
 use pushbell::task::{Notice, SubmitError};
 use pushbell::time::Timestamp;
 
@@ -95,21 +97,17 @@ async fn adopt(
     import: Import,
     now: Timestamp,
 ) -> Result<bool, Failure> {
+    let known = import.arn.as_deref().and_then(|arn| Endpoints::of_app(&settings.sns, arn));
     let own = settings.sns.environment == ApnsEnvironment::Sandbox;
-    let endpoint = import.arn.as_deref().and_then(|arn| {
-        [own, !own].into_iter().find_map(|sandbox| {
-            let application = settings.sns.application(sandbox)?;
-            Some((sandbox, application, Endpoints::of_application(application, arn)?))
-        })
-    });
-    let sandbox = endpoint.map_or(own, |(sandbox, ..)| sandbox);
-    let (user, device) = (&import.device.user, import.device.device(sandbox, now));
-    let (key, token) = (device.key.clone(), device.token.clone());
-    let adopted = state.registry.adopt(app, user, device).await.map_err(|error| trouble(app, &error))?;
-    if let (true, Some((_, application, endpoint))) = (adopted, endpoint) {
-        let kept = state.recipients.set_endpoint(app, user, &key, &token, endpoint).await;
-        kept.map_err(|error| trouble(app, &error))?;
-        state.registry.note_application(app, application).await.map_err(|error| trouble(app, &error))?;
+    let device = Device {
+        endpoint: known.map(|known| known.endpoint.to_owned()),
+        ..import.device.device(known.map_or(own, |known| known.sandbox), now)
+    };
+    let adopted = state.registry.adopt(app, &import.device.user, &device).await;
+    let adopted = matches!(adopted.map_err(|error| trouble(app, &error))?, Adopted::Now { .. });
+    if let (true, Some(known)) = (adopted, known) {
+        let noted = state.registry.note_application(app, known.application).await;
+        noted.map_err(|error| trouble(app, &error))?;
     }
     Ok(adopted)
 }

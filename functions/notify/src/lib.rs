@@ -21,7 +21,6 @@ use pushbell::dialect::lanying::caller::{self, Caller, unavailable};
 use pushbell::dialect::lanying::envelope::{Code, Failure, method_not_allowed};
 use pushbell::env::{EnvError, Environment};
 use pushbell::id::{AppId, TaskId};
-use pushbell::recipient::Recipients;
 use pushbell::registry::Registry;
 use pushbell::task::{Intake, Members, Results, Whom};
 use pushbell::telemetry;
@@ -44,7 +43,6 @@ pub struct State {
     intake: Intake,
     results: Results,
     registry: Registry,
-    recipients: Recipients,
     limit: Duration,
 }
 
@@ -61,7 +59,6 @@ impl State {
             intake: Intake::new(env)?,
             results: Results::new(env)?,
             registry: Registry::new(env)?,
-            recipients: Recipients::new(env)?,
             limit: LIMIT,
         })
     }

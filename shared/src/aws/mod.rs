@@ -79,6 +79,12 @@ pub(crate) fn patient_dynamodb(env: &Environment) -> aws_sdk_dynamodb::Client {
     aws_sdk_dynamodb::Client::new(&config.retry_config(retries.with_max_backoff(PATIENT_LONGEST)).build())
 }
 
+/// A client of DynamoDB that tries a call once, for who tries again by rules of their own.
+pub(crate) fn single_dynamodb(env: &Environment) -> aws_sdk_dynamodb::Client {
+    let config = config(env, Service::DynamoDb).to_builder().retry_config(RetryConfig::disabled()).build();
+    aws_sdk_dynamodb::Client::new(&config)
+}
+
 /// A client of DynamoDB for somebody who is waited for: calls are tried anew within fractions of a second, where the others' own waits are
 /// of a second and more. `attempt`: how long one try may take; `call`: how long all of them may.
 pub(crate) fn hasty_dynamodb(env: &Environment, attempt: Duration, call: Duration) -> aws_sdk_dynamodb::Client {

@@ -4,6 +4,7 @@
 //! device. Both are only ever changed in one transaction, on condition of what was read, so a phone that changes hands leaves its
 //! old owner in the same moment in which it gets its new one. The rows that make a device a member of audiences change with them.
 
+mod adopt;
 mod application;
 mod attributes;
 mod erase;
@@ -23,6 +24,7 @@ use aws_sdk_dynamodb::Client;
 use crate::env::{EnvError, Environment, Table};
 use crate::recipient::Device;
 
+pub use adopt::{Adopted, Kept};
 pub use labels::{LabelError, Labels};
 pub(crate) use members::shard_of;
 pub use members::{Audience, Member, Page, Place};
@@ -64,7 +66,19 @@ impl Registry {
     /// # Errors
     /// When it does not name both the registry and the recipients.
     pub fn new(env: &Environment) -> Result<Self, EnvError> {
+        Self::over(crate::aws::dynamodb(env), env)
+    }
+
+    /// The same, for who has more time than any function: a call to a table is tried once, and whoever makes it tries again as they see fit.
+    ///
+    /// # Errors
+    /// As [`Registry::new`].
+    pub fn without_retries(env: &Environment) -> Result<Self, EnvError> {
+        Self::over(crate::aws::single_dynamodb(env), env)
+    }
+
+    fn over(client: Client, env: &Environment) -> Result<Self, EnvError> {
         let (recipients, registry) = (env.table(Table::Recipients)?, env.table(Table::Registry)?);
-        Ok(Self { client: crate::aws::dynamodb(env), recipients, registry, noted: application::Noted::default() })
+        Ok(Self { client, recipients, registry, noted: application::Noted::default() })
     }
 }

@@ -1,5 +1,7 @@
 //! Registering a device.
 
+use std::convert::Infallible;
+
 use aws_sdk_dynamodb::types::TransactWriteItem;
 
 use super::plan::{Change, Plan, plan};
@@ -7,7 +9,7 @@ use super::rows::{Owner, Seen, token_row};
 use super::transact::{MOST_ACTIONS, TRIES, Written, after_refusal};
 use super::{Registered, Registry, RegistryError};
 use crate::id::{AppId, ClientId};
-use crate::recipient::{Device, MOST_DEVICES};
+use crate::recipient::Device;
 
 impl Registry {
     /// Registers `device` for `client`. Whoever had its token has it no more, the token that the device had is registered no more, and
@@ -20,32 +22,19 @@ impl Registry {
     /// # Errors
     /// When the tables do not answer, or others change the same token or client all the time.
     pub async fn register(&self, app: &AppId, client: &ClientId, device: Device) -> Result<Registered, RegistryError> {
-        let registered = self.register_if(app, client, device, |_, _| true).await?;
-        registered.ok_or(RegistryError::Contended)
+        let device = Device { endpoint: None, ..device };
+        let registered = self.register_if(app, client, device, |_, _| Ok::<_, Infallible>(())).await?;
+        registered.map_err(|never| match never {})
     }
 
-    /// Registers a device that an older system knew, as [`Registry::register`], but takes nothing from anybody: where the token has a client
-    /// already, or the client as many devices as may be, nothing changes. Whether it was registered now.
-    ///
-    /// # Errors
-    /// As [`Registry::register`].
-    pub async fn adopt(&self, app: &AppId, client: &ClientId, device: Device) -> Result<bool, RegistryError> {
-        let is_free = |owner: Option<&Owner>, mine: &Seen| {
-            let replaces = mine.device(&device.key).is_some();
-            owner.is_none() && !replaces && mine.devices.len() < MOST_DEVICES
-        };
-        Ok(self.register_if(app, client, device.clone(), is_free).await?.is_some())
-    }
-
-    /// Registers a device if that is `wanted`, given the token's owner and the client's item; `None` if not.
-    async fn register_if(
+    /// Registers a device if that is `wanted`, given the token's owner and the client's item; if not, why not.
+    pub(super) async fn register_if<No>(
         &self,
         app: &AppId,
         client: &ClientId,
         device: Device,
-        wanted: impl Fn(Option<&Owner>, &Seen) -> bool,
-    ) -> Result<Option<Registered>, RegistryError> {
-        let device = Device { endpoint: None, ..device };
+        mut wanted: impl FnMut(Option<&Owner>, &Seen) -> Result<(), No>,
+    ) -> Result<Result<Registered, No>, RegistryError> {
         let row = token_row(app, device.channel, &device.token);
         let mut gone_before = Vec::new();
         for attempt in 0..TRIES {
@@ -53,8 +42,8 @@ impl Registry {
                 after_refusal(attempt).await;
             }
             let (owner, mine) = futures_util::try_join!(self.owner(&row), self.seen(app, client))?;
-            if !wanted(owner.as_ref(), &mine) {
-                return Ok(None);
+            if let Err(no) = wanted(owner.as_ref(), &mine) {
+                return Ok(Err(no));
             }
             let theirs = match &owner {
                 Some(owner) if owner.client != *client => Some(self.seen(app, &owner.client).await?),
@@ -83,7 +72,7 @@ impl Registry {
             match written {
                 Written::Done => {
                     let released = change.released.into_iter().chain(gone_before).collect();
-                    return Ok(Some(Registered { device: change.device, released }));
+                    return Ok(Ok(Registered { device: change.device, released }));
                 }
                 Written::Refused(_) | Written::Busy => {}
             }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod adopt;
 mod attributes;
 mod gate;
 mod members;
@@ -403,25 +404,5 @@ async fn a_refresh_that_comes_too_late_brings_nothing_back() {
     tables.register("u2", device("d2", "aa", 2)).await;
     assert_eq!(refresh(&with_endpoint).await, Written::Refused(vec![0]), "the token has moved");
     assert!(tables.devices("u1").await.is_empty());
-    tables.is_consistent().await;
-}
-
-#[tokio::test]
-async fn an_adopted_device_takes_nothing_from_anybody() {
-    let tables = Tables::new().await;
-    let adopt = async |client: &str, device: Device| {
-        tables.registry.adopt(&app(), &self::client(client), device).await.unwrap()
-    };
-    assert!(adopt("u1", device("d1", "aa", 1)).await);
-    assert_eq!(tables.owner("aa").await.unwrap().0, "u1");
-    assert!(!adopt("u1", device("d1", "aa", 2)).await, "known already");
-    assert!(!adopt("u2", device("d2", "aa", 3)).await, "the phone has another owner now");
-    assert!(!adopt("u1", device("d1", "bb", 4)).await, "the installation has another token now");
-    assert_eq!(tables.devices("u1").await.len(), 1);
-    for n in 0..25 {
-        adopt("u1", device(&format!("more{n}"), &format!("cc{n:02}"), n)).await;
-    }
-    let devices = tables.devices("u1").await;
-    assert_eq!((devices.len(), devices.iter().any(|device| device.token.expose() == "aa")), (20, true));
     tables.is_consistent().await;
 }

@@ -8,6 +8,7 @@ use aws_sdk_sns::operation::get_endpoint_attributes::GetEndpointAttributesError;
 use aws_sdk_sns::operation::set_endpoint_attributes::SetEndpointAttributesError;
 
 use super::answer;
+use crate::app::{ApnsEnvironment, SnsSettings};
 use crate::delivery::{Class, Verdict};
 use crate::env::Environment;
 use crate::id::Token;
@@ -56,6 +57,17 @@ pub struct Told {
     pub enabled: bool,
 }
 
+/// An endpoint that was there before its device was registered here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Existing<'a> {
+    /// Whether its application is the one for development builds.
+    pub sandbox: bool,
+    /// The application's ARN.
+    pub application: &'a str,
+    /// The last segment of its own.
+    pub endpoint: &'a str,
+}
+
 /// Platform endpoints.
 pub struct Endpoints {
     client: Client,
@@ -85,6 +97,18 @@ impl Endpoints {
     pub fn of_application<'a>(application_arn: &str, arn: &'a str) -> Option<&'a str> {
         let prefix = Self::arn(application_arn, "")?;
         arn.strip_prefix(prefix.as_str()).filter(|endpoint| !endpoint.is_empty() && !endpoint.contains('/'))
+    }
+
+    /// The endpoint that an ARN names, if it is one of the app's platform applications. The one that the app's devices belong to that do not
+    /// say so is looked at first.
+    #[must_use]
+    pub fn of_app<'a>(sns: &'a SnsSettings, arn: &'a str) -> Option<Existing<'a>> {
+        let own = sns.environment == ApnsEnvironment::Sandbox;
+        [own, !own].into_iter().find_map(|sandbox| {
+            let application = sns.application(sandbox)?;
+            let endpoint = Self::of_application(application, arn)?;
+            Some(Existing { sandbox, application, endpoint })
+        })
     }
 
     /// The endpoint of a token that its app has just registered: the last segment of its ARN.
@@ -234,6 +258,20 @@ mod tests {
             Endpoints::of_application(APPLICATION, "arn:aws:sns:eu-west-1:000000000000:endpoint/APNS_SANDBOX/demo/"),
             None
         );
+    }
+
+    #[test]
+    fn an_arn_is_of_the_app_s_application_or_the_sandbox_s_or_of_somebody_else_s() {
+        let production = APPLICATION.replace("APNS_SANDBOX", "APNS");
+        let sns = SnsSettings {
+            apns: Some(production.clone()),
+            apns_sandbox: Some(APPLICATION.to_owned()),
+            environment: ApnsEnvironment::Production,
+        };
+        let of = |arn: &str| Endpoints::of_app(&sns, arn).map(|known| (known.sandbox, known.application.to_owned()));
+        assert_eq!(of(ENDPOINT), Some((true, APPLICATION.to_owned())));
+        assert_eq!(of(&ENDPOINT.replace("APNS_SANDBOX", "APNS")), Some((false, production)));
+        assert_eq!(of(&ENDPOINT.replace("000000000000", "123456789012")), None);
     }
 
     #[test]

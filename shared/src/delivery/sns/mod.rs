@@ -23,7 +23,7 @@ use crate::message::{Message, Wording};
 use crate::recipient::Device;
 use crate::time::Timestamp;
 
-pub use endpoint::{Endpoints, SnsError, Told};
+pub use endpoint::{Endpoints, Existing, SnsError, Told};
 pub use feedback::{Feedback, FeedbackError, Happened};
 pub use payload::Prepared;
 
