@@ -12,7 +12,7 @@ use crate::recipient::Device;
 use crate::time::Timestamp;
 
 /// The longest `deviceId`.
-const MOST_DEVICE_ID: usize = 256;
+pub const MOST_DEVICE_ID: usize = 256;
 /// The longest `locale`: BCP 47 tags are far shorter.
 const MOST_LOCALE: usize = 35;
 
@@ -28,11 +28,17 @@ pub enum TokenType {
 }
 
 impl TokenType {
+    /// The type that is spelt so.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Ios, Self::Android, Self::Fcm].into_iter().find(|kind| kind.as_str() == word)
+    }
+
     fn parse(text: &str) -> Result<Self, Failure> {
+        if let Some(kind) = Self::from_word(text) {
+            return Ok(kind);
+        }
         match text {
-            "ios" => Ok(Self::Ios),
-            "android" => Ok(Self::Android),
-            "fcm" => Ok(Self::Fcm),
             "ios-voip" | "web" => Err(Failure::new(
                 StatusCode::BAD_REQUEST,
                 "UNSUPPORTED_TYPE",
@@ -112,6 +118,12 @@ impl Subscribe {
         }
         let client = text(&fields, "clientId")?.map(str::to_owned);
         Ok(Self { client, kind, device: device_id(&fields)?, token, environment, locale })
+    }
+
+    /// A subscription that another system knew: its type, `deviceId` if it has one, and token.
+    #[must_use]
+    pub const fn known(kind: TokenType, device: Option<String>, token: Token) -> Self {
+        Self { client: None, kind, device, token, environment: None, locale: None }
     }
 
     /// The device to register. `default` is the app's Apple environment.

@@ -13,7 +13,7 @@ use crate::recipient::Device;
 use crate::time::Timestamp;
 
 /// The longest `framework` that is kept.
-pub(super) const MOST_FRAMEWORK: usize = 64;
+pub const MOST_FRAMEWORK: usize = 64;
 
 /// Kinvey's two kinds of phone. Spelt exactly so on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +25,15 @@ pub enum Platform {
 }
 
 impl Platform {
-    const fn as_str(self) -> &'static str {
+    /// The kind of phone that is spelt so.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Ios, Self::Android].into_iter().find(|platform| platform.as_str() == word)
+    }
+
+    /// Its spelling.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Ios => "ios",
             Self::Android => "android",
@@ -66,14 +74,9 @@ impl DeviceCall {
     pub fn parse(headers: &HeaderMap, body: Result<&[u8], BodyError>, caller: &Caller) -> Result<Self, Failure> {
         let fields: Map<String, Value> = body::read(headers, body)?;
         let platform = match text(&fields, "platform")? {
-            Some("ios") => Platform::Ios,
-            Some("android") => Platform::Android,
-            Some(_) => {
-                return Err(Failure::new(
-                    Kind::ParameterValueOutOfRange,
-                    "platform is neither \"ios\" nor \"android\"",
-                ));
-            }
+            Some(word) => Platform::from_word(word).ok_or_else(|| {
+                Failure::new(Kind::ParameterValueOutOfRange, "platform is neither \"ios\" nor \"android\"")
+            })?,
             None => return Err(missing("platform")),
         };
         let token = text(&fields, "deviceId")?.ok_or_else(|| missing("deviceId"))?;

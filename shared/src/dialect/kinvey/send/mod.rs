@@ -23,7 +23,7 @@ use crate::task::{Members, Whom};
 use crate::time::Timestamp;
 
 pub use content::Content;
-pub use tokens::{Import, MOST_IMPORTED};
+pub use tokens::{EntryError, Import, MOST_IMPORTED};
 
 /// The field that holds what is sent.
 const CONTENT: &str = "messageContent";

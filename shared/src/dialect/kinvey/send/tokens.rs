@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::dialect::kinvey::devices::{DeviceCall, MOST_FRAMEWORK, Platform};
-use crate::id::{ClientId, Token};
+use crate::id::{ClientId, IdError, Token};
 
 /// The most tokens that one call registers: each takes reads and a transaction, and the caller waits.
 pub const MOST_IMPORTED: usize = 500;
@@ -15,6 +15,37 @@ pub struct Import {
     pub device: DeviceCall,
     /// Its SNS endpoint's ARN, as the document says.
     pub arn: Option<String>,
+}
+
+/// Why an entry is no device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum EntryError {
+    /// Not a kind of phone.
+    #[error("a platform that is neither \"ios\" nor \"android\"")]
+    Platform,
+    /// No token, or one that cannot be.
+    #[error("a token that cannot be one")]
+    Token(#[source] IdError),
+    /// Too long to be kept.
+    #[error("a framework of more than {MOST_FRAMEWORK} bytes")]
+    Framework,
+}
+
+impl Import {
+    /// Reads an entry of a user's `_messaging.pushTokens`.
+    ///
+    /// # Errors
+    /// When it is no device that can be registered.
+    pub fn read(user: &ClientId, entry: &Value) -> Result<Self, EntryError> {
+        let platform = entry["platform"].as_str().and_then(Platform::from_word).ok_or(EntryError::Platform)?;
+        let token = Token::parse(entry["token"].as_str().unwrap_or_default()).map_err(EntryError::Token)?;
+        let framework = entry["framework"].as_str().map(str::to_owned);
+        if framework.as_ref().is_some_and(|name| name.len() > MOST_FRAMEWORK) {
+            return Err(EntryError::Framework);
+        }
+        let device = DeviceCall { user: user.clone(), platform, token, framework };
+        Ok(Self { device, arn: entry["arn"].as_str().map(str::to_owned) })
+    }
 }
 
 /// The devices of a document.
@@ -30,20 +61,5 @@ pub(super) fn of(user: &ClientId, document: &Map<String, Value>) -> Result<Vec<I
             return Err(unusable("that are no list"));
         }
     };
-    let import = |entry: &Value| {
-        let platform = match entry["platform"].as_str() {
-            Some("ios") => Platform::Ios,
-            Some("android") => Platform::Android,
-            Some(_) | None => return Err(unusable("with a platform that is neither \"ios\" nor \"android\"")),
-        };
-        let token = entry["token"].as_str().and_then(|token| Token::parse(token).ok());
-        let token = token.ok_or_else(|| unusable("with a token that cannot be one"))?;
-        let framework = entry["framework"].as_str().map(str::to_owned);
-        if framework.as_ref().is_some_and(|name| name.len() > MOST_FRAMEWORK) {
-            return Err(unusable("with a framework of more than 64 bytes"));
-        }
-        let device = DeviceCall { user: user.clone(), platform, token, framework };
-        Ok(Import { device, arn: entry["arn"].as_str().map(str::to_owned) })
-    };
-    list.iter().map(import).collect()
+    list.iter().map(|entry| Import::read(user, entry).map_err(|wrong| unusable(&format!("with {wrong}")))).collect()
 }
