@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use pushbell::id::AppId;
 
 use crate::operator::doctor::Doctor;
+use crate::operator::import::Import;
 use crate::operator::token::Role;
 use crate::operator::{Where, app, app_id};
 use crate::template::Template;
@@ -34,6 +35,8 @@ pub enum Command {
     App(Box<App>),
     /// Looks whether a bundle and its apps are set up as they should be; tells what to do where not.
     Doctor(Doctor),
+    /// Registers the devices that another system knew, from a file.
+    Import(Import),
 }
 
 /// What is done with apps, and of which bundle.

@@ -9,6 +9,7 @@ use pushbell::time::Timestamp;
 use pushbell_local::cli::{Cli, Command, Run, Token, Why};
 use pushbell_local::operator::app::DocumentError;
 use pushbell_local::operator::doctor::Level;
+use pushbell_local::operator::import::{self, Import};
 use pushbell_local::operator::{Deployment, Where, app, causes, doctor, token};
 use pushbell_local::runtime_api::Output;
 use pushbell_local::stack::{Options, Processes, Stack, StackError};
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
             let code = if report.worst() < bad { ExitCode::SUCCESS } else { ExitCode::FAILURE };
             Ok::<_, DocumentError>((told, code))
         }),
+        Some(Command::Import(args)) => run_import(&args),
         None => run(cli.run),
     }
 }
@@ -126,6 +128,20 @@ fn ask_why(asked: &Why) -> ExitCode {
         Err(error) => return fail(&error),
     }
     ExitCode::SUCCESS
+}
+
+/// Imports devices, and reports.
+fn run_import(args: &Import) -> ExitCode {
+    log();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error),
+    };
+    let imported = runtime.block_on(async {
+        let deployment = Deployment::find(&args.bundle).await.map_err(|error| fail(&error))?;
+        import::run(&deployment, args, &mut std::io::stdout()).await.map_err(|error| fail(&error))
+    });
+    imported.map_or_else(|code| code, |outcome| outcome.exit_code().into())
 }
 
 /// Logs go to standard error, as `RUST_LOG` says.

@@ -21,6 +21,7 @@ mod faults;
 mod feedback;
 mod frugal;
 mod imkit;
+mod import;
 mod kinvey;
 mod lanying;
 mod lanying_table;

@@ -6,6 +6,7 @@ mod aws;
 pub mod deployment;
 pub mod doctor;
 pub mod http;
+pub mod import;
 pub mod token;
 pub mod vendors;
 
