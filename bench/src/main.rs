@@ -11,6 +11,7 @@ mod end_to_end;
 mod faults;
 mod filter;
 mod front;
+mod import;
 mod isolation;
 mod population;
 mod report;
@@ -102,6 +103,9 @@ enum What {
         #[arg(long, default_value_t = 0)]
         latency: u64,
     },
+    /// Imports a file, kills the import half way, runs it again: rows per second, memory, and whether every device is there once. Fails
+    /// when it is not.
+    Import(import::Arguments),
     /// Watches one app's pushes while the vendor of another hangs for 30 s a request.
     Isolation {
         /// Seconds of each of the two phases.
@@ -128,6 +132,7 @@ async fn main() -> Result<ExitCode, Error> {
         What::Templates { recipients, latency } => {
             templates::run(recipients, Duration::from_millis(latency)).await.map(|()| ExitCode::SUCCESS)
         }
+        What::Import(arguments) => Ok(if import::run(&arguments).await? { ExitCode::SUCCESS } else { FOUND.into() }),
         What::Tally { events } => tally::run(events).await.map(|()| ExitCode::SUCCESS),
         What::Backlog { rows, bytes } => backlog::run(rows, bytes).await.map(|()| ExitCode::SUCCESS),
         What::Deliver(arguments) => {
