@@ -50,6 +50,7 @@ impl Process {
             timeout: Duration::from_secs(60),
             environments: 1,
             output,
+            log: None,
         };
         Self { pool: Pool::new(spec, &closing), _open: open }
     }

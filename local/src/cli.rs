@@ -9,7 +9,7 @@ use pushbell::id::AppId;
 use crate::operator::doctor::Doctor;
 use crate::operator::import::Import;
 use crate::operator::token::Role;
-use crate::operator::{Where, app, app_id};
+use crate::operator::{Where, app, app_id, dead_letters, send, tail, task, why};
 use crate::template::Template;
 
 /// Runs Pushbell on this machine: the whole bundle, with fake phones and vendors.
@@ -37,6 +37,14 @@ pub enum Command {
     Doctor(Doctor),
     /// Registers the devices that another system knew, from a file.
     Import(Import),
+    /// Sends a test push to one client, and tells what becomes of it on each device. Exits with 0 if one has it.
+    Send(Send),
+    /// Shows what becomes of pushes, as the functions' logs tell it.
+    Tail(Tail),
+    /// What was given up and waits in the dead-letter queues: lists, shows, replays and drops it.
+    DeadLetters(DeadLetters),
+    /// What became of a push by its number; takes back what is not sent yet.
+    Task(Task),
 }
 
 /// What is done with apps, and of which bundle.
@@ -45,6 +53,53 @@ pub struct App {
     /// What is done.
     #[command(subcommand)]
     pub command: app::Command,
+    /// Of which bundle.
+    #[command(flatten)]
+    pub place: Where,
+}
+
+/// What is sent, and by which bundle.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub struct Send {
+    /// What is sent.
+    #[command(flatten)]
+    pub asked: send::Send,
+    /// By which bundle.
+    #[command(flatten)]
+    pub place: Where,
+}
+
+/// What is shown, and of which bundle.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub struct Tail {
+    /// What is shown.
+    #[command(flatten)]
+    pub asked: tail::Tail,
+    /// Of which bundle.
+    #[command(flatten)]
+    pub place: Where,
+}
+
+/// What is done with dead letters, and of which bundle.
+#[derive(Debug, Args)]
+pub struct DeadLetters {
+    /// What is done.
+    #[command(subcommand)]
+    pub command: dead_letters::Command,
+    /// Of which bundle.
+    #[command(flatten)]
+    pub place: Where,
+}
+
+/// What is done with a task, and of which bundle.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub struct Task {
+    /// What is done.
+    #[command(subcommand)]
+    pub command: task::Command,
     /// Of which bundle.
     #[command(flatten)]
     pub place: Where,
@@ -90,24 +145,16 @@ pub struct Token {
     pub place: Where,
 }
 
-/// Which push is asked about.
+/// Which push is asked about, and of which bundle.
 #[derive(Debug, Args)]
+#[group(skip)]
 pub struct Why {
-    /// The client that it was for.
-    #[arg(long)]
-    pub client: String,
-    /// The message's id, or a task's number.
-    #[arg(long)]
-    pub message: String,
-    /// Where the API is.
-    #[arg(long, default_value = "http://127.0.0.1:9000")]
-    pub url: String,
-    /// The app's API key; without it `PUSHBELL_API_KEY` of the environment, or the demo app's.
-    #[arg(long, value_name = "KEY")]
-    pub api_key: Option<String>,
-    /// The answer as it came.
-    #[arg(long)]
-    pub json: bool,
+    /// Which push.
+    #[command(flatten)]
+    pub asked: why::Why,
+    /// Of which bundle.
+    #[command(flatten)]
+    pub place: Where,
 }
 
 #[cfg(test)]
@@ -127,6 +174,20 @@ mod tests {
         assert!(cli.command.is_none() && !cli.run.processes && cli.run.data.is_none());
         assert_eq!(cli.run.listen.to_string(), "127.0.0.1:9000");
         assert!(cli.run.template.is_file());
+    }
+
+    #[test]
+    fn what_is_done_with_dead_letters_says_with_which_and_a_push_is_asked_about_by_its_place() {
+        let parse = |line: &str| Cli::try_parse_from(line.split(' ')).map(|_| ()).map_err(|error| error.kind());
+        parse("pushbell why aaa m1 --app demo --stage prod").unwrap();
+        parse("pushbell send aaa hello --wait 5 --url http://127.0.0.1:1").unwrap();
+        parse("pushbell tail --since 1h --once").unwrap();
+        parse("pushbell task cancel 7 --app demo").unwrap();
+        parse("pushbell dead-letters drop deliver --all --yes --stage prod").unwrap();
+        let refused = clap::error::ErrorKind::MissingRequiredArgument;
+        assert_eq!(parse("pushbell dead-letters replay deliver"), Err(refused));
+        let refused = clap::error::ErrorKind::ArgumentConflict;
+        assert_eq!(parse("pushbell dead-letters replay deliver --all --task 7"), Err(refused));
     }
 
     #[test]

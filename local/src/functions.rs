@@ -16,6 +16,7 @@ use tokio::task::LocalSet;
 use crate::closing::Closing;
 use crate::gateway::event::Answer;
 use crate::invocation::InvokeError;
+use crate::logs::{self, Group};
 
 /// A function with its clients built, as after Lambda's init phase.
 pub enum Function {
@@ -150,11 +151,12 @@ struct Job {
 }
 
 impl Thread {
-    /// Builds the function of that workspace package and starts its thread. An invocation may take `timeout`.
+    /// Builds the function of that workspace package and starts its thread, whose lines are `log`'s. An invocation may take `timeout`.
     pub fn start(
         package: &str,
         environment: &Environment,
         timeout: Duration,
+        log: Group,
         closing: Closing,
     ) -> Result<Self, LoadError> {
         let function = Function::load(package, environment)?;
@@ -164,6 +166,7 @@ impl Thread {
         std::thread::Builder::new()
             .name(package.to_owned())
             .spawn(move || {
+                logs::hear(log);
                 let tasks = LocalSet::new();
                 tasks.block_on(&runtime, work_off(function, work, timeout, closing));
                 // What is left of a run closes its connections, for which it needs the runtime.

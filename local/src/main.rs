@@ -6,14 +6,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Parser as _;
 use pushbell::time::Timestamp;
-use pushbell_local::cli::{Cli, Command, Run, Token, Why};
-use pushbell_local::operator::app::DocumentError;
+use pushbell_local::cli::{Cli, Command, Run, Token};
+use pushbell_local::logs;
 use pushbell_local::operator::doctor::Level;
 use pushbell_local::operator::import::{self, Import};
-use pushbell_local::operator::{Deployment, Where, app, causes, doctor, token};
+use pushbell_local::operator::{Deployment, Where, app, causes, dead_letters, doctor, send, tail, task, token, why};
 use pushbell_local::runtime_api::Output;
 use pushbell_local::stack::{Options, Processes, Stack, StackError};
-use pushbell_local::why;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::{EnvFilter, FilterExt as _, filter_fn};
@@ -25,43 +24,44 @@ const DEMO_USER_KEY: &str = "demo-user-key-0123456789abcdef0123456789ab";
 /// The apps that have it.
 const DEMO_APPS: [&str; 2] = ["demo", "demo-deliver"];
 
-/// The demo app's API key.
-const DEMO_API_KEY: &str = "demo.demo-api-key";
-
-/// Whose events below warnings may be shown.
-const OUR_CRATES: [&str; 14] = [
-    "pushbell",
-    "generic_push",
-    "before_push",
-    "devices",
-    "notify",
-    "stats",
-    "fan_out",
-    "deliver",
-    "push_results",
-    "tally",
-    "report",
-    "feedback",
-    "trigger",
-    "retry",
-];
-
 fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.command {
         Some(Command::Token(token)) => user_token(&token),
-        Some(Command::Why(asked)) => ask_why(&asked),
-        Some(Command::App(asked)) => operate(&asked.place, async |deployment| {
-            app::run(deployment, &asked.command).await.map(|told| (told, ExitCode::SUCCESS))
-        }),
+        Some(Command::Why(asked)) => block_on(async { tell(why::run(&asked.place, &asked.asked).await) }),
+        Some(Command::App(asked)) => {
+            operate(&asked.place, async |deployment| tell(app::run(deployment, &asked.command).await))
+        }
         Some(Command::Doctor(asked)) => operate(&asked.place, async |deployment| {
-            let report = doctor::run(deployment, asked.app.as_ref(), Timestamp::now()).await?;
-            let told = if asked.json { report.json().to_string() } else { report.text() };
-            let bad = if asked.strict { Level::Warn } else { Level::Fail };
-            let code = if report.worst() < bad { ExitCode::SUCCESS } else { ExitCode::FAILURE };
-            Ok::<_, DocumentError>((told, code))
+            match doctor::run(deployment, asked.app.as_ref(), Timestamp::now()).await {
+                Ok(report) => {
+                    say(&if asked.json { report.json().to_string() } else { report.text() });
+                    let bad = if asked.strict { Level::Warn } else { Level::Fail };
+                    if report.worst() < bad { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+                }
+                Err(error) => fail(&error),
+            }
         }),
         Some(Command::Import(args)) => run_import(&args),
+        Some(Command::Send(asked)) => block_on(async {
+            match send::run(&asked.place, &asked.asked).await {
+                Ok(sent) => {
+                    say(&sent.told);
+                    if sent.delivered { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+                }
+                Err(error) => fail(&error),
+            }
+        }),
+        Some(Command::Tail(asked)) => {
+            operate(&asked.place, async |deployment| match tail::run(deployment, &asked.asked, is_read).await {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => fail(&error),
+            })
+        }
+        Some(Command::DeadLetters(asked)) => {
+            operate(&asked.place, async |deployment| tell(dead_letters::run(deployment, &asked.command).await))
+        }
+        Some(Command::Task(asked)) => block_on(async { tell(task::run(&asked.place, &asked.command).await) }),
         None => run(cli.run),
     }
 }
@@ -74,60 +74,7 @@ fn user_token(token: &Token) -> ExitCode {
         say(&sign(DEMO_USER_KEY));
         return ExitCode::SUCCESS;
     }
-    operate(&token.place, async |deployment| {
-        token::key(deployment, &token.app, now).await.map(|key| (sign(&key), ExitCode::SUCCESS))
-    })
-}
-
-fn run(run: Run) -> ExitCode {
-    log();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(&error),
-    };
-    let code = runtime.block_on(serve(run));
-    runtime.shutdown_timeout(Duration::from_millis(200));
-    code
-}
-
-/// Finds the bundle that is meant, does what is to be done there, and tells what came of it.
-fn operate<E: std::error::Error>(
-    place: &Where,
-    work: impl AsyncFnOnce(&Deployment) -> Result<(String, ExitCode), E>,
-) -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(&error),
-    };
-    runtime.block_on(async {
-        let deployment = match Deployment::find(place).await {
-            Ok(deployment) => deployment,
-            Err(error) => return fail(&error),
-        };
-        match work(&deployment).await {
-            Ok((told, code)) => {
-                say(&told);
-                code
-            }
-            Err(error) => fail(&error),
-        }
-    })
-}
-
-/// Asks what happened to one push, and tells it.
-fn ask_why(asked: &Why) -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(&error),
-    };
-    let key = asked.api_key.clone().or_else(|| std::env::var("PUSHBELL_API_KEY").ok());
-    let key = key.unwrap_or_else(|| DEMO_API_KEY.to_owned());
-    match runtime.block_on(why::ask(&asked.url, &key, &asked.client, &asked.message)) {
-        Ok(data) if asked.json => say(&data.to_string()),
-        Ok(data) => say(why::told(&data).trim_end()),
-        Err(error) => return fail(&error),
-    }
-    ExitCode::SUCCESS
+    operate(&token.place, async |deployment| tell(token::key(deployment, &token.app, now).await.map(|key| sign(&key))))
 }
 
 /// Imports devices, and reports.
@@ -144,17 +91,54 @@ fn run_import(args: &Import) -> ExitCode {
     imported.map_or_else(|code| code, |outcome| outcome.exit_code().into())
 }
 
+fn run(run: Run) -> ExitCode {
+    log();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error),
+    };
+    let code = runtime.block_on(serve(run));
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    code
+}
+
+/// Finds the bundle that is meant, and does what is to be done there.
+fn operate(place: &Where, work: impl AsyncFnOnce(&Deployment) -> ExitCode) -> ExitCode {
+    block_on(async {
+        match Deployment::find(place).await {
+            Ok(deployment) => work(&deployment).await,
+            Err(error) => fail(&error),
+        }
+    })
+}
+
+/// Runs a command to its end.
+fn block_on(work: impl Future<Output = ExitCode>) -> ExitCode {
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(work),
+        Err(error) => fail(&error),
+    }
+}
+
+fn tell<E: std::error::Error>(done: Result<String, E>) -> ExitCode {
+    match done {
+        Ok(told) => say(&told),
+        Err(error) => return fail(&error),
+    }
+    ExitCode::SUCCESS
+}
+
 /// Logs go to standard error, as `RUST_LOG` says.
 fn log() {
     let wanted = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,dynoxide=error"));
     // Below warnings, libraries log whole requests: with tokens and secrets in them.
     let ours = filter_fn(|event| {
-        *event.level() <= tracing::Level::WARN || OUR_CRATES.iter().any(|own| event.target().starts_with(own))
+        *event.level() <= tracing::Level::WARN || logs::OUR_CRATES.iter().any(|own| event.target().starts_with(own))
     });
     let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colours);
     let layer = layer.with_filter(wanted.and(ours));
-    tracing_subscriber::registry().with(layer).init();
+    tracing_subscriber::registry().with(layer).with(logs::layer()).init();
 }
 
 async fn serve(run: Run) -> ExitCode {
@@ -247,7 +231,13 @@ fn report(text: &str) {
 }
 
 fn say(text: &str) {
-    // In one piece, for whoever reads it by machine. Whoever closed the pipe has seen enough.
+    // Whoever closed the pipe has seen enough.
+    let _ = is_read(text);
+}
+
+/// Writes a text to standard output, and says whether anybody reads it.
+fn is_read(text: &str) -> bool {
+    // In one piece, for whoever reads it by machine.
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(format!("{text}\n").as_bytes()).and_then(|()| out.flush());
+    out.write_all(format!("{text}\n").as_bytes()).and_then(|()| out.flush()).is_ok()
 }

@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
+use std::io::Write;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::process::{ExitStatus, Stdio};
@@ -25,15 +26,17 @@ use http::{HeaderMap, StatusCode};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 use serde_json::json;
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use crate::aws::{ACCOUNT, REGION};
 use crate::closing::Closing;
 use crate::invocation::{InvokeError, PAYLOAD_LIMIT};
+use crate::logs::Group;
 use crate::store::{now_ms, random_id};
 
 /// How long a process may take until its first poll (Lambda's limit for the init phase).
@@ -41,6 +44,9 @@ const INIT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a process with an internal extension has between SIGTERM and SIGKILL (Lambda developer guide, "Understanding the Lambda
 /// execution environment lifecycle", shutdown phase).
 const SHUTDOWN: Duration = Duration::from_millis(500);
+
+/// How long a process's last lines are waited for once it has ended.
+const LAST_LINES: Duration = Duration::from_millis(100);
 
 /// Why a process did not work off an invocation.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +85,8 @@ pub struct Spec {
     pub environments: usize,
     /// Where the processes' output goes.
     pub output: Output,
+    /// The lines of their output, for whoever asks for them. None: it is not read.
+    pub log: Option<Group>,
 }
 
 /// Where a process's output goes: its standard output and its standard error.
@@ -86,7 +94,9 @@ pub struct Spec {
 pub enum Output {
     /// Nowhere.
     Hidden,
-    /// Where this process's own goes.
+    /// To the stack's log groups alone.
+    Kept,
+    /// There, and where this process's own goes.
     Shown,
     /// To the end of `<function>.log` in this folder.
     Folder(PathBuf),
@@ -98,9 +108,21 @@ impl Output {
         if shown { Self::Shown } else { Self::Hidden }
     }
 
-    fn open(&self, function: &str) -> std::io::Result<(Stdio, Stdio)> {
+    /// Whether it is to be read.
+    pub(crate) fn is_kept(&self) -> bool {
+        match self {
+            Self::Kept | Self::Shown => true,
+            Self::Hidden | Self::Folder(_) => false,
+        }
+    }
+
+    fn open(&self, spec: &Spec) -> std::io::Result<(Stdio, Stdio)> {
+        let function = &spec.function;
+        if spec.log.is_some() {
+            return Ok((Stdio::piped(), Stdio::piped()));
+        }
         Ok(match self {
-            Self::Hidden => (Stdio::null(), Stdio::null()),
+            Self::Hidden | Self::Kept => (Stdio::null(), Stdio::null()),
             Self::Shown => (Stdio::inherit(), Stdio::inherit()),
             Self::Folder(folder) => {
                 let path = folder.join(function).with_extension("log");
@@ -363,6 +385,8 @@ async fn end(shared: &Shared, index: usize, process: &mut Option<Process>, until
             // It may have ended by itself.
             let _ = gone.child.kill().await;
         }
+        // What it wrote last. Who inherited its output holds nobody up.
+        let _ = tokio::time::timeout(LAST_LINES, async { while gone.readers.join_next().await.is_some() {} }).await;
         let running = shared.lock().running.remove(&index);
         if let (Some(ended), Ok(status)) = (running.and_then(|running| running.ended), gone.child.wait().await) {
             // Whoever waited may be gone.
@@ -386,6 +410,34 @@ struct Process {
     reports: mpsc::UnboundedReceiver<Report>,
     extension: watch::Receiver<Extension>,
     server: JoinHandle<()>,
+    /// Of its output. They end with it.
+    readers: JoinSet<()>,
+}
+
+/// Reads a process's output, line by line, into `log`, and shows it where that is wanted.
+fn readers(child: &mut Child, log: &Group, output: &Output) -> JoinSet<()> {
+    let mut readers = JoinSet::new();
+    let shown = *output == Output::Shown;
+    if let Some(out) = child.stdout.take() {
+        readers.spawn(read(out, log.clone(), shown.then_some(std::io::stdout)));
+    }
+    if let Some(err) = child.stderr.take() {
+        readers.spawn(read(err, log.clone(), shown.then_some(std::io::stderr)));
+    }
+    readers
+}
+
+async fn read<W: Write>(from: impl AsyncRead + Unpin, log: Group, show: Option<fn() -> W>) {
+    let mut from = BufReader::new(from);
+    let mut line = Vec::new();
+    while let Ok(1..) = from.read_until(b'\n', &mut line).await {
+        log.write(String::from_utf8_lossy(&line).trim_end());
+        if let Some(show) = show {
+            // In one piece. There is nowhere to say that it is closed.
+            let _ = show().write_all(&line);
+        }
+        line.clear();
+    }
 }
 
 /// The internal extension of a process. Lambda takes ten; ours has one at most.
@@ -439,7 +491,7 @@ impl Process {
             // Serving ends when the process is dropped.
             let _ = axum::serve(listener, router).await;
         });
-        let (stdout, stderr) = spec.output.open(&spec.function).map_err(failed)?;
+        let (stdout, stderr) = spec.output.open(spec).map_err(failed)?;
         let at = std::time::Instant::now();
         let child = Command::new(&spec.binary)
             .env_clear()
@@ -462,7 +514,10 @@ impl Process {
             .kill_on_drop(true)
             .spawn();
         match child {
-            Ok(child) => Ok(Self { child, at, polled, next, reports, extension: registered, server }),
+            Ok(mut child) => {
+                let readers = spec.log.as_ref().map(|log| readers(&mut child, log, &spec.output)).unwrap_or_default();
+                Ok(Self { child, at, polled, next, reports, extension: registered, server, readers })
+            }
             Err(source) => {
                 server.abort();
                 Err(failed(source))

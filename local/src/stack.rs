@@ -160,13 +160,14 @@ impl Stack {
         let aws_url = url(local(&aws_listener, options.listen)?);
         let secrets = Secrets::new(options.apps.clone(), STAGE, &vendors_url);
         let inventory = deploy::inventory(&template, &aws_url, &url(address));
-        let aws = Aws { dynamodb, queues, sns, secrets, inventory, faults, calls: Arc::default() };
+        let logs = deploy::logs(&template);
+        let aws = Aws { dynamodb, queues, sns, secrets, inventory, logs, faults, calls: Arc::default() };
         let permissions = deploy::permissions(&template, &aws_url);
         back.spawn(aws.clone().serve_with(permissions, aws_listener, closed(&services_closing)));
         deploy::seed(&apps, &template, &aws).await?;
 
         let (invocations, invocations_closing) = closer();
-        let invokers = deploy::invokers(&options, &template, &aws_url, &invocations_closing)?;
+        let invokers = deploy::invokers(&options, &template, &aws, &aws_url, &invocations_closing)?;
 
         let (intake, intake_closing) = closer();
         let mut front = JoinSet::new();

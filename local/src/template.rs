@@ -133,6 +133,8 @@ pub struct Function {
     pub environment: BTreeMap<String, Vec<Part>>,
     /// What its role allows.
     pub permissions: Vec<Permission>,
+    /// Where its lines go: a group of the template, or the one that Lambda makes of its name.
+    pub log_group: String,
 }
 
 /// A statement of a role.

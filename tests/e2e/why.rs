@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use pushbell::env::Table;
+use pushbell::id::AppId;
 use pushbell_local::faults::{Effect, Rule, Target};
+use pushbell_local::operator::api::{ApiError, As};
+use pushbell_local::operator::{Where, why as why_command};
 use pushbell_local::phones::Channel;
 use pushbell_local::stack::Options;
 use serde_json::{Value, json};
@@ -95,12 +98,17 @@ async fn for_the_page_s_example_it_tells_two_deliveries_and_who_muted_the_room_a
     bell.stack.stop().await;
     let bell = Bell::start_with(options()).await;
     the_page_s_example(&bell).await;
-    // As the command tells it.
-    let url = bell.stack.url();
-    let data = pushbell_local::why::ask(&url, API_KEY.1, "bbb", "5dd51a4f21841443cfd3090d").await.unwrap();
-    let told = pushbell_local::why::told(&data);
+    // As the command tells it: with a key that is given, nothing but the API is asked.
+    let asked = |message: &str| why_command::Why {
+        client: "bbb".to_owned(),
+        message: message.to_owned(),
+        who: As { app: None, api_key: Some(API_KEY.1.to_owned()) },
+        json: false,
+    };
+    let place = Where { url: Some(bell.stack.url()), ..Where::default() };
+    let told = why_command::run(&place, &asked("5dd51a4f21841443cfd3090d")).await.unwrap();
     assert!(told.contains("  Counted: no, muted\n  Not sent: muted, the client muted the room"), "{told}");
-    let refused = pushbell_local::why::ask(&url, API_KEY.1, "bbb", "m 2/ü").await.unwrap_err().to_string();
+    let refused = why_command::run(&place, &asked("m 2/ü")).await.unwrap_err().to_string();
     assert!(refused.starts_with("message is none"), "{refused}");
 }
 
@@ -298,4 +306,26 @@ async fn it_says_whether_the_message_or_the_client_is_unknown_and_tells_servers_
         let (code, rule) = told(ask(&bell, &[("im-api-key", "demo-deliver.demo-api-key")], "aaa", name).await);
         assert!(code == 10_002 && rule.starts_with("message is none"), "{name}: {code} {rule}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_reads_the_key_from_the_app_s_documents_where_none_is_given() {
+    let bell = with_phones(Options::test()).await;
+    bell.caller.imkit(&text_message("m1", &["aaa"])).await;
+    bell.drained().await;
+    let place = Where { url: Some(bell.stack.url()), ..Where::default() };
+    let run = async |app: Option<&str>, json| {
+        let app = app.map(|app| AppId::parse(app).unwrap());
+        let who = As { app, api_key: None };
+        let asked = why_command::Why { client: "aaa".to_owned(), message: "m1".to_owned(), who, json };
+        why_command::run(&place, &asked).await
+    };
+    let told = run(None, false).await.unwrap();
+    assert!(told.starts_with("Message m1 for aaa\nThe client has 2 devices now."), "{told}");
+    let answer: Value = serde_json::from_str(&run(Some("demo"), true).await.unwrap()).unwrap();
+    assert_eq!(answer["tasks"][0]["state"], "done", "{answer}");
+    // Another app's key, and an app that is not there.
+    let other = run(Some("demo-deliver"), false).await.unwrap_err().to_string();
+    assert!(other.starts_with("message is none"), "{other}");
+    assert!(matches!(run(Some("nobody"), false).await, Err(ApiError::NoSuchApp(app)) if app.as_str() == "nobody"));
 }

@@ -20,7 +20,7 @@ pub(super) fn asked(service: Service, action: &str, form: &Form, body: &[u8]) ->
                 ["TargetArn", "EndpointArn", "PlatformApplicationArn"].into_iter().find_map(|name| form.get(name));
             vec![(format!("sns:{action}"), arn.unwrap_or_default().to_owned())]
         }
-        Service::CloudFormation | Service::CloudControl => {
+        Service::CloudFormation | Service::CloudControl | Service::Logs => {
             vec![(format!("{}:{action}", service.prefix()), "*".to_owned())]
         }
     }

@@ -1,5 +1,5 @@
-//! One HTTP endpoint that speaks for all of AWS: DynamoDB, SQS, SNS and Secrets Manager, and for operators CloudFormation and Cloud Control,
-//! told apart as their protocols do (`x-amz-target`, or a form with `Action=`). So a function needs one `AWS_ENDPOINT_URL`.
+//! One HTTP endpoint that speaks for all of AWS: DynamoDB, SQS, SNS and Secrets Manager, and for operators CloudFormation, Cloud Control and
+//! CloudWatch Logs, told apart as their protocols do (`x-amz-target`, or a form with `Action=`). So a function needs one `AWS_ENDPOINT_URL`.
 //!
 //! A request must carry a SigV4 `Authorization` header; its signature is not verified.
 
@@ -7,6 +7,7 @@ mod asked;
 mod calls;
 pub mod dynamodb;
 pub mod inventory;
+mod logs;
 mod query;
 pub mod secrets;
 pub mod sns;
@@ -25,6 +26,7 @@ use tokio::net::TcpListener;
 
 use crate::connections::{self, BodyError, Cut, Reply, Wire};
 use crate::faults::{Call, Effect, Faults, Target};
+use crate::logs::Logs;
 use crate::permissions::{self, Permissions};
 use crate::store::random_id;
 
@@ -57,6 +59,8 @@ pub struct Aws {
     pub secrets: Secrets,
     /// What was deployed.
     pub inventory: Inventory,
+    /// What functions wrote lately.
+    pub logs: Logs,
     /// What goes wrong.
     pub faults: Faults,
     /// How many calls come in, while that is counted.
@@ -112,11 +116,13 @@ impl Aws {
         }
         let form = match service {
             Service::Sns | Service::CloudFormation => Form::read(&body),
-            Service::Dynamodb | Service::Sqs | Service::Secrets | Service::CloudControl => Form::default(),
+            Service::Dynamodb | Service::Sqs | Service::Secrets | Service::CloudControl | Service::Logs => {
+                Form::default()
+            }
         };
         let action = match service {
             Service::Sns | Service::CloudFormation => form.get("Action").unwrap_or_default().to_owned(),
-            Service::Dynamodb | Service::Sqs | Service::Secrets | Service::CloudControl => {
+            Service::Dynamodb | Service::Sqs | Service::Secrets | Service::CloudControl | Service::Logs => {
                 target_action(&parts.headers)
             }
         };
@@ -156,6 +162,7 @@ impl Aws {
             }
             Service::Secrets => service.json(self.secrets.call(&action, &body)),
             Service::CloudControl => service.json(self.inventory.cloud_control(&action, &body)),
+            Service::Logs => service.json(logs::call(&self.logs, &action, &body)),
             Service::CloudFormation => match self.inventory.cloudformation(&action, &form) {
                 Ok(xml) => plain(StatusCode::OK, "text/xml", xml.into()),
                 Err(refusal) => service.refuse(&refusal),
@@ -188,8 +195,8 @@ impl Aws {
             Service::Sqs => (Target::Sqs, sqs::queue_of(body), None),
             Service::Secrets => (Target::Secrets, Vec::new(), None),
             Service::Sns => (Target::Sns, Vec::new(), self.sns.token_of(form)),
-            // Nobody makes these fail by rule: what may be wrong with a stack is set in the inventory.
-            Service::CloudFormation | Service::CloudControl => return None,
+            // Nobody makes these fail by rule: what may be wrong with a stack is set in the inventory, and no function reads logs.
+            Service::CloudFormation | Service::CloudControl | Service::Logs => return None,
         };
         let tables: Vec<&str> = tables.iter().map(String::as_str).collect();
         let call = Call { action, token: token.as_deref(), tables: &tables, body, caller };
@@ -205,6 +212,7 @@ enum Service {
     Sns,
     CloudFormation,
     CloudControl,
+    Logs,
 }
 
 impl Service {
@@ -216,6 +224,7 @@ impl Service {
                 "AmazonSQS" => Some(Self::Sqs),
                 "secretsmanager" => Some(Self::Secrets),
                 "CloudApiService" => Some(Self::CloudControl),
+                "Logs_20140328" => Some(Self::Logs),
                 _ => None,
             };
         }
@@ -237,13 +246,14 @@ impl Service {
             Self::Sns => "sns",
             Self::CloudFormation => "cloudformation",
             Self::CloudControl => "cloudformation",
+            Self::Logs => "logs",
         }
     }
 
     fn content_type(self) -> &'static str {
         match self {
             Self::Dynamodb | Self::Sqs | Self::CloudControl => "application/x-amz-json-1.0",
-            Self::Secrets => "application/x-amz-json-1.1",
+            Self::Secrets | Self::Logs => "application/x-amz-json-1.1",
             Self::Sns | Self::CloudFormation => "text/xml",
         }
     }
@@ -252,7 +262,7 @@ impl Service {
         match self {
             Self::Dynamodb => "com.amazonaws.dynamodb.v20120810#",
             Self::Sqs => "com.amazonaws.sqs#",
-            Self::Secrets | Self::Sns | Self::CloudFormation => "",
+            Self::Secrets | Self::Sns | Self::CloudFormation | Self::Logs => "",
             Self::CloudControl => "com.amazonaws.cloudapiservice#",
         }
     }
@@ -261,7 +271,7 @@ impl Service {
     fn refusal(self, status: StatusCode, code: &str, message: &str) -> Refusal {
         let full = match self {
             Self::Sns | Self::CloudFormation => code.to_owned(),
-            Self::Dynamodb | Self::Sqs | Self::Secrets | Self::CloudControl => {
+            Self::Dynamodb | Self::Sqs | Self::Secrets | Self::CloudControl | Self::Logs => {
                 format!("com.amazon.coral.service#{code}Exception")
             }
         };
@@ -276,6 +286,7 @@ impl Service {
             Self::Sns => "InternalError",
             Self::CloudFormation => "InternalFailure",
             Self::CloudControl => "ServiceInternalErrorException",
+            Self::Logs => "ServiceUnavailableException",
         };
         Refusal::new(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -320,7 +331,7 @@ impl Service {
                 "The level of configured provisioned throughput for the table was exceeded. Consider increasing your provisioning level with the UpdateTable API.",
             ),
             Self::Sqs => ("RequestThrottled", "Request is throttled."),
-            Self::Secrets | Self::Sns | Self::CloudFormation | Self::CloudControl => {
+            Self::Secrets | Self::Sns | Self::CloudFormation | Self::CloudControl | Self::Logs => {
                 ("ThrottlingException", "Rate exceeded")
             }
         };
@@ -332,7 +343,7 @@ impl Service {
         let message = "User is not authorized to perform this action on this resource.";
         match self {
             Self::Sns => Refusal::sns(StatusCode::FORBIDDEN, "AuthorizationError", message),
-            Self::Dynamodb | Self::Secrets | Self::CloudControl => {
+            Self::Dynamodb | Self::Secrets | Self::CloudControl | Self::Logs => {
                 self.refusal(StatusCode::BAD_REQUEST, "AccessDenied", message)
             }
             Self::CloudFormation | Self::Sqs => self.refusal(StatusCode::FORBIDDEN, "AccessDenied", message),
@@ -350,7 +361,7 @@ impl Service {
         let namespace = match self {
             Self::Sns => Some(sns::NAMESPACE),
             Self::CloudFormation => Some(inventory::NAMESPACE),
-            Self::Dynamodb | Self::Sqs | Self::Secrets | Self::CloudControl => None,
+            Self::Dynamodb | Self::Sqs | Self::Secrets | Self::CloudControl | Self::Logs => None,
         };
         if let Some(namespace) = namespace {
             let xml = query::error_xml(namespace, refusal);

@@ -1,14 +1,20 @@
 //! The operator's commands: they speak to a deployed bundle as any client of AWS does, on this machine and on AWS alike. Nothing here knows
 //! the emulators from inside.
 
+pub mod api;
 pub mod app;
 mod aws;
+pub mod dead_letters;
 pub mod deployment;
 pub mod doctor;
 pub mod http;
 pub mod import;
+pub mod send;
+pub mod tail;
+pub mod task;
 pub mod token;
 pub mod vendors;
+pub mod why;
 
 pub use deployment::{Deployment, DeploymentError, Where};
 

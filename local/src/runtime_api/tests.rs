@@ -50,6 +50,7 @@ impl Bed {
             timeout,
             environments,
             output: Output::Hidden,
+            log: None,
         };
         Self { pool: Pool::new(spec, &closing), closer }
     }

@@ -16,6 +16,7 @@ use crate::closing::Closing;
 use crate::functions::Thread;
 use crate::gateway::routes::Router;
 use crate::invocation::Invoker;
+use crate::logs::Logs;
 use crate::operator::vendors::ApnsCredentials;
 use crate::permissions::Permissions;
 use crate::runtime_api::{Pool, Spec};
@@ -196,6 +197,15 @@ pub(super) fn permissions(template: &Template, aws_url: &str) -> Permissions {
     Permissions::new(all)
 }
 
+/// The log groups that the template has, empty.
+pub(super) fn logs(template: &Template) -> Logs {
+    let logs = Logs::default();
+    for group in template.resources.iter().filter(|listed| listed.kind == "AWS::Logs::LogGroup") {
+        logs.group(&group.logical_id);
+    }
+    logs
+}
+
 /// What CloudFormation tells of the stack. The API is where it listens, and not at an address of AWS.
 pub(super) fn inventory(template: &Template, aws_url: &str, url: &str) -> Inventory {
     let imkit = format!("{url}/hooks/<app>/<secret>/imkit");
@@ -225,16 +235,19 @@ fn resolve(part: &Part, template: &Template, aws_url: &str) -> Option<String> {
 pub(super) fn invokers(
     options: &Options,
     template: &Template,
+    aws: &Aws,
     aws_url: &str,
     closing: &Closing,
 ) -> Result<BTreeMap<String, Invoker>, StackError> {
     let mut invokers = BTreeMap::new();
     for function in &template.functions {
         let variables = variables(function, template, aws_url)?;
+        let log = aws.logs.group(&function.log_group);
         let invoker = match &options.processes {
             None => {
                 let environment = Environment::from_lookup(|name| variables.get(name).cloned())?;
-                Invoker::in_process(Thread::start(&function.package, &environment, function.timeout, closing.clone())?)
+                let closing = closing.clone();
+                Invoker::in_process(Thread::start(&function.package, &environment, function.timeout, log, closing)?)
             }
             Some(processes) => {
                 let binary = processes.binaries.join(&function.package);
@@ -250,6 +263,7 @@ pub(super) fn invokers(
                     timeout: function.timeout,
                     environments: processes.environments.min(usize::try_from(most).unwrap_or(usize::MAX)),
                     output: processes.output.clone(),
+                    log: processes.output.is_kept().then_some(log),
                 };
                 Invoker::processes(Pool::new(spec, closing))
             }

@@ -38,6 +38,10 @@ pub(super) fn function(
             .role
             .and_then(|role| roles.get(role.logical_id().as_str()).cloned())
             .unwrap_or_default(),
+        log_group: properties
+            .logging_config
+            .and_then(|config| config.log_group)
+            .map_or_else(|| format!("/aws/lambda/{id}"), Value::logical_id),
     };
     for (name, event) in properties.events {
         match event {
@@ -194,6 +198,13 @@ pub(super) struct FunctionProperties {
     events: BTreeMap<String, Event>,
     #[serde(default)]
     event_invoke_config: EventInvokeConfig,
+    logging_config: Option<LoggingConfig>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct LoggingConfig {
+    log_group: Option<Value>,
 }
 
 #[derive(Deserialize, Default)]

@@ -5,6 +5,7 @@ mod apns;
 mod dynamodb;
 mod faults;
 mod fcm;
+mod logs;
 mod oauth;
 mod secrets;
 mod sns;

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{
-    DeleteMessageBatchRequestEntry, MessageAttributeValue, MessageSystemAttributeName,
-    MessageSystemAttributeNameForSends, MessageSystemAttributeValue, QueueAttributeName, SendMessageBatchRequestEntry,
+    ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, MessageAttributeValue,
+    MessageSystemAttributeName, MessageSystemAttributeNameForSends, MessageSystemAttributeValue, QueueAttributeName,
+    SendMessageBatchRequestEntry,
 };
 use pushbell_local::aws::sqs::{Delayed, Outgoing, QueueSpec, Queues, Redrive};
 use pushbell_local::store::Store;
@@ -384,4 +385,38 @@ async fn a_delete_batch_names_what_failed() {
     client.send_message().queue_url(&url).message_body("x").send().await.unwrap();
     client.purge_queue().queue_url(&url).send().await.unwrap();
     assert_eq!(count(&client, &url, QueueAttributeName::ApproximateNumberOfMessages).await, "0");
+}
+
+#[tokio::test]
+async fn what_was_only_looked_at_is_visible_again_at_once_and_counts_its_receives() {
+    let stack = Stack::start().await;
+    let client = stack.sqs();
+    let url = queue(&client, "letters").await;
+    for body in ["a", "b"] {
+        client.send_message().queue_url(&url).message_body(body).message_group_id("demo").send().await.unwrap();
+    }
+    let receive = || {
+        client
+            .receive_message()
+            .queue_url(&url)
+            .max_number_of_messages(10)
+            .visibility_timeout(60)
+            .message_system_attribute_names(MessageSystemAttributeName::All)
+            .send()
+    };
+    for times in ["1", "2"] {
+        let messages = receive().await.unwrap().messages.unwrap();
+        assert_eq!(messages.len(), 2);
+        assert_eq!(receive().await.unwrap().messages, None, "they are hidden meanwhile");
+        let mut give_back = client.change_message_visibility_batch().queue_url(&url);
+        for (id, message) in messages.iter().enumerate() {
+            let attributes = message.attributes().unwrap();
+            assert_eq!(attributes[&MessageSystemAttributeName::ApproximateReceiveCount], times);
+            assert_eq!(attributes[&MessageSystemAttributeName::MessageGroupId], "demo");
+            let handle = message.receipt_handle().unwrap();
+            let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(id.to_string()).receipt_handle(handle);
+            give_back = give_back.entries(entry.visibility_timeout(0).build().unwrap());
+        }
+        assert_eq!(give_back.send().await.unwrap().successful().len(), 2);
+    }
 }

@@ -18,6 +18,7 @@ use pushbell_local::aws::secrets::Secrets;
 use pushbell_local::aws::sns::Sns;
 use pushbell_local::aws::sqs::Queues;
 use pushbell_local::faults::Faults;
+use pushbell_local::logs::Logs;
 use pushbell_local::phones::Phones;
 use pushbell_local::store::Store;
 use pushbell_local::vendors::{Apple, DEMO_SERVICE_ACCOUNT, ServiceAccount, Vendors};
@@ -29,6 +30,7 @@ pub(crate) struct Stack {
     pub(crate) vendors_url: String,
     pub(crate) dynamodb: Dynamodb,
     pub(crate) queues: Queues,
+    pub(crate) logs: Logs,
     pub(crate) sns_state: Sns,
     pub(crate) faults: Faults,
     pub(crate) phones: Phones,
@@ -72,10 +74,11 @@ impl Stack {
             sns: Sns::new(store, phones.clone(), apple).unwrap(),
             secrets: Secrets::new(apps.path().to_owned(), "local", &vendors_url),
             inventory: Inventory::default(),
+            logs: Logs::default(),
             faults: faults.clone(),
             calls: std::sync::Arc::default(),
         };
-        let queues = aws.queues.clone();
+        let (queues, logs) = (aws.queues.clone(), aws.logs.clone());
         let sns_state = aws.sns.clone();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -85,6 +88,7 @@ impl Stack {
             vendors_url,
             dynamodb,
             queues,
+            logs,
             sns_state,
             faults,
             phones,
@@ -101,6 +105,10 @@ impl Stack {
 
     pub(crate) fn sns(&self) -> aws_sdk_sns::Client {
         aws_sdk_sns::Client::new(&self.config)
+    }
+
+    pub(crate) fn logs_client(&self) -> aws_sdk_cloudwatchlogs::Client {
+        aws_sdk_cloudwatchlogs::Client::new(&self.config)
     }
 
     pub(crate) fn secrets(&self) -> aws_sdk_secretsmanager::Client {

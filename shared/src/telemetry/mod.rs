@@ -9,9 +9,9 @@ pub use lines::Lines;
 use aws_smithy_types::error::ErrorMetadata;
 use tracing::Subscriber;
 use tracing_subscriber::Layer as _;
-use tracing_subscriber::filter::{LevelFilter, Targets};
-use tracing_subscriber::fmt;
+use tracing_subscriber::filter::{FilterExt as _, LevelFilter, Targets, dynamic_filter_fn};
 use tracing_subscriber::fmt::format::JsonFields;
+use tracing_subscriber::fmt::{self, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 
@@ -24,6 +24,19 @@ pub fn init(function: &str) {
     let events = tracing_subscriber::registry().with(lines).with(metrics::Events::layer());
     // Not `init()`: that would also take in what other crates write with `log`. An error says that this was called before.
     let _ = tracing::subscriber::set_global_default(events);
+}
+
+/// The lines of functions that share a process, while `heard` says that somebody hears this thread: what [`init`] shows of their crates at
+/// `INFO`, wherever `writer` puts it.
+pub fn lines<S, W>(crates: &[&str], heard: fn() -> bool, writer: W) -> impl tracing_subscriber::Layer<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let level = LevelFilter::INFO;
+    let shown = Targets::new().with_default(LevelFilter::WARN);
+    let shown = crates.iter().fold(shown, |shown, own| shown.with_target(*own, level));
+    layer().with_writer(writer).with_filter(shown.and(dynamic_filter_fn(move |_, _| heard())))
 }
 
 /// One JSON object a line.

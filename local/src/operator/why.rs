@@ -1,71 +1,39 @@
-//! The command `why`: what happened to one push, asked of a running API and told for people.
+//! `why`: what happened to one push, asked of the API and told for people.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Request, Uri, header};
-use http_body_util::{BodyExt as _, Empty};
-use hyper_rustls::HttpsConnectorBuilder;
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use clap::Args;
 use pushbell::time::Timestamp;
 use serde_json::Value;
 
-/// The API gives a call up after 30 s.
-const LIMIT: Duration = Duration::from_secs(35);
+use super::Where;
+use super::api::{Api, ApiError, As, escaped};
 
-/// Why there is nothing to tell.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum WhyError {
-    /// The address or the key cannot be sent.
-    #[error("the address or the API key cannot be sent")]
-    Request(#[from] http::Error),
-    /// Nobody answers there.
-    #[error("{0} does not answer")]
-    Unreachable(String, #[source] hyper_util::client::legacy::Error),
-    /// The answer broke off.
-    #[error("the answer broke off")]
-    Broken(#[from] hyper::Error),
-    /// Nothing within 35 s.
-    #[error("no answer in time")]
-    Late,
-    /// Not JSON: it is another service's address.
-    #[error("the answer (status {0}) is not Pushbell's")]
-    Strange(u16),
-    /// The API says why not.
-    #[error("{0}")]
-    Refused(String),
+/// Which push is asked about.
+#[derive(Debug, Args)]
+pub struct Why {
+    /// The client that it was for.
+    pub client: String,
+    /// The message's id, or a task's number.
+    pub message: String,
+    /// In which app's name.
+    #[command(flatten)]
+    pub who: As,
+    /// The answer as it came.
+    #[arg(long)]
+    pub json: bool,
 }
 
-/// Asks the API at `url` what became of a message for a client: the answer's `data`.
-pub async fn ask(url: &str, api_key: &str, client: &str, message: &str) -> Result<Value, WhyError> {
-    let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-    let path = format!("{}/push/why?client={}&message={}", url.trim_end_matches('/'), encode(client), encode(message));
-    let uri: Uri = path.parse().map_err(http::Error::from)?;
-    let mut key = header::HeaderValue::from_str(api_key).map_err(http::Error::from)?;
-    key.set_sensitive(true);
-    let request = Request::get(uri).header("im-api-key", key).body(Empty::<Bytes>::new())?;
-    let connector = HttpsConnectorBuilder::new()
-        .with_tls_config((*pushbell::aws::tls_config()).clone())
-        .https_or_http()
-        .enable_http1()
-        .build();
-    let http = Client::builder(TokioExecutor::new()).build(connector);
-    let exchange = async {
-        let answer = http.request(request).await.map_err(|error| WhyError::Unreachable(url.to_owned(), error))?;
-        let status = answer.status().as_u16();
-        Ok::<_, WhyError>((status, answer.into_body().collect().await?.to_bytes()))
-    };
-    let (status, body) = tokio::time::timeout(LIMIT, exchange).await.map_err(|_| WhyError::Late)??;
-    let answer: Value = serde_json::from_slice(&body).map_err(|_| WhyError::Strange(status))?;
-    match (&answer["code"], &answer["message"], &answer["data"]) {
-        (Value::Number(code), _, data @ Value::Object(_)) if code.as_u64() == Some(200) => Ok(data.clone()),
-        (_, Value::String(rule), _) => Err(WhyError::Refused(rule.clone())),
-        _ => Err(WhyError::Strange(status)),
-    }
+/// Asks what happened to one push, and tells it.
+pub async fn run(place: &Where, asked: &Why) -> Result<String, ApiError> {
+    let api = Api::find(place, &asked.who).await?;
+    let data = ask(&api, &asked.client, &asked.message).await?;
+    Ok(if asked.json { data.to_string() } else { told(&data).trim_end().to_owned() })
+}
+
+/// What became of a message for a client: the answer's `data`.
+pub async fn ask(api: &Api, client: &str, message: &str) -> Result<Value, ApiError> {
+    api.data(&format!("/push/why?client={}&message={}", escaped(client), escaped(message))).await
 }
 
 /// An answer's `data`, for people.
