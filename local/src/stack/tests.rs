@@ -178,7 +178,7 @@ fn apple_s_app(key: &Value) -> tempfile::TempDir {
     std::fs::create_dir(&app).unwrap();
     let settings = json!({ "sns": { "apns": "arn:aws:sns:us-east-1:000000000000:app/APNS/acme" } });
     std::fs::write(app.join("settings.json"), settings.to_string()).unwrap();
-    std::fs::write(app.join("apns.json"), key.to_string()).unwrap();
+    std::fs::write(app.join("apns.json"), json!({ "production": key }).to_string()).unwrap();
     folder
 }
 
