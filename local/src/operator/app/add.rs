@@ -26,6 +26,10 @@ pub(super) async fn run(deployment: &Deployment, add: &Add) -> Result<String, Ap
     }
     let now = Timestamp::now();
 
+    let mut callers = match &add.callers {
+        Some(path) => files::callers(path)?,
+        None => json!({}),
+    };
     // What somebody has put there before stays.
     let mut settings = documents.settings(app).await?.unwrap_or_else(|| json!({}));
     if let Some(title) = &add.title {
@@ -55,13 +59,15 @@ pub(super) async fn run(deployment: &Deployment, add: &Add) -> Result<String, Ap
             secrets.push((kind, kind.fresh(app)?));
         }
     }
-    let mut callers = json!({});
     for (kind, secret) in &secrets {
         let (document, list) = kind.place();
-        let entries = json!([kind.entry(secret)]);
+        let fresh = kind.entry(secret);
         match document {
-            "results" => documents.put_secret(app, "results", &json!({ list: entries })).await?,
-            _ => callers[list] = entries,
+            "results" => documents.put_secret(app, "results", &json!({ list: [fresh] })).await?,
+            _ => match callers[list].as_array_mut() {
+                Some(entries) => entries.insert(0, fresh),
+                None => callers[list] = json!([fresh]),
+            },
         }
     }
     if !documents.create_secret(app, "callers", &callers).await? {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use pushbell::app::FcmVendor;
+use pushbell::app::{AppError, FcmVendor};
 use serde_json::{Value, json};
 
 use super::super::Deployment;
@@ -45,6 +45,14 @@ pub enum FileError {
         path: PathBuf,
         /// Which.
         field: &'static str,
+    },
+    /// It is no `callers` document.
+    #[error("{path} cannot be used")]
+    Callers {
+        /// The file.
+        path: PathBuf,
+        /// Where it is wrong.
+        source: AppError,
     },
     /// It is no PEM.
     #[error("{path} has no such PEM block; {wanted}")]
@@ -91,6 +99,15 @@ pub(super) fn fcm(deployment: &Deployment, path: &Path) -> Result<(Value, FcmVen
     // What is missing was told by its name.
     let vendor = vendor.map_err(|_| FileError::Field { path: path.to_owned(), field: "text where one is expected" })?;
     Ok((document, vendor))
+}
+
+/// A `callers` document.
+pub(super) fn callers(path: &Path) -> Result<Value, FileError> {
+    let text = read(path)?;
+    let unreadable = |source| FileError::Callers { path: path.to_owned(), source };
+    pushbell::app::check("callers", &text).map_err(unreadable)?;
+    // It was read just now.
+    Ok(serde_json::from_str(&text).unwrap_or_default())
 }
 
 /// What is said of iOS, if anything is.

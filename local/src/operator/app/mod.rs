@@ -88,6 +88,9 @@ pub struct Add {
     /// Where outcomes are posted to.
     #[arg(long, value_name = "URL")]
     pub results: Option<String>,
+    /// A `callers` document whose secrets stay valid beside the fresh ones: those of a system that the app comes from.
+    #[arg(long, value_name = "callers.json")]
+    pub callers: Option<PathBuf>,
     /// The app's name on notifications that have no better title.
     #[arg(long, value_name = "TEXT")]
     pub title: Option<String>,

@@ -114,6 +114,25 @@ async fn an_application_that_is_gone_is_made_anew() {
 }
 
 #[tokio::test]
+async fn secrets_of_the_system_that_an_app_comes_from_stay_valid_beside_the_fresh_ones() {
+    let ward = Ward::empty().await;
+    let kept =
+        ward.write("kinvey.json", r#"{"master_secrets": ["of-kinveys-console"], "hook_sources": ["127.0.0.1"]}"#);
+    let told = ward.add(&["--callers", &kept]).await.unwrap();
+    assert!(!told.contains("of-kinveys-console"));
+    let callers = document(&ward, "callers");
+    assert_eq!(callers["master_secrets"].as_array().map(Vec::len), Some(2));
+    assert_eq!(
+        (&callers["master_secrets"][1], &callers["hook_sources"]),
+        (&json!("of-kinveys-console"), &json!(["127.0.0.1"]))
+    );
+    let wrong = ward.write("wrong.json", r#"{"master": ["s3cret"]}"#);
+    let error = ward.app(&["add", "other", "--callers", &wrong]).await.unwrap_err();
+    let told = format!("{error}: {}", error.source().unwrap());
+    assert!(told.contains("wrong.json cannot be used") && !told.contains("s3cret"), "{told}");
+}
+
+#[tokio::test]
 async fn settings_that_were_put_first_stay() {
     let ward = Ward::empty().await;
     ward.edit("settings", |settings| settings["zone"] = json!("Europe/Berlin")).await;
