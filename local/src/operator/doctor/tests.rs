@@ -150,6 +150,72 @@ async fn an_application_that_is_gone_at_sns() {
     only(&seen(&ward).await, Level::Fail, "the platform application of `sns.apns` is not there");
 }
 
+/// A stack whose app has a certificate for these of Apple's services, up to the year 2124.
+async fn with_certificate(kinds: &[u64]) -> Ward {
+    use rcgen::{CertificateParams, CustomExtension, DnType, KeyPair, date_time_ymd};
+    let ward = Ward::empty().await;
+    let pair = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::default();
+    (params.not_before, params.not_after) = (date_time_ymd(2026, 1, 1), date_time_ymd(2124, 1, 1));
+    params.distinguished_name.push(DnType::from_oid(&[0, 9, 2342, 19_200_300, 100, 1, 1]), TOPIC);
+    let extension = |kind: &u64| CustomExtension::from_oid_content(&[1, 2, 840, 113_635, 100, 6, 3, *kind], vec![5, 0]);
+    params.custom_extensions = kinds.iter().map(extension).collect();
+    // As `openssl pkcs12 -nodes` writes both into one file.
+    let both = format!("Bag Attributes\n{}{}", params.self_signed(&pair).unwrap().pem(), pair.serialize_pem());
+    let file = ward.write("apns.pem", &both);
+    ward.app(&["add", "acme", "--apns-certificate", &file, "--apns-private-key", &file]).await.unwrap();
+    ward
+}
+
+/// What `doctor acme` sees that much before the year 2124.
+async fn seen_before_its_end(ward: &Ward, days: u64) -> Vec<(Level, String)> {
+    let end = Timestamp::from_rfc3339("2124-01-01T00:00:00Z").unwrap();
+    let now = end.minus(Duration::from_secs(days * 86_400 + 60));
+    let report = super::run(&ward.deployment().await, Some(&acme()), now).await.unwrap();
+    let of_it = report.findings.into_iter().filter(|finding| finding.seen.contains("certificate"));
+    of_it.map(|finding| (finding.level, finding.seen)).collect()
+}
+
+#[tokio::test]
+async fn a_certificate_that_ended_and_one_that_soon_will() {
+    let ward = with_certificate(&[2]).await;
+    let told = "the certificate for com.example.acme has 40 days left".to_owned();
+    assert_eq!(seen_before_its_end(&ward, 40).await, [(Level::Ok, told)]);
+    assert_eq!(
+        seen_before_its_end(&ward, 12).await,
+        [
+            (Level::Warn, "SNS's certificate of `sns.apns` ends in 12 days".to_owned()),
+            (Level::Warn, "the certificate ends in 12 days".to_owned()),
+        ]
+    );
+    let end = Timestamp::from_rfc3339("2124-01-01T00:00:00Z").unwrap();
+    let report = super::run(&ward.deployment().await, Some(&acme()), end).await.unwrap();
+    let told = report.text();
+    assert!(
+        told.contains(
+            "fail  app acme: SNS's certificate of `sns.apns` ended at 2124-01-01T00:00:00Z: iPhones are not reached"
+        ),
+        "{told}"
+    );
+    assert!(
+        told.contains("fail  app acme: APNs (production): the certificate ended at 2124-01-01T00:00:00Z"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn a_certificate_for_apples_other_service() {
+    let ward = with_certificate(&[1, 2]).await;
+    // Somebody puts another one there.
+    let other = with_certificate(&[2]).await;
+    let text = std::fs::read_to_string(other.path("apps/acme/apns.json")).unwrap();
+    let given: serde_json::Value = serde_json::from_str(&text).unwrap();
+    ward.edit("apns", |apns| *apns = json!({ "sandbox": given["production"] })).await;
+    let told = seen(&ward).await.text();
+    assert!(told.contains("fail  app acme: the certificate is not for sandbox"), "{told}");
+    assert!(told.contains("warn  app acme: what SNS was given for Apple (production) is not kept here"), "{told}");
+}
+
 async fn set_application(ward: &Ward, name: &str, value: &str) {
     let deployment = ward.deployment().await;
     let sns = pushbell::aws::sns(&deployment.env);
