@@ -114,7 +114,9 @@ type Answer = Result<Response, Refused>;
 
 async fn stack(State(control): State<Arc<Control>>) -> Response {
     let (aws, vendors) = (&control.aws_url, &control.vendors_url);
-    Json(json!({ "aws": aws, "vendors": vendors, "stack": STACK, "stage": STAGE, "region": REGION })).into_response()
+    let now = control.aws.queues.stamp_ms();
+    let named = json!({ "aws": aws, "vendors": vendors, "stack": STACK, "stage": STAGE, "region": REGION, "now": now });
+    Json(named).into_response()
 }
 
 async fn keep_settings(State(control): State<Arc<Control>>, Path(app): Path<AppId>, text: String) -> Answer {

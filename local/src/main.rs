@@ -59,7 +59,13 @@ fn main() -> ExitCode {
             })
         }
         Some(Command::DeadLetters(asked)) => {
-            operate(&asked.place, async |deployment| tell(dead_letters::run(deployment, &asked.command).await))
+            operate(&asked.place, async |deployment| match dead_letters::run(deployment, &asked.command).await {
+                Ok(told) => {
+                    say(&told.text);
+                    if told.is_complete { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+                }
+                Err(error) => fail(&error),
+            })
         }
         Some(Command::Task(asked)) => block_on(async { tell(task::run(&asked.place, &asked.command).await) }),
         None => run(cli.run),

@@ -1,6 +1,7 @@
 //! Where a bundle is, and what it is made of: the stack on this machine, or one on AWS. Both are asked the same, of CloudFormation.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -11,6 +12,7 @@ use clap::Args;
 use http::Request;
 use http_body_util::Full;
 use pushbell::env::{EnvError, Environment};
+use pushbell::time::Timestamp;
 use serde::Deserialize;
 
 use super::aws::reason;
@@ -133,6 +135,8 @@ pub struct Deployment {
     pub config: SdkConfig,
     /// For the API and the vendors.
     pub http: Http,
+    /// How far the services' clock is ahead of this machine's: on this machine time can be let pass for them.
+    ahead: Duration,
 }
 
 /// What a stack on this machine says of itself.
@@ -143,6 +147,8 @@ struct Local {
     stack: String,
     stage: String,
     region: String,
+    /// By the emulated services' clock, in milliseconds since 1970.
+    now: Timestamp,
 }
 
 /// Which output or resource each variable of a function's comes from.
@@ -178,7 +184,8 @@ impl Deployment {
                     .sleep_impl(sleep())
                     .build();
                 let (stack, vendors) = (local.stack.clone(), Some(local.vendors.clone()));
-                Self::read(config, stack, &local.stage, Some(url), vendors, http).await
+                let found = Self::read(config, stack, &local.stage, Some(url), vendors, http).await?;
+                Ok(Self { ahead: local.now.since(Timestamp::now()), ..found })
             }
             Some(stage) => {
                 let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(https());
@@ -267,12 +274,29 @@ impl Deployment {
             Some(url) => url,
             None => outputs.get("ApiUrl").ok_or_else(|| foreign("ApiUrl"))?.clone(),
         };
-        Ok(Self { env, url, stack, status, outputs, parameters, resources, vendors, config, http })
+        Ok(Self {
+            env,
+            url,
+            stack,
+            status,
+            outputs,
+            parameters,
+            resources,
+            vendors,
+            config,
+            http,
+            ahead: Duration::ZERO,
+        })
     }
 
     /// The topic that platform applications tell of dead tokens, where the stack has one.
     pub fn events_topic(&self) -> Option<&str> {
         self.outputs.get("ApplicationEventsTopicArn").map(String::as_str)
+    }
+
+    /// The time by the services' clock.
+    pub fn now(&self) -> Timestamp {
+        Timestamp::now().plus(self.ahead)
     }
 
     /// Whether it is the stack on this machine.

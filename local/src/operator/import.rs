@@ -235,7 +235,11 @@ pub async fn run_at(
 }
 
 fn told(out: &mut impl Write, text: &str) -> Result<(), ImportError> {
-    out.write_all(text.as_bytes()).map_err(ImportError::Report)
+    match out.write_all(text.as_bytes()) {
+        // Whoever closed the pipe has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(ImportError::Report),
+    }
 }
 
 /// The app's settings, if there is the app: it has a `callers` document, by which functions tell, too.

@@ -40,6 +40,9 @@ pub enum RegistryError {
     /// Others registered the same token or client in every try.
     #[error("the token or the client was being changed by others")]
     Contended,
+    /// The tables are throttled. Only of a registry that leaves it to its caller to try again.
+    #[error("the tables are throttled")]
+    Throttled,
 }
 
 /// A device that was registered.
@@ -58,6 +61,8 @@ pub struct Registry {
     recipients: String,
     registry: String,
     noted: application::Noted,
+    /// Whoever asks tries again by themselves.
+    tries_once: bool,
 }
 
 impl Registry {
@@ -66,7 +71,7 @@ impl Registry {
     /// # Errors
     /// When it does not name both the registry and the recipients.
     pub fn new(env: &Environment) -> Result<Self, EnvError> {
-        Self::over(crate::aws::dynamodb(env), env)
+        Self::over(crate::aws::dynamodb(env), env, false)
     }
 
     /// The same, for who has more time than any function: a call to a table is tried once, and whoever makes it tries again as they see fit.
@@ -74,11 +79,11 @@ impl Registry {
     /// # Errors
     /// As [`Registry::new`].
     pub fn without_retries(env: &Environment) -> Result<Self, EnvError> {
-        Self::over(crate::aws::single_dynamodb(env), env)
+        Self::over(crate::aws::single_dynamodb(env), env, true)
     }
 
-    fn over(client: Client, env: &Environment) -> Result<Self, EnvError> {
+    fn over(client: Client, env: &Environment, tries_once: bool) -> Result<Self, EnvError> {
         let (recipients, registry) = (env.table(Table::Recipients)?, env.table(Table::Registry)?);
-        Ok(Self { client, recipients, registry, noted: application::Noted::default() })
+        Ok(Self { client, recipients, registry, noted: application::Noted::default(), tries_once })
     }
 }

@@ -57,7 +57,8 @@ fn classify<'a>(codes: impl Iterator<Item = &'a str>) -> Option<Written> {
         match code {
             "None" => {}
             "ConditionalCheckFailed" => refused.push(index),
-            "TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded" => busy = true,
+            "TransactionConflict" => busy = true,
+            code if is_throttled(code) => busy = true,
             _ => return None,
         }
     }
@@ -68,6 +69,11 @@ fn classify<'a>(codes: impl Iterator<Item = &'a str>) -> Option<Written> {
     }
 }
 
+/// Whether a transaction's reason is that the table takes no more at the moment.
+fn is_throttled(code: &str) -> bool {
+    matches!(code, "ThrottlingError" | "ProvisionedThroughputExceeded" | "RequestLimitExceeded")
+}
+
 impl Registry {
     pub(super) async fn transact(&self, actions: Vec<TransactWriteItem>) -> Result<Written, RegistryError> {
         let answer = self.client.transact_write_items().set_transact_items(Some(actions)).send().await;
@@ -75,13 +81,19 @@ impl Registry {
             Ok(_) => return Ok(Written::Done),
             Err(error) => error,
         };
-        let written = error.as_service_error().and_then(|refusal| {
-            if let TransactWriteItemsError::TransactionCanceledException(cancelled) = refusal {
-                classify(cancelled.cancellation_reasons().iter().map(|reason| reason.code().unwrap_or("None")))
-            } else {
-                refusal.is_transaction_in_progress_exception().then_some(Written::Busy)
+        let Some(refusal) = error.as_service_error() else { return Err(error.into()) };
+        let written = if let TransactWriteItemsError::TransactionCanceledException(cancelled) = refusal {
+            let reasons = cancelled.cancellation_reasons();
+            let codes = || reasons.iter().map(|reason| reason.code().unwrap_or("None"));
+            let written = classify(codes());
+            // A throttled transaction is cancelled, and the SDK does not try it again.
+            if self.tries_once && written == Some(Written::Busy) && codes().any(is_throttled) {
+                return Err(RegistryError::Throttled);
             }
-        });
+            written
+        } else {
+            refusal.is_transaction_in_progress_exception().then_some(Written::Busy)
+        };
         written.ok_or_else(|| error.into())
     }
 
@@ -288,6 +300,7 @@ mod tests {
         assert_eq!(of(&["TransactionConflict", "None"]), Some(Written::Busy));
         assert_eq!(of(&["None", "ThrottlingError"]), Some(Written::Busy));
         assert_eq!(of(&["ProvisionedThroughputExceeded"]), Some(Written::Busy));
+        assert!(is_throttled("ThrottlingError") && !is_throttled("TransactionConflict") && !is_throttled("None"));
         assert_eq!(of(&["None", "ValidationError"]), None);
         assert_eq!(of(&["ConditionalCheckFailed", "ItemCollectionSizeLimitExceeded"]), None);
         assert_eq!(of(&["None", "None"]), None);

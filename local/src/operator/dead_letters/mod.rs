@@ -10,7 +10,6 @@ mod visit;
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::Message;
 use clap::{Args, Subcommand};
 use futures_util::future::try_join_all;
 use pushbell::id::AppId;
@@ -61,7 +60,7 @@ pub struct Show {
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1_000))]
     pub limit: u64,
     /// Whole records, as JSON: with the messages' texts and the people whom they are for.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "json")]
     pub raw: bool,
     /// The answer as JSON.
     #[arg(long)]
@@ -116,22 +115,40 @@ pub struct Drop {
     pub yes: bool,
 }
 
-/// Does it, and tells what was done.
-pub async fn run(deployment: &Deployment, command: &Command) -> Result<String, QueueError> {
-    let sqs = pushbell::aws::sqs(&deployment.env);
-    let queues = queues::all(deployment, &sqs).await?;
-    match command {
-        Command::List(asked) => list(&sqs, &queues, asked).await,
-        Command::Show(asked) => show(&sqs, queues::named(&queues, &asked.queue)?, asked).await,
-        Command::Replay(asked) => replay(&sqs, queues::named(&queues, &asked.queue)?, &asked.which).await,
-        Command::Drop(asked) => drop(&sqs, queues::named(&queues, &asked.queue)?, asked).await,
+/// What was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// For people, or as JSON.
+    pub text: String,
+    /// Nothing is left of what was to be replayed or dropped.
+    pub is_complete: bool,
+}
+
+impl Told {
+    fn all(text: String) -> Self {
+        Self { text, is_complete: true }
     }
 }
 
-async fn list(sqs: &Client, queues: &[DeadLetters], asked: &List) -> Result<String, QueueError> {
-    let now = Timestamp::now();
+/// Does it, and tells what was done.
+pub async fn run(deployment: &Deployment, command: &Command) -> Result<Told, QueueError> {
+    // Not the functions' client: theirs gives a call up within seconds, and a batch of large records may take longer from here.
+    let sqs = Client::new(&deployment.config);
+    let queues = queues::all(deployment, &sqs).await?;
+    let now = deployment.now();
+    match command {
+        Command::List(asked) => list(&sqs, &queues, asked, now).await.map(Told::all),
+        Command::Show(asked) => show(&sqs, queues::named(&queues, &asked.queue)?, asked, now).await.map(Told::all),
+        Command::Replay(asked) => replay(&sqs, queues::named(&queues, &asked.queue)?, &asked.which, now).await,
+        Command::Drop(asked) => drop(&sqs, queues::named(&queues, &asked.queue)?, asked, now).await,
+    }
+}
+
+async fn list(sqs: &Client, queues: &[DeadLetters], asked: &List, now: Timestamp) -> Result<String, QueueError> {
     let ages = try_join_all(queues.iter().map(async |queue| {
-        let looked = look(sqs, queue, SAMPLE).await?;
+        // Only to tell how old: a queue that SQS takes for empty is not waited for.
+        let most = SAMPLE.min(queue.visible);
+        let looked = Visit::new(sqs, queue, LOOK, now).look(most).await?;
         let oldest = looked.iter().filter_map(record::sent_at).min();
         Ok::<_, QueueError>((looked.len(), oldest))
     }))
@@ -193,23 +210,8 @@ fn age(age: Duration) -> String {
     }
 }
 
-/// Some of a queue's records; they are visible again afterwards.
-async fn look(sqs: &Client, queue: &DeadLetters, most: u64) -> Result<Vec<Message>, QueueError> {
-    let mut visit = Visit::new(sqs, queue, LOOK);
-    let mut looked = Vec::new();
-    while u64::try_from(looked.len()).is_ok_and(|n| n < most.min(queue.visible)) {
-        let batch = visit.receive(most.saturating_sub(u64::try_from(looked.len()).unwrap_or(u64::MAX))).await?;
-        if batch.is_empty() {
-            break;
-        }
-        looked.extend(batch);
-    }
-    visit.give_back(&looked).await;
-    Ok(looked)
-}
-
-async fn show(sqs: &Client, queue: &DeadLetters, asked: &Show) -> Result<String, QueueError> {
-    let mut looked = look(sqs, queue, asked.limit).await?;
+async fn show(sqs: &Client, queue: &DeadLetters, asked: &Show, now: Timestamp) -> Result<String, QueueError> {
+    let mut looked = Visit::new(sqs, queue, LOOK, now).look(asked.limit).await?;
     looked.sort_by_key(record::sent_at);
     if asked.raw {
         let whole: Vec<String> = looked.iter().map(|message| record::raw(message).to_string()).collect();
@@ -222,32 +224,38 @@ async fn show(sqs: &Client, queue: &DeadLetters, asked: &Show) -> Result<String,
     let mut lines: Vec<String> = records.iter().map(Record::told).collect();
     let rest = queue.visible.saturating_sub(u64::try_from(records.len()).unwrap_or(u64::MAX));
     match (records.is_empty(), rest) {
+        (true, _) if queue.hidden > 0 => lines.push(format!("{} has none to be seen.", queue.name)),
         (true, _) => lines.push(format!("{} is empty.", queue.name)),
         (false, 0) => {}
         (false, rest) => lines.push(format!("And {rest} more.")),
     }
+    if queue.hidden > 0 {
+        lines.push(visit::hidden_told(queue.hidden).trim_start().to_owned());
+    }
     Ok(lines.join("\n"))
 }
 
-async fn replay(sqs: &Client, queue: &DeadLetters, which: &Which) -> Result<String, QueueError> {
+async fn replay(sqs: &Client, queue: &DeadLetters, which: &Which, now: Timestamp) -> Result<Told, QueueError> {
     let source = queue.source.as_ref().ok_or_else(|| QueueError::NotReplayed(queue.name.clone(), queue.by_hand()))?;
-    let mut visit = Visit::new(sqs, queue, WORK);
+    let mut visit = Visit::new(sqs, queue, WORK, now);
     let done = visit.work_off(which, async |visit, batch| visit.move_to(&source.url, batch).await).await?;
     let mut told = format!("{} of {} went back to {}.", counted(done.worked), queue.name, source.name);
     told.push_str(&done.left());
-    Ok(told)
+    Ok(Told { text: told, is_complete: done.is_complete() })
 }
 
-async fn drop(sqs: &Client, queue: &DeadLetters, asked: &Drop) -> Result<String, QueueError> {
-    let mut visit = Visit::new(sqs, queue, WORK);
+async fn drop(sqs: &Client, queue: &DeadLetters, asked: &Drop, now: Timestamp) -> Result<Told, QueueError> {
+    let mut visit = Visit::new(sqs, queue, WORK, now);
     if !asked.yes {
         let done = visit.work_off(&asked.which, async |_, _| Ok(visit::Worked::Left)).await?;
-        return Ok(format!("Would delete {} of {}. Pass --yes to do it.", counted(done.left_matching), queue.name));
+        let hidden = visit::hidden_told(done.hidden);
+        let matching = counted(done.left_matching);
+        return Ok(Told::all(format!("Would delete {matching} of {}.{hidden} Pass --yes to do it.", queue.name)));
     }
     let done = visit.work_off(&asked.which, async |visit, batch| visit.delete(batch).await).await?;
     let mut told = format!("Deleted {} of {}.", counted(done.worked), queue.name);
     told.push_str(&done.left());
-    Ok(told)
+    Ok(Told { text: told, is_complete: done.is_complete() })
 }
 
 fn counted(n: u64) -> String {

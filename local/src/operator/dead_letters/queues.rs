@@ -28,6 +28,21 @@ pub enum QueueError {
         /// Why not.
         reason: String,
     },
+    /// It broke off.
+    #[error("after {done} records: {source}; those under way are hidden for five minutes, then run it again")]
+    BrokeOff {
+        /// How many were worked off before.
+        done: u64,
+        /// Why.
+        source: Box<QueueError>,
+    },
+}
+
+impl QueueError {
+    /// The same, if anything was done before it.
+    pub(super) fn after(self, done: u64) -> Self {
+        if done == 0 { self } else { Self::BrokeOff { done, source: Box::new(self) } }
+    }
 }
 
 /// A queue that others give up to.

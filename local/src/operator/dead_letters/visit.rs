@@ -1,6 +1,6 @@
 //! A walk through a queue that meets each record once.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
@@ -10,6 +10,7 @@ use aws_sdk_sqs::types::{
     SendMessageBatchRequestEntry,
 };
 use pushbell::queue;
+use pushbell::time::Timestamp;
 
 use super::super::aws::reason;
 use super::Which;
@@ -21,17 +22,25 @@ const BATCH: usize = 10;
 /// A receive that waits asks all of SQS's servers: what it does not find is not there.
 const WAIT: i32 = 1;
 
+/// So many batches without anything new end a walk: what was hidden comes again while it lasts.
+const STALE: u32 = 30;
+
 /// A walk through a queue. What it holds is hidden from everybody else.
 pub(super) struct Visit<'a> {
     sqs: &'a Client,
     queue: &'a DeadLetters,
     hidden: Duration,
-    seen: HashSet<String>,
+    /// By the services' clock.
+    began: Timestamp,
+    /// Every record that was met.
+    met: HashSet<String>,
+    /// The handles of those that stay, by record: SQS acts on the newest only.
+    stay: HashMap<String, String>,
 }
 
 /// What became of a batch.
 pub(super) enum Worked {
-    /// So many were taken out, and the others stay.
+    /// So many were taken out. The others stay hidden until their time is over, or are visible again.
     Some(u64),
     /// All stay.
     Left,
@@ -46,38 +55,56 @@ pub(super) struct Done {
     pub(super) left_matching: u64,
     /// Not wanted.
     pub(super) others: u64,
-    /// Not looked at: they were there at the beginning, and were not received, or are younger.
-    pub(super) rest: u64,
+    /// Wanted, and come since the walk began.
+    pub(super) younger: u64,
+    /// With somebody when the walk began, so that it may not have met them.
+    pub(super) hidden: u64,
 }
 
 impl Done {
+    /// Whether nothing is left of what was wanted.
+    pub(super) fn is_complete(&self) -> bool {
+        self.left_matching + self.younger + self.hidden == 0
+    }
+
     /// A sentence on what is left, where anything is.
     pub(super) fn left(&self) -> String {
         let mut told = String::new();
         if self.left_matching > 0 {
-            told.push_str(&format!(" SQS did not take {}: run it again.", self.left_matching));
+            told.push_str(&format!(" SQS did not take {}: run it again in five minutes.", self.left_matching));
         }
         match self.others {
             0 => {}
             1 => told.push_str(" One other stays."),
             n => told.push_str(&format!(" {n} others stay.")),
         }
-        if self.rest > 0 {
-            told.push_str(" It was not read to its end: run it again.");
+        if self.younger > 0 {
+            told.push_str(&format!(" {} came meanwhile: look why before you run it again.", self.younger));
         }
+        told.push_str(&hidden_told(self.hidden));
         told
     }
 }
 
+/// What is with somebody is not met.
+pub(super) fn hidden_told(hidden: u64) -> String {
+    match hidden {
+        0 => String::new(),
+        1 => " One was hidden, as somebody was at it; it comes back within five minutes.".to_owned(),
+        n => format!(" {n} were hidden, as somebody was at them; they come back within five minutes."),
+    }
+}
+
 impl<'a> Visit<'a> {
-    /// A walk that hides what it receives for so long.
-    pub(super) fn new(sqs: &'a Client, queue: &'a DeadLetters, hidden: Duration) -> Self {
-        Self { sqs, queue, hidden, seen: HashSet::new() }
+    /// A walk that begins now, by the services' clock, and hides what it receives for so long.
+    pub(super) fn new(sqs: &'a Client, queue: &'a DeadLetters, hidden: Duration, now: Timestamp) -> Self {
+        Self { sqs, queue, hidden, began: now, met: HashSet::new(), stay: HashMap::new() }
     }
 
-    /// Up to ten records that were not met yet, and no more than `most`. None: there are no more.
-    pub(super) async fn receive(&mut self, most: u64) -> Result<Vec<Message>, QueueError> {
-        let most = usize::try_from(most).unwrap_or(BATCH).min(BATCH);
+    /// Up to ten records, of which those are left out that were met before. `None` when SQS has no more. How many there are SQS itself knows
+    /// only about, so nothing goes by that.
+    async fn receive(&mut self, most: u64) -> Result<Option<Vec<Message>>, QueueError> {
+        let most = usize::try_from(most).unwrap_or(BATCH).clamp(1, BATCH);
         let received = self
             .sqs
             .receive_message()
@@ -90,17 +117,56 @@ impl<'a> Visit<'a> {
             .send()
             .await;
         let mut batch = received.map_err(|error| self.failed("read", reason(&error)))?.messages.unwrap_or_default();
-        batch.retain(|message| self.seen.insert(message.message_id().unwrap_or_default().to_owned()));
-        Ok(batch)
+        if batch.is_empty() {
+            return Ok(None);
+        }
+        batch.retain(|message| {
+            let id = message.message_id().unwrap_or_default();
+            let is_new = self.met.insert(id.to_owned());
+            if let Some(handle) = self.stay.get_mut(id) {
+                message.receipt_handle().unwrap_or_default().clone_into(handle);
+            }
+            is_new
+        });
+        Ok(Some(batch))
     }
 
-    /// Makes records visible again. What is not told now comes back by itself.
-    pub(super) async fn give_back(&self, messages: &[Message]) {
-        for batch in messages.chunks(BATCH) {
-            let entries = batch.iter().enumerate().filter_map(|(index, message)| {
+    /// Up to so many records.
+    pub(super) async fn look(&mut self, most: u64) -> Result<Vec<Message>, QueueError> {
+        let mut looked = Vec::new();
+        let mut stale = 0;
+        while stale < STALE && u64::try_from(looked.len()).is_ok_and(|n| n < most) {
+            let left = most.saturating_sub(u64::try_from(looked.len()).unwrap_or(u64::MAX));
+            match self.receive(left).await {
+                Ok(Some(batch)) => {
+                    stale = if batch.is_empty() { stale + 1 } else { 0 };
+                    self.keep(&batch);
+                    looked.extend(batch);
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    self.give_back().await;
+                    return Err(error);
+                }
+            }
+        }
+        self.give_back().await;
+        Ok(looked)
+    }
+
+    fn keep(&mut self, messages: &[Message]) {
+        let pairs = messages.iter().filter_map(|message| Some((message.message_id()?, message.receipt_handle()?)));
+        self.stay.extend(pairs.map(|(id, handle)| (id.to_owned(), handle.to_owned())));
+    }
+
+    /// Makes visible again what stays. What is not told now comes back by itself.
+    async fn give_back(&mut self) {
+        let handles: Vec<String> = std::mem::take(&mut self.stay).into_values().collect();
+        for batch in handles.chunks(BATCH) {
+            let entries = batch.iter().enumerate().filter_map(|(index, handle)| {
                 ChangeMessageVisibilityBatchRequestEntry::builder()
                     .id(index.to_string())
-                    .receipt_handle(message.receipt_handle()?)
+                    .receipt_handle(handle)
                     .visibility_timeout(0)
                     .build()
                     .ok()
@@ -110,33 +176,33 @@ impl<'a> Visit<'a> {
         }
     }
 
-    /// Hands the records that are wanted to `work`, batch by batch, and gives the others back at the end. As many as were in the queue at
-    /// the beginning are met at the most: what is replayed and given up at once is not replayed again and again.
+    /// Hands the records that are wanted to `work`, batch by batch, and gives the others back at the end. Records that have come since the
+    /// walk began stay: what is replayed and given up at once is not replayed again and again.
     pub(super) async fn work_off(
         &mut self,
         which: &Which,
         work: impl AsyncFn(&Self, &[Message]) -> Result<Worked, QueueError>,
     ) -> Result<Done, QueueError> {
-        let mut done = Done::default();
-        let mut stay = Vec::new();
-        let mut to_meet = self.queue.visible;
-        while to_meet > 0 {
-            let batch = match self.receive(to_meet).await {
-                Ok(batch) => batch,
+        let mut done = Done { hidden: self.queue.hidden, ..Done::default() };
+        let mut stale = 0;
+        while stale < STALE {
+            let batch = match self.receive(u64::MAX).await {
+                Ok(Some(batch)) => batch,
+                Ok(None) => break,
                 Err(error) => {
-                    self.give_back(&stay).await;
-                    return Err(error);
+                    self.give_back().await;
+                    return Err(error.after(done.worked));
                 }
             };
-            if batch.is_empty() {
-                break;
-            }
-            let met = u64::try_from(batch.len()).unwrap_or(u64::MAX);
-            to_meet = to_meet.saturating_sub(met);
+            stale = if batch.is_empty() { stale + 1 } else { 0 };
             let (wanted, others): (Vec<_>, Vec<_>) =
                 batch.into_iter().partition(|message| which.is(&Record::read(message)));
             done.others += u64::try_from(others.len()).unwrap_or_default();
-            stay.extend(others);
+            self.keep(&others);
+            let is_younger = |message: &Message| record::sent_at(message).is_some_and(|at| at > self.began);
+            let (younger, wanted): (Vec<_>, Vec<_>) = wanted.into_iter().partition(is_younger);
+            done.younger += u64::try_from(younger.len()).unwrap_or_default();
+            self.keep(&younger);
             if wanted.is_empty() {
                 continue;
             }
@@ -148,17 +214,16 @@ impl<'a> Visit<'a> {
                 }
                 Ok(Worked::Left) => {
                     done.left_matching += n;
-                    stay.extend(wanted);
+                    self.keep(&wanted);
                 }
                 Err(error) => {
-                    stay.extend(wanted);
-                    self.give_back(&stay).await;
-                    return Err(error);
+                    // SQS may have taken them without saying so: they stay hidden for a while, so that nobody sends them twice at once.
+                    self.give_back().await;
+                    return Err(error.after(done.worked));
                 }
             }
         }
-        self.give_back(&stay).await;
-        done.rest = to_meet;
+        self.give_back().await;
         Ok(done)
     }
 
@@ -178,12 +243,6 @@ impl<'a> Visit<'a> {
             if let Worked::Some(deleted) = self.delete(&taken).await? {
                 worked += deleted;
             }
-            let refused: Vec<Message> = sent
-                .failed()
-                .iter()
-                .filter_map(|entry| batch.get(entry.id().parse::<usize>().ok()?).map(|message| (*message).clone()))
-                .collect();
-            self.give_back(&refused).await;
         }
         Ok(Worked::Some(worked))
     }
@@ -242,10 +301,13 @@ mod tests {
     fn what_is_left_is_told_with_what_to_do() {
         let done = Done { worked: 3, ..Done::default() };
         assert_eq!(done.left(), "");
-        let done = Done { left_matching: 1, others: 2, rest: 5, ..done };
+        assert!(done.is_complete());
+        let done = Done { left_matching: 1, others: 2, younger: 5, hidden: 3, ..done };
         assert_eq!(
             done.left(),
-            " SQS did not take 1: run it again. 2 others stay. It was not read to its end: run it again."
+            " SQS did not take 1: run it again in five minutes. 2 others stay. 5 came meanwhile: look why before you run it again. \
+             3 were hidden, as somebody was at them; they come back within five minutes."
         );
+        assert!(!done.is_complete());
     }
 }

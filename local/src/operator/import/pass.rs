@@ -76,9 +76,11 @@ impl<'a> Pass<'a> {
         if passed.is_err() {
             // What is under way is not waited for: it is met again.
             self.tasks.shutdown().await;
-            self.ledger.save()?;
+            // The first failure is the one to tell.
+            let saved = self.ledger.save();
+            passed?;
+            saved?;
         }
-        passed?;
         Ok(self.ledger.complete()?)
     }
 

@@ -168,7 +168,7 @@ fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn trouble(error: &RegistryError) -> Trouble {
     let code = match error {
         RegistryError::Unavailable(error) => error.code(),
-        RegistryError::Contended => None,
+        RegistryError::Contended | RegistryError::Throttled => None,
     };
     match code {
         Some(
