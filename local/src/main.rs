@@ -91,7 +91,7 @@ fn run_import(args: &Import) -> ExitCode {
         Err(error) => return fail(&error),
     };
     let imported = runtime.block_on(async {
-        let deployment = Deployment::find(&args.bundle).await.map_err(|error| fail(&error))?;
+        let deployment = Deployment::find(&args.place).await.map_err(|error| fail(&error))?;
         import::run(&deployment, args, &mut std::io::stdout()).await.map_err(|error| fail(&error))
     });
     imported.map_or_else(|code| code, |outcome| outcome.exit_code().into())

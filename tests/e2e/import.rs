@@ -21,10 +21,10 @@ impl Bell {
     }
 
     async fn imports_file(&self, from: Format, file: &Path) -> Outcome {
-        let bundle = Where { url: Some(self.stack.url()), ..Where::default() };
-        let deployment = Deployment::find(&bundle).await.unwrap();
+        let place = Where { url: Some(self.stack.url()), ..Where::default() };
+        let deployment = Deployment::find(&place).await.unwrap();
         let app = AppId::parse("demo").unwrap();
-        let args = Import { file: file.to_owned(), app, from, dry_run: false, concurrency: 16, bundle };
+        let args = Import { file: file.to_owned(), app, from, dry_run: false, concurrency: 16, place };
         import::run(&deployment, &args, &mut Vec::new()).await.unwrap()
     }
 

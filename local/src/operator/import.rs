@@ -56,7 +56,7 @@ pub struct Import {
     /// JSON lines, a JSON array, or CSV with a header; any of them gzipped or not.
     pub file: PathBuf,
     /// The app whose devices they are.
-    #[arg(long, value_parser = |name: &str| AppId::parse(name))]
+    #[arg(long, value_parser = super::app_id)]
     pub app: AppId,
     /// The system that the file comes from.
     #[arg(long, value_enum)]
@@ -69,7 +69,7 @@ pub struct Import {
     pub concurrency: u16,
     /// Which bundle.
     #[command(flatten)]
-    pub bundle: Where,
+    pub place: Where,
 }
 
 /// How patient an import is, and how often it writes its progress.

@@ -97,7 +97,7 @@ fn of(file: &Path, from: Format) -> Import {
         from,
         dry_run: false,
         concurrency: 16,
-        bundle: Where::default(),
+        place: Where::default(),
     }
 }
 
