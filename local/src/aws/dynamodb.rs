@@ -31,7 +31,7 @@ use super::Refusal;
 use crate::connections::{Cut, Reply};
 
 pub use meter::{Meter, TableUnits};
-pub(super) use stale::rewritten;
+pub(super) use stale::{rewritten, without_token};
 
 /// Why the tables could not be started, made or swept.
 #[derive(Debug, thiserror::Error)]
