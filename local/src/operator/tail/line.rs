@@ -8,6 +8,8 @@ use serde_json::{Map, Value};
 const LONGEST: usize = 300;
 /// What is told at its place in a line, or not at all.
 const PLACED: [&str; 8] = ["timestamp", "level", "message", "app", "task", "outcomes", "span", "spans"];
+/// What is told of an event of Lambda's own beside its status. Source: the schema reference of the Lambda Telemetry API.
+const RECORDED: [&str; 3] = ["errorType", "droppedRecords", "droppedBytes"];
 
 /// A line that is shown.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,18 +33,33 @@ impl Line {
             return None;
         }
         let line = Self { function: function.to_owned(), fields };
-        let is_news = match line.word("level") {
-            Some("WARN" | "ERROR") => true,
-            Some(_) => line.fields.contains_key("task"),
-            // Lambda's own.
-            None => line.word("type").is_some_and(|kind| kind.starts_with("platform.")) && line.platform_failed(),
+        let is_news = match line.platform() {
+            // Its report tells the same once more.
+            Some("runtimeDone") => false,
+            Some("logsDropped") => true,
+            Some(_) => line.platform_failed(),
+            None => line.is_bad() || (line.word("level").is_some() && line.fields.contains_key("task")),
         };
         is_news.then_some(line)
     }
 
-    /// Whether it is about this app; every line is about all.
+    /// Whether it is about this app; every line is about all. What went wrong in no app's name may be about any: a panic, a call that
+    /// Lambda ended.
     pub(super) fn is_of(&self, app: Option<&AppId>) -> bool {
-        app.is_none_or(|app| self.word("app") == Some(app.as_str()))
+        let Some(app) = app else { return true };
+        match self.word("app").filter(|of| !of.is_empty()) {
+            Some(of) => of == app.as_str(),
+            None => self.is_bad() || self.platform().is_some(),
+        }
+    }
+
+    fn is_bad(&self) -> bool {
+        matches!(self.word("level"), Some("WARN" | "ERROR"))
+    }
+
+    /// Which event of Lambda's own it is: `report`.
+    fn platform(&self) -> Option<&str> {
+        self.word("type")?.strip_prefix("platform.")
     }
 
     /// The line, with the time at which it was written.
@@ -59,8 +76,15 @@ impl Line {
             told.push_str(&format!(" {level}"));
         }
         if let Some(kind) = self.word("type") {
-            let status = self.fields.get("record").map(|record| plain(&record["status"])).unwrap_or_default();
-            return format!("{told} {kind} {status}");
+            told.push_str(&format!(" {kind}"));
+            let record = self.fields.get("record").unwrap_or(&Value::Null);
+            if let Some(status) = record["status"].as_str() {
+                told.push_str(&format!(" {status}"));
+            }
+            for name in RECORDED.into_iter().filter(|name| is_scalar(&record[name])) {
+                told.push_str(&format!(" {name}={}", plain(&record[name])));
+            }
+            return told;
         }
         match (self.word("message"), self.word("outcomes")) {
             // One of these for every attempt: what is in it beside the outcomes, `why` tells.
@@ -138,6 +162,19 @@ mod tests {
         );
         let report = json!({"type": "platform.report", "record": {"status": "timeout"}});
         assert_eq!(told(&report).as_deref(), Some("2026-01-01T00:00:00Z deliver: platform.report timeout"));
+        let done = json!({"type": "platform.runtimeDone", "record": {"status": "timeout"}});
+        assert_eq!(told(&done), None, "its report tells it");
+        let init =
+            json!({"type": "platform.initReport", "record": {"status": "error", "errorType": "Runtime.ExitError"}});
+        assert_eq!(
+            told(&init).as_deref(),
+            Some("2026-01-01T00:00:00Z deliver: platform.initReport error errorType=Runtime.ExitError")
+        );
+        let dropped = json!({"type": "platform.logsDropped", "record": {"reason": "slow", "droppedRecords": 3, "droppedBytes": 9}});
+        assert_eq!(
+            told(&dropped).as_deref(),
+            Some("2026-01-01T00:00:00Z deliver: platform.logsDropped droppedRecords=3 droppedBytes=9")
+        );
         let panic = Line::read("deliver", "thread 'main' panicked\n").map(|line| line.told(Timestamp::from_millis(0)));
         assert_eq!(panic.as_deref(), Some("1970-01-01T00:00:00Z deliver: ERROR thread 'main' panicked"));
     }
@@ -148,6 +185,7 @@ mod tests {
             json!({"_aws": {}, "level": "ERROR", "sends": 1}),
             json!({"level": "INFO", "message": "call answered", "app": "demo"}),
             json!({"type": "platform.report", "record": {"status": "success"}}),
+            json!({"type": "platform.start", "record": {}}),
             json!({}),
         ] {
             assert_eq!(told(&line), None, "{line}");
@@ -161,5 +199,21 @@ mod tests {
         let is_of = |app: &str| line.as_ref().is_some_and(|line| line.is_of(AppId::parse(app).ok().as_ref()));
         assert!(is_of("demo") && !is_of("acme"));
         assert!(line.is_some_and(|line| line.is_of(None)));
+    }
+
+    #[test]
+    fn what_went_wrong_in_no_app_s_name_is_of_every_app() {
+        let app = AppId::parse("demo").ok();
+        let is_of = |text: &str| Line::read("deliver", text).is_some_and(|line| line.is_of(app.as_ref()));
+        for text in [
+            "thread 'main' panicked",
+            r#"{"level":"WARN","message":"m"}"#,
+            r#"{"level":"ERROR","message":"m","app":""}"#,
+            r#"{"type":"platform.report","record":{"status":"timeout"}}"#,
+            r#"{"type":"platform.logsDropped","record":{"droppedRecords":3}}"#,
+        ] {
+            assert!(is_of(text), "{text}");
+        }
+        assert!(!is_of(r#"{"level":"INFO","message":"m","task":7}"#));
     }
 }
