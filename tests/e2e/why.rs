@@ -102,7 +102,7 @@ async fn for_the_page_s_example_it_tells_two_deliveries_and_who_muted_the_room_a
     let asked = |message: &str| why_command::Why {
         client: "bbb".to_owned(),
         message: message.to_owned(),
-        who: As { app: None, api_key: Some(API_KEY.1.to_owned()) },
+        who: As { app: None, api_key: Some(API_KEY.1.to_owned().into()) },
         json: false,
     };
     let place = Where { url: Some(bell.stack.url()), ..Where::default() };

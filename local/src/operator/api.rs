@@ -30,13 +30,29 @@ pub struct As {
     /// The app's API key; it may stand in PUSHBELL_API_KEY instead. With it and --url no AWS credentials are needed; without it the key is
     /// read from the app's documents.
     #[arg(long, value_name = "KEY")]
-    pub api_key: Option<String>,
+    pub api_key: Option<ApiKey>,
+}
+
+/// An API key that was given. Its `Debug` does not show it.
+#[derive(Clone)]
+pub struct ApiKey(String);
+
+impl From<String> for ApiKey {
+    fn from(key: String) -> Self {
+        Self(key)
+    }
+}
+
+impl std::fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("ApiKey").finish_non_exhaustive()
+    }
 }
 
 impl As {
     /// The key that was given, on the command line or in the environment.
-    fn given(&self) -> Option<String> {
-        self.api_key.clone().or_else(|| std::env::var(VARIABLE).ok().filter(|key| !key.is_empty()))
+    fn given(&self) -> Option<ApiKey> {
+        self.api_key.clone().or_else(|| std::env::var(VARIABLE).ok().filter(|key| !key.is_empty()).map(ApiKey))
     }
 }
 
@@ -96,11 +112,11 @@ impl Api {
         let given = who.given();
         let local = place.stage.is_none();
         match (&given, &place.url) {
-            (Some(key), Some(url)) => Self::with_key(Http::default(), url, key, who.app.as_ref()),
-            (Some(key), None) if local => Self::with_key(Http::default(), LOCAL_URL, key, who.app.as_ref()),
+            (Some(key), Some(url)) => Self::with_key(Http::default(), url, &key.0, who.app.as_ref()),
+            (Some(key), None) if local => Self::with_key(Http::default(), LOCAL_URL, &key.0, who.app.as_ref()),
             (Some(key), None) => {
                 let deployment = Deployment::find(place).await?;
-                Self::with_key(deployment.http, &deployment.url, key, who.app.as_ref())
+                Self::with_key(deployment.http, &deployment.url, &key.0, who.app.as_ref())
             }
             (None, _) => {
                 let app = match &who.app {
@@ -196,6 +212,12 @@ mod tests {
             "the API key (--api-key, PUSHBELL_API_KEY) is not of the app acme"
         );
         assert_eq!(find("demo", None).err().unwrap(), "the address or the API key cannot be sent");
+    }
+
+    #[test]
+    fn a_given_key_is_not_in_what_is_written_for_developers() {
+        let who = As { app: None, api_key: Some("demo.k3y".to_owned().into()) };
+        assert!(!format!("{who:?}").contains("k3y"), "{who:?}");
     }
 
     #[tokio::test]
