@@ -71,7 +71,9 @@ pub async fn run(place: &Where, command: &Command) -> Result<String, TaskError> 
             if asked.json {
                 return Ok(cancelled.to_string());
             }
-            Ok(cancel_told(&cancelled, &show(&api, asked.task).await?))
+            // It is cancelled whether or not we see what it had done.
+            let shown = show(&api, asked.task).await.ok();
+            Ok(cancel_told(&cancelled, shown.as_ref()))
         }
     }
 }
@@ -100,9 +102,10 @@ fn told(shown: &Value) -> String {
     lines.join("\n")
 }
 
-/// What a cancelled task had done by then.
-fn cancel_told(cancelled: &Value, shown: &Value) -> String {
+/// That a task is cancelled, and what it had done by then where that could be seen.
+fn cancel_told(cancelled: &Value, shown: Option<&Value>) -> String {
     let mut first = format!("Task {} is cancelled since {}.", cancelled["task_id"], time(&cancelled["cancelled_at"]));
+    let Some(shown) = shown else { return first };
     if shown["state"] == "done" {
         first.push_str(" It was done all the same: nothing was left to take back.");
     }
@@ -135,8 +138,10 @@ fn time(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
     use serde_json::json;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     #[test]
     fn a_task_is_told_with_its_outcomes_most_first() {
@@ -162,9 +167,31 @@ mod tests {
         let cancelled = json!({"task_id": 7, "cancelled_at": 1_767_225_600_000_u64});
         let done = json!({"state": "done", "target": 1, "pending": 0, "outcomes": {"delivered": 1}});
         assert_eq!(
-            cancel_told(&cancelled, &done),
+            cancel_told(&cancelled, Some(&done)),
             "Task 7 is cancelled since 2026-01-01T00:00:00Z. It was done all the same: nothing was left to take back.\n  \
              Targets with an outcome: 1\n    1 delivered"
         );
+    }
+
+    #[tokio::test]
+    async fn what_is_cancelled_is_told_so_though_nothing_more_can_be_seen() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        // Takes the call that cancels, and none after it.
+        tokio::spawn(async move {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            drop(listener);
+            let mut read = Vec::new();
+            while !read.ends_with(b"\r\n\r\n") {
+                socket.read_buf(&mut read).await.unwrap();
+            }
+            let body = json!({"RC": 0, "result": {"task_id": 7, "cancelled_at": 1_767_225_600_000_u64}}).to_string();
+            let head = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}", body.len());
+            socket.write_all(format!("{head}\r\n\r\n{body}").as_bytes()).await.unwrap();
+        });
+        let place = Where { url: Some(url), ..Where::default() };
+        let who = As { app: None, api_key: Some("demo.k3y".to_owned().into()) };
+        let told = run(&place, &Command::Cancel(Task { task: 7, who, json: false })).await.unwrap();
+        assert_eq!(told, "Task 7 is cancelled since 2026-01-01T00:00:00Z.");
     }
 }
