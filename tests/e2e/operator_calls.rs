@@ -3,7 +3,7 @@
 use pushbell_local::faults::{Effect, Rule, Target};
 use pushbell_local::operator::Where;
 use pushbell_local::operator::api::As;
-use pushbell_local::operator::send::{self, Send, Sent};
+use pushbell_local::operator::send::{self, Send, SendError, Sent};
 use pushbell_local::operator::task::{self, Command, Task};
 use pushbell_local::phones::Channel;
 use serde_json::{Value, json};
@@ -15,16 +15,19 @@ fn place(bell: &Bell) -> Where {
     Where { url: Some(bell.stack.url()), ..Where::default() }
 }
 
-async fn sent(bell: &Bell, client: &str, wait: u64) -> Sent {
-    let asked = Send {
+fn test_push(client: &str, wait: u64) -> Send {
+    Send {
         client: client.to_owned(),
         text: "Does it ring?".to_owned(),
         title: Some("Test".to_owned()),
         wait,
         who: As::default(),
         json: false,
-    };
-    send::run(&place(bell), &asked).await.unwrap()
+    }
+}
+
+async fn sent(bell: &Bell, client: &str, wait: u64) -> Sent {
+    send::run(&place(bell), &test_push(client, wait)).await.unwrap()
 }
 
 fn of(task: &Value) -> Task {
@@ -88,7 +91,7 @@ async fn a_test_push_tells_of_switched_off_push_refused_credentials_and_quiet_ho
     assert!(quiet.delivered && quiet.told.contains("quiet hours from 22:00 to 07:00"), "{}", quiet.told);
     bell.fault(Rule::new(Target::Fcm, Effect::Refuse));
     let refused = sent(&bell, "aaa", 60).await;
-    assert!(!refused.delivered && refused.told.contains("`doctor demo` tells what is wrong"), "{}", refused.told);
+    assert!(!refused.delivered && refused.told.contains("`doctor demo --url "), "{}", refused.told);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -128,4 +131,18 @@ async fn what_cannot_be_cancelled_says_why() {
     assert!(error.contains("it is a callback's"), "{error}");
     let error = task::run(&place(&bell), &Command::Cancel(of(&json!(7)))).await.unwrap_err().to_string();
     assert!(error.starts_with("the app demo has no task 7"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_test_push_that_cannot_be_looked_at_is_told_by_its_number() {
+    let bell = Bell::start().await;
+    bell.caller.register("aaa", "android", "fcm-aaa").await;
+    bell.fault(Rule::new(Target::Dynamodb, Effect::Refuse).caller("stats"));
+    let error = send::run(&place(&bell), &test_push("aaa", 0)).await.unwrap_err();
+    let SendError::Unseen { task, .. } = &error else { panic!("{error}") };
+    let ask = format!("ask `why <client> {task} --app demo --url {}`", bell.stack.url());
+    let told = format!("task {task} was taken, but what became of it could not be seen; {ask}");
+    assert_eq!(error.to_string(), told);
+    bell.settled().await;
+    assert_eq!(bell.android("fcm-aaa").len(), 1);
 }

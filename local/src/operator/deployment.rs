@@ -42,6 +42,20 @@ pub struct Where {
     pub url: Option<String>,
 }
 
+impl Where {
+    /// The options as they were given, each with a space in front: what a command needs that we tell to be run.
+    pub(super) fn options(&self) -> String {
+        let given = [
+            ("stage", &self.stage),
+            ("stack", &self.stack),
+            ("region", &self.region),
+            ("profile", &self.profile),
+            ("url", &self.url),
+        ];
+        given.iter().filter_map(|(name, value)| Some(format!(" --{name} {}", value.as_ref()?))).collect()
+    }
+}
+
 /// Why a bundle cannot be worked on.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use clap::Args;
 use http::Method;
+use pushbell::id::AppId;
 use pushbell::task::Outcome;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::Where;
 use super::api::{Api, ApiError, As, escaped};
+use super::http::CallError;
 use super::why;
 
 /// The first look is after so long, and each later one after twice as long.
@@ -32,7 +34,7 @@ pub struct Send {
     #[arg(long, value_name = "TEXT")]
     pub title: Option<String>,
     /// How long to wait for what becomes of it.
-    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(0..=3_600))]
     pub wait: u64,
     /// In which app's name.
     #[command(flatten)]
@@ -40,6 +42,32 @@ pub struct Send {
     /// The answer as JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Why it was not sent, or nothing is known of it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// It was not sent.
+    #[error(transparent)]
+    Api(ApiError),
+    /// The call was made and has no answer of ours. It has no number to ask by.
+    #[error("it may have been sent: the call that sends it was not answered")]
+    Unanswered(#[source] ApiError),
+    /// It is sent. Whoever sends again rings twice.
+    #[error(
+        "task {task} was taken, but what became of it could not be seen; ask `why <client> {task} --app {app}{place}`"
+    )]
+    Unseen {
+        /// Its number.
+        task: String,
+        /// Whose.
+        app: AppId,
+        /// [`Where::options`]
+        place: String,
+        /// Why not.
+        source: ApiError,
+    },
 }
 
 /// What became of it.
@@ -52,22 +80,28 @@ pub struct Sent {
 }
 
 /// Sends it, waits, and tells what became of it.
-pub async fn run(place: &Where, asked: &Send) -> Result<Sent, ApiError> {
-    let api = Api::find(place, &asked.who).await?;
+pub async fn run(place: &Where, asked: &Send) -> Result<Sent, SendError> {
+    let api = Api::find(place, &asked.who).await.map_err(SendError::Api)?;
     let mut payload = json!({ "body": asked.text });
     if let Some(title) = &asked.title {
         payload["title"] = json!(title);
     }
     let body = json!({ "clients": [asked.client], "payload": payload });
-    let taken = api.result(Method::POST, "/push/push2clients", Some(&body)).await?;
+    let taken = api.result(Method::POST, "/push/push2clients", Some(&body)).await;
+    let taken = taken
+        .map_err(|error| if may_be_sent(&error) { SendError::Unanswered(error) } else { SendError::Api(error) })?;
     let task = taken["task_id"].to_string();
-    let data = follow(&api, &asked.client, &task, Duration::from_secs(asked.wait)).await?;
+    let place = place.options();
+    let data = match follow(&api, &asked.client, &task, Duration::from_secs(asked.wait)).await {
+        Ok(data) => data,
+        Err(source) => return Err(SendError::Unseen { task, app: api.app, place, source }),
+    };
     let delivered = devices(&data).any(|device| device["outcome"] == Outcome::Delivered.as_str());
     if asked.json {
         let told = json!({ "task_id": taken["task_id"], "delivered": delivered, "why": data }).to_string();
         return Ok(Sent { told, delivered });
     }
-    let mut lines = told(&data, &api.app.to_string(), &asked.client, &task);
+    let mut lines = told(&data, api.app.as_str(), &place, &asked.client, &task);
     if delivered && let Some(quiet) = quiet_hours(&api, &asked.client).await {
         lines.push(quiet);
     }
@@ -92,10 +126,30 @@ async fn follow(api: &Api, client: &str, task: &str, wait: Duration) -> Result<V
     }
 }
 
+/// Whether the API may have taken what a call without an answer of its own sent.
+fn may_be_sent(error: &ApiError) -> bool {
+    match error {
+        ApiError::Call(CallError::Unreachable { source, .. }) => !source.is_connect(),
+        ApiError::Call(CallError::Broken(_) | CallError::Late { .. }) => true,
+        // Nobody took it: API Gateway itself, or another service.
+        ApiError::Strange(400..=499) => false,
+        ApiError::Strange(_) => true,
+        ApiError::Refused { .. }
+        | ApiError::NoApp
+        | ApiError::OtherApp(_)
+        | ApiError::NoSuchApp(_)
+        | ApiError::NoKey(_)
+        | ApiError::Request
+        | ApiError::Deployment(_)
+        | ApiError::Document(_) => false,
+    }
+}
+
 fn is_passing(error: &ApiError) -> bool {
     match error {
         ApiError::Refused { code, .. } => code == "503",
-        ApiError::Call(_) => true,
+        // API Gateway's own words, where the function is not reached.
+        ApiError::Strange(429 | 500..=599) | ApiError::Call(_) => true,
         ApiError::NoApp
         | ApiError::OtherApp(_)
         | ApiError::NoSuchApp(_)
@@ -120,7 +174,7 @@ fn devices(data: &Value) -> impl Iterator<Item = &Value> {
 }
 
 /// What became of it, with what to do where it did not go well.
-fn told(data: &Value, app: &str, client: &str, task: &str) -> Vec<String> {
+fn told(data: &Value, app: &str, place: &str, client: &str, task: &str) -> Vec<String> {
     let one = &data["tasks"][0];
     let state = one["state"].as_str().unwrap_or("-");
     let mut lines = vec![format!("Task {task} of the app {app}: {state}")];
@@ -133,14 +187,20 @@ fn told(data: &Value, app: &str, client: &str, task: &str) -> Vec<String> {
         }
         lines.push(format!("{line}, {}", word("meaning")));
         if let Some(outcome) = Outcome::from_word(word("outcome")) {
-            let about =
-                About { app, client, task, class: device["class"].as_str(), channel: device["channel"].as_str() };
+            let about = About {
+                app,
+                place,
+                client,
+                task,
+                class: device["class"].as_str(),
+                channel: device["channel"].as_str(),
+            };
             lines.extend(about.advice(outcome).map(|advice| format!("    {advice}")));
         }
     }
     if let Some(word) = one["outcome"].as_str() {
         lines.push(format!("  {word}, {}", one["meaning"].as_str().unwrap_or("-")));
-        let about = About { app, client, task, class: None, channel: None };
+        let about = About { app, place, client, task, class: None, channel: None };
         match Outcome::from_word(word) {
             Some(Outcome::NoDevice) if data["client_known"] == false => lines.push(
                 "    The app knows nothing of this client: is the id the one that the chat server uses?".to_owned(),
@@ -151,9 +211,9 @@ fn told(data: &Value, app: &str, client: &str, task: &str) -> Vec<String> {
     }
     match state {
         "waiting" => lines.push(format!(
-            "  It was not tried yet. Wait longer (--wait), or ask `why {client} {task} --app {app}` later; `tail` shows what the functions do."
+            "  It was not tried yet. Wait longer (--wait), or ask `why {client} {task} --app {app}{place}` later; `tail --app {app}{place}` shows what the functions do."
         )),
-        "pending" => lines.push(format!("  It is tried again: ask `why {client} {task} --app {app}` later.")),
+        "pending" => lines.push(format!("  It is tried again: ask `why {client} {task} --app {app}{place}` later.")),
         _ => {}
     }
     lines
@@ -162,6 +222,8 @@ fn told(data: &Value, app: &str, client: &str, task: &str) -> Vec<String> {
 /// What an outcome was had with.
 struct About<'a> {
     app: &'a str,
+    /// [`Where::options`]
+    place: &'a str,
     client: &'a str,
     task: &'a str,
     class: Option<&'a str>,
@@ -171,23 +233,23 @@ struct About<'a> {
 impl About<'_> {
     /// What to do about an outcome.
     fn advice(&self, outcome: Outcome) -> Option<String> {
-        let Self { app, client, task, class, channel } = self;
+        let Self { app, place, client, task, class, channel } = self;
         let vendor = if *channel == Some("sns") { "--apns AuthKey.p8" } else { "--fcm service-account.json" };
         Some(match outcome {
             Outcome::Delivered | Outcome::Pending => return None,
             Outcome::DeadToken => {
                 "The app was removed from the phone, or has another token by now: open it there, so that it registers again.".to_owned()
             }
-            Outcome::BadMessage => format!("`tail --app {app}` shows the vendor's code; another text may pass."),
+            Outcome::BadMessage => format!("`tail --app {app}{place}` shows the vendor's code; another text may pass."),
             Outcome::Misconfigured if *class == Some("no_credentials") => {
-                format!("The app has no credentials for this vendor: `app update {app} {vendor}`.")
+                format!("The app has no credentials for this vendor: `app update {app} {vendor}{place}`.")
             }
             Outcome::Misconfigured => format!(
-                "Mend the credentials: `doctor {app}` tells what is wrong, `app update {app} {vendor}` replaces them. Then \
-                 `dead-letters replay deliver --task {task}` sends it again."
+                "Mend the credentials: `doctor {app}{place}` tells what is wrong, `app update {app} {vendor}{place}` replaces them. Then \
+                 `dead-letters replay deliver --task {task}{place}` sends it again."
             ),
             Outcome::GaveUp => format!(
-                "See `why {client} {task} --app {app}` for each attempt; `dead-letters replay deliver --task {task}` sends it again."
+                "See `why {client} {task} --app {app}{place}` for each attempt; `dead-letters replay deliver --task {task}{place}` sends it again."
             ),
             Outcome::ChannelUnavailable => "There is no channel to this vendor yet.".to_owned(),
             Outcome::Gone => "It was unregistered meanwhile: send again.".to_owned(),
@@ -215,10 +277,13 @@ async fn quiet_hours(api: &Api, client: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+    use clap::Parser as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     fn lines(task: &Value, known: bool) -> Vec<String> {
-        told(&json!({"client_known": known, "tasks": [task]}), "demo", "aaa", "7")
+        told(&json!({"client_known": known, "tasks": [task]}), "demo", " --stage prod", "aaa", "7")
     }
 
     fn device(outcome: &str, class: &str, channel: &str) -> Value {
@@ -238,14 +303,20 @@ mod tests {
     #[test]
     fn every_failure_of_a_device_is_told_with_what_to_do() {
         let advice = |outcome, class, channel| lines(&device(outcome, class, channel), true).pop().unwrap_or_default();
-        assert!(advice("misconfigured", "no_credentials", "fcm").contains("app update demo --fcm"));
+        assert!(
+            advice("misconfigured", "no_credentials", "fcm")
+                .contains("app update demo --fcm service-account.json --stage prod`")
+        );
         assert!(advice("misconfigured", "no_credentials", "sns").contains("app update demo --apns"));
-        assert!(advice("misconfigured", "unauthorized", "sns").contains("dead-letters replay deliver --task 7"));
+        assert!(
+            advice("misconfigured", "unauthorized", "sns")
+                .contains("dead-letters replay deliver --task 7 --stage prod`")
+        );
         assert!(advice("dead_token", "dead_token", "fcm").contains("registers again"));
-        assert!(advice("gave_up", "retry", "fcm").contains("why aaa 7 --app demo"));
+        assert!(advice("gave_up", "retry", "fcm").contains("why aaa 7 --app demo --stage prod`"));
         let final_ones = Outcome::ALL.into_iter().filter(|(outcome, ..)| outcome.is_final());
         for (outcome, _, word) in final_ones.filter(|(outcome, ..)| *outcome != Outcome::Delivered) {
-            let about = About { app: "demo", client: "aaa", task: "7", class: None, channel: None };
+            let about = About { app: "demo", place: "", client: "aaa", task: "7", class: None, channel: None };
             assert!(about.advice(outcome).is_some(), "{word}");
         }
     }
@@ -259,10 +330,66 @@ mod tests {
         assert!(told(false).contains("knows nothing of this client"));
     }
 
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        send: Send,
+    }
+
+    #[test]
+    fn nobody_waits_longer_than_an_hour() {
+        let wait = |seconds: &str| Line::try_parse_from(["send", "aaa", "ding", "--wait", seconds]);
+        assert_eq!(wait("3600").map(|line| line.send.wait).ok(), Some(3_600));
+        assert!(wait("3601").is_err() && wait("18446744073709551615").is_err());
+    }
+
+    /// Sends by an address, with a key.
+    async fn sent_to(url: String) -> SendError {
+        let place = Where { url: Some(url), ..Where::default() };
+        let who = As { app: None, api_key: Some("demo.k3y".to_owned().into()) };
+        let asked = Send { client: "aaa".into(), text: "ding".into(), title: None, wait: 0, who, json: false };
+        run(&place, &asked).await.unwrap_err()
+    }
+
+    /// An address that takes one call, reads it, answers so and hangs up.
+    async fn answers(answer: &'static str) -> String {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut read = Vec::new();
+            while !read.ends_with(b"}}") {
+                socket.read_buf(&mut read).await.unwrap();
+            }
+            socket.write_all(answer.as_bytes()).await.unwrap();
+        });
+        url
+    }
+
+    #[tokio::test]
+    async fn a_push_whose_call_has_no_answer_may_have_been_sent() {
+        for answer in ["", "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 4\r\n\r\nlate"] {
+            let error = sent_to(answers(answer).await).await;
+            assert!(matches!(error, SendError::Unanswered(_)), "{error:?}");
+        }
+        let throttled = answers("HTTP/1.1 429 Too Many Requests\r\ncontent-length: 4\r\n\r\nmany").await;
+        for url in [throttled, "http://127.0.0.1:1".to_owned()] {
+            let error = sent_to(url).await;
+            assert!(matches!(error, SendError::Api(_)), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_gateway_that_is_busy_is_asked_again() {
+        for (status, passing) in [(429, true), (500, true), (503, true), (404, false), (200, false)] {
+            assert_eq!(is_passing(&ApiError::Strange(status)), passing, "{status}");
+        }
+    }
+
     #[test]
     fn what_is_not_over_yet_says_how_to_ask_later() {
         let task = |state: &str| json!({"state": state, "outcome": null, "devices": []});
-        assert!(lines(&task("waiting"), true)[1].contains("`why aaa 7 --app demo`"));
+        assert!(lines(&task("waiting"), true)[1].contains("`why aaa 7 --app demo --stage prod`"));
         assert!(lines(&task("pending"), true)[1].starts_with("  It is tried again"));
         for (state, over) in [
             ("waiting", false),
