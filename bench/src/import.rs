@@ -171,7 +171,8 @@ async fn watch(mut child: Child, enough: impl Fn() -> bool) -> Result<(Part, Opt
 async fn verify(stack: &Stack, rows: u64) -> Result<bool, Error> {
     let env = population::operator(stack)?;
     let dynamodb = pushbell::aws::dynamodb(&env);
-    let scan = |table: String| dynamodb.scan().table_name(table).into_paginator().items().send();
+    // Small pages: a large one takes longer than the client waits while the machine is busy.
+    let scan = |table: String| dynamodb.scan().table_name(table).limit(1_000).into_paginator().items().send();
     let text = |value: Option<&AttributeValue>| value.and_then(|value| value.as_s().ok()).cloned().unwrap_or_default();
     let mut seen = vec![0_u8; usize::try_from(rows)?];
     let mut strangers = 0_u64;

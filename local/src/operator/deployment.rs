@@ -149,6 +149,8 @@ pub struct Deployment {
     pub config: SdkConfig,
     /// For the API and the vendors.
     pub http: Http,
+    /// The options by which it was found, for commands that are told to be run.
+    pub place: String,
     /// How far the services' clock is ahead of this machine's: on this machine time can be let pass for them.
     ahead: Duration,
 }
@@ -199,7 +201,7 @@ impl Deployment {
                     .build();
                 let (stack, vendors) = (local.stack.clone(), Some(local.vendors.clone()));
                 let found = Self::read(config, stack, &local.stage, Some(url), vendors, http).await?;
-                Ok(Self { ahead: local.now.since(Timestamp::now()), ..found })
+                Ok(Self { ahead: local.now.since(Timestamp::now()), place: wanted.options(), ..found })
             }
             Some(stage) => {
                 let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(https());
@@ -217,7 +219,8 @@ impl Deployment {
                 let config = loader.load().await;
                 let stack = wanted.stack.clone().unwrap_or_else(|| format!("pushbell-{stage}"));
                 let url = wanted.url.as_deref().map(|url| url.trim_end_matches('/').to_owned());
-                Self::read(config, stack, stage, url, None, http).await
+                let found = Self::read(config, stack, stage, url, None, http).await?;
+                Ok(Self { place: wanted.options(), ..found })
             }
         }
     }
@@ -299,6 +302,7 @@ impl Deployment {
             vendors,
             config,
             http,
+            place: String::new(),
             ahead: Duration::ZERO,
         })
     }

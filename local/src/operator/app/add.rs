@@ -32,17 +32,18 @@ pub(super) async fn run(deployment: &Deployment, add: &Add) -> Result<String, Ap
     };
     // What somebody has put there before stays.
     let mut settings = documents.settings(app).await?.unwrap_or_else(|| json!({}));
+    pushbell::app::check("settings", &settings.to_string()).map_err(AppCommandError::Settings)?;
     if let Some(title) = &add.title {
         settings["title"] = json!(title);
     }
     if let Some(sdk_app_id) = add.tencent {
-        settings["tencent"] = json!({ "sdk_app_id": sdk_app_id });
+        settings["tencent"]["sdk_app_id"] = json!(sdk_app_id);
     }
     if add.openim == OpenimMode::Deliver {
-        settings["openim"] = json!({ "mode": "deliver" });
+        settings["openim"]["mode"] = json!("deliver");
     }
     if let Some(url) = &add.results {
-        settings["results"] = json!({ "url": url });
+        settings["results"]["url"] = json!(url);
     }
     pushbell::app::check("settings", &settings.to_string()).map_err(AppCommandError::Settings)?;
     let tried = Tried::credentials(deployment, &add.credentials, now).await?;
@@ -91,9 +92,10 @@ pub(super) async fn run(deployment: &Deployment, add: &Add) -> Result<String, Ap
     }
     Ok(format!(
         "The app {app} is set up in the stage {stage}, at {url}.\n{done}\n\nWhat to paste where. The secrets are shown this once; \
-         `app rotate` makes new ones.\n\n{paste}\n\nNext: `doctor {app}` looks at everything, `send --app {app} <client> \"text\"` rings a phone.",
+         `app rotate` makes new ones.\n\n{paste}\n\nNext: `doctor {app}{place}` looks at everything, `send <client> \"text\" --app {app}{place}` rings a phone.",
         stage = deployment.env.stage(),
         url = deployment.url,
+        place = deployment.place,
         done = done.iter().map(|line| format!("- {line}")).collect::<Vec<_>>().join("\n"),
         paste = paste.text(),
     ))

@@ -135,10 +135,13 @@ async fn secrets_of_the_system_that_an_app_comes_from_stay_valid_beside_the_fres
 #[tokio::test]
 async fn settings_that_were_put_first_stay() {
     let ward = Ward::empty().await;
-    ward.edit("settings", |settings| settings["zone"] = json!("Europe/Berlin")).await;
-    ward.add(&["--title", "Acme"]).await.unwrap();
+    let given = json!({ "zone": "Europe/Berlin", "openim": { "always_list": true } });
+    ward.edit("settings", |settings| *settings = given).await;
+    let told = ward.add(&["--title", "Acme", "--openim", "deliver"]).await.unwrap();
+    assert!(told.contains(&format!("`doctor acme --url {}`", ward.stack.url())), "{told}");
     let settings = document(&ward, "settings");
     assert_eq!((&settings["zone"], &settings["title"]), (&json!("Europe/Berlin"), &json!("Acme")));
+    assert_eq!(settings["openim"], json!({ "always_list": true, "mode": "deliver" }));
 }
 
 #[tokio::test]
