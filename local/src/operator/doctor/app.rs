@@ -36,7 +36,8 @@ pub(super) async fn look(
             format!("if it was deleted within the last week, restore it (`aws secretsmanager restore-secret`); else `app add {app}` makes one"),
         );
     }
-    documents::secrets(&held, now, &mut findings);
+    let rotate = format!("app rotate {app}{}", deployment.place);
+    documents::secrets(&held, &rotate, now, &mut findings);
     let sources = held.callers["hook_sources"].as_array().map_or(0, Vec::len);
     if let Some(secret) = first_valid(Kind::Hook, &held.callers, now).filter(|_| is_safe) {
         reach::imkit(deployment, app.as_str(), &secret, sources, &mut findings).await;
@@ -98,7 +99,7 @@ fn results(deployment: &Deployment, held: &documents::Held, now: Timestamp, find
     if first_valid(Kind::Results, &held.results, now).is_none() {
         return findings.fail(
             "outcomes are to be posted, and there is no valid key to sign them with: they wait, and are given up after three days",
-            "`app rotate --only results` makes one: docs/results.md",
+            "`app rotate <app> --only results` makes one: docs/results.md",
         );
     }
     if url.starts_with("http://") && !deployment.is_local() {

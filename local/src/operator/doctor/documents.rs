@@ -84,7 +84,9 @@ fn unreadable(name: &str, reason: &str, findings: &mut Findings) {
 }
 
 /// Each kind of secret.
-pub(super) fn secrets(held: &Held, now: Timestamp, findings: &mut Findings) {
+///
+/// `rotate` is the command that makes new ones, up to `--only`.
+pub(super) fn secrets(held: &Held, rotate: &str, now: Timestamp, findings: &mut Findings) {
     let mut is_well = true;
     for kind in Kind::ALL {
         let (document, list) = kind.place();
@@ -99,7 +101,7 @@ pub(super) fn secrets(held: &Held, now: Timestamp, findings: &mut Findings) {
         if valid.is_empty() {
             findings.fail(
                 format!("every {name} is over: calls with it are refused"),
-                format!("`app rotate --only {}`", word(kind)),
+                format!("`{rotate} --only {}`", word(kind)),
             );
             is_well = false;
             continue;
@@ -109,20 +111,20 @@ pub(super) fn secrets(held: &Held, now: Timestamp, findings: &mut Findings) {
         {
             findings.warn(
                 format!("the last {name} ends at {}", Timestamp::from_millis(last).to_rfc3339()),
-                format!("`app rotate --only {}` before that", word(kind)),
+                format!("`{rotate} --only {}` before that", word(kind)),
             );
             is_well = false;
         }
         if kind == Kind::UserKey {
-            is_well &= user_keys(&valid, findings);
+            is_well &= user_keys(&valid, rotate, findings);
         } else if valid
             .iter()
             .filter_map(|entry| value(kind, entry))
             .any(|secret| secret.len() < SHORTEST && kind != Kind::Tencent)
         {
             findings.warn(
-                format!("a {name} has less than {SHORTEST} characters: it can be guessed"),
-                format!("`app rotate --only {}`", word(kind)),
+                format!("{} {name} has less than {SHORTEST} characters: it can be guessed", article(name)),
+                format!("`{rotate} --only {}`", word(kind)),
             );
             is_well = false;
         }
@@ -130,14 +132,14 @@ pub(super) fn secrets(held: &Held, now: Timestamp, findings: &mut Findings) {
     let is_read = |name: &str| !held.unreadable.contains(&name);
     let has = |kind: Kind| held.callers[kind.place().1].as_array().is_some_and(|list| !list.is_empty());
     if !held.callers.is_null() && !has(Kind::Hook) {
-        findings.warn("it has no hook secret: chat servers cannot call", "`app rotate --only hook` makes one");
+        findings.warn("it has no hook secret: chat servers cannot call", format!("`{rotate} --only hook` makes one"));
         is_well = false;
     }
     let tencent = !held.settings["tencent"]["sdk_app_id"].is_null();
     if tencent && !held.callers.is_null() && !has(Kind::Tencent) {
         findings.warn(
             "Tencent's callbacks are taken without a signature: whoever has the address can make results up",
-            "`app rotate --only tencent`, and put the token into Tencent's console: docs/tencent.md",
+            format!("`{rotate} --only tencent`, and put the token into Tencent's console: docs/tencent.md"),
         );
         is_well = false;
     } else if has(Kind::Tencent) && !tencent && is_read(SETTINGS) {
@@ -153,7 +155,7 @@ pub(super) fn secrets(held: &Held, now: Timestamp, findings: &mut Findings) {
 }
 
 /// HMAC keys that are too short verify nothing.
-fn user_keys(valid: &[&Value], findings: &mut Findings) -> bool {
+fn user_keys(valid: &[&Value], rotate: &str, findings: &mut Findings) -> bool {
     let mut is_well = true;
     for entry in valid {
         let least = match entry["alg"].as_str() {
@@ -168,12 +170,16 @@ fn user_keys(valid: &[&Value], findings: &mut Findings) -> bool {
                     "a {} key of user tokens has less than {least} bytes: no token is verified with it",
                     entry["alg"].as_str().unwrap_or_default()
                 ),
-                "`app rotate --only user-key`, and sign with the new one",
+                format!("`{rotate} --only user-key`, and sign with the new one"),
             );
             is_well = false;
         }
     }
     is_well
+}
+
+fn article(name: &str) -> &'static str {
+    if name.starts_with('A') { "an" } else { "a" }
 }
 
 fn word(kind: Kind) -> String {

@@ -38,7 +38,7 @@ pub(super) async fn look(
             (Some(held), _) => credentials(deployment, service, held, now, findings).await,
             (None, Some(_)) => findings.warn(
                 format!("what SNS was given for Apple ({}) is not kept here, so it could not be tried", service.word()),
-                "`app update --apns …` tries it and keeps it",
+                "`app update <app> --apns …` tries it and keeps it",
             ),
             (None, None) => {}
         }
@@ -67,7 +67,7 @@ async fn application(
         Err(error) if error.code() == Some("NotFound") => {
             return findings.fail(
                 format!("the platform application of {setting} is not there: iPhones are not reached"),
-                "`app update --apns …` makes it anew; each device's endpoint follows with its next push",
+                "`app update <app> --apns …` makes it anew; each device's endpoint follows with its next push",
             );
         }
         Err(error) => {
@@ -82,7 +82,7 @@ async fn application(
     if attribute("Enabled").is_some_and(|enabled| enabled.eq_ignore_ascii_case("false")) {
         findings.fail(
             format!("SNS has switched the platform application of {setting} off: Apple refused its credentials"),
-            "give it good ones: `app update --apns …`, which switches it on again",
+            "give it good ones: `app update <app> --apns …`, which switches it on again",
         );
         is_well = false;
     }
@@ -92,7 +92,7 @@ async fn application(
         if !hears {
             findings.warn(
                 format!("the platform application of {setting} does not tell the stack of dead tokens: they go with the next push to them only"),
-                format!("set its EventDeliveryFailure and EventEndpointUpdated to {topic}; `app update --apns …` does"),
+                format!("set its EventDeliveryFailure and EventEndpointUpdated to {topic}; `app update <app> --apns …` does"),
             );
             is_well = false;
         }
@@ -102,7 +102,7 @@ async fn application(
             if let Some(given) = attribute(name).filter(|given| given != kept) {
                 findings.fail(
                     format!("SNS has {name} {given} for {setting}, and {kept} is kept here"),
-                    "`app update --apns …` gives both the same",
+                    "`app update <app> --apns …` gives both the same",
                 );
                 is_well = false;
             }
@@ -118,7 +118,7 @@ async fn application(
 
 /// Whether there is time left; what is to be done if not.
 fn certificate_end(what: &str, end: Timestamp, now: Timestamp, findings: &mut Findings) -> bool {
-    let fix = "make a new one in Apple's developer account, then `app update --apns-certificate …`; or take a signing key, which does not end";
+    let fix = "make a new one in Apple's developer account, then `app update <app> --apns-certificate …`; or take a signing key, which does not end";
     if end <= now {
         findings.fail(format!("{what} ended at {}: iPhones are not reached", end.to_rfc3339()), fix);
         return false;
@@ -154,7 +154,7 @@ async fn credentials(
                 if !service.takes(&facts) {
                     findings.fail(
                         format!("the certificate is not for {word}"),
-                        "give each of Apple's services its own: `app update --apns-certificate …`, with --sandbox for development",
+                        "give each of Apple's services its own: `app update <app> --apns-certificate …`, with --sandbox for development",
                     );
                 } else if certificate_end("the certificate", facts.ends, now, findings) {
                     findings.ok(format!("the certificate for {} has {} days left", facts.topic, facts.days_left));
