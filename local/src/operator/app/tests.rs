@@ -192,13 +192,13 @@ async fn files_that_are_something_else_are_named() {
     assert!(error.contains("has no private_key"), "{error}");
     let error = ward.app(&["add", "acme", "--fcm", &ward.path("nowhere.json")]).await.unwrap_err().to_string();
     assert!(error.starts_with("cannot read "), "{error}");
-    let key = ward.path("service-account.json");
-    let line = ["add", "acme", "--apns", &key, "--key-id", "ABC123DEFG", "--team", "TEAM123456", "--topic", TOPIC];
-    let error = ward.app(&line).await.unwrap_err();
-    assert!(
-        error.to_string().contains("has no such PEM block") || matches!(error, AppCommandError::Apns(_)),
-        "{error}"
-    );
+    let ids = ["--key-id", "ABC123DEFG", "--team", "TEAM123456", "--topic", TOPIC];
+    let error = ward.app(&[&["add", "acme", "--apns", &half], &ids[..]].concat()).await.unwrap_err().to_string();
+    assert!(error.contains("half.json has no such PEM block; --apns takes a signing key"), "{error}");
+    // Google's key is an RSA one.
+    let google = ward.write("google.pem", ward.account["private_key"].as_str().unwrap());
+    let error = ward.app(&[&["add", "acme", "--apns", &google], &ids[..]].concat()).await.unwrap_err();
+    assert!(error.source().unwrap().to_string().starts_with("key is no signing key of Apple's"), "{error}");
     let key = ward.path("AuthKey.p8");
     let line = ["add", "acme", "--apns", &key, "--key-id", "short", "--team", "TEAM123456", "--topic", TOPIC];
     let error = ward.app(&line).await.unwrap_err().to_string();
