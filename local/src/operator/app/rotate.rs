@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::super::{Deployment, causes};
 use super::documents::Documents;
 use super::paste::Paste;
-use super::secrets::Kind;
+use super::secrets::{Kind, is_hmac};
 use super::{AppCommandError, Rotate};
 
 pub(super) async fn run(deployment: &Deployment, rotate: &Rotate) -> Result<String, AppCommandError> {
@@ -30,7 +30,10 @@ pub(super) async fn run(deployment: &Deployment, rotate: &Rotate) -> Result<Stri
     let mut shown = Vec::new();
     for kind in Kind::ALL {
         let (document, list) = kind.place();
-        let has = held.get(document).is_some_and(|held| held[list].as_array().is_some_and(|list| !list.is_empty()));
+        let entries = held.get(document).and_then(|held| held[list].as_array());
+        // Who has public keys only is given no shared one.
+        let is_ours = |entry: &Value| kind != Kind::UserKey || is_hmac(entry);
+        let has = entries.is_some_and(|entries| entries.iter().any(is_ours));
         // What is asked for by name is made where there was none. Without a name all that the app has, but for what is built into apps that
         // people have on their phones: that cannot be replaced within a day.
         let is_wanted = match rotate.only.as_slice() {
@@ -61,7 +64,9 @@ pub(super) async fn run(deployment: &Deployment, rotate: &Rotate) -> Result<Stri
     }
     let paste = Paste { url: &deployment.url, app, secrets: &shown, tencent, admin_token: None };
     if rotate.json {
-        return Ok(paste.json().to_string());
+        let mut told = paste.json();
+        told["failed"] = failed.map_or(Value::Null, |error| causes(&error).into());
+        return Ok(told.to_string());
     }
     let ends = match rotate.keep {
         0 => "The old ones end now; functions keep documents for five minutes.".to_owned(),

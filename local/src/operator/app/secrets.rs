@@ -118,7 +118,7 @@ impl Kind {
 }
 
 /// Whether a user key is a secret that both sides have.
-fn is_hmac(entry: &Value) -> bool {
+pub(super) fn is_hmac(entry: &Value) -> bool {
     entry["alg"].as_str().is_some_and(|alg| alg.starts_with("HS"))
 }
 

@@ -248,6 +248,33 @@ async fn rotated_secrets_are_shown_once_and_the_old_ones_last_a_day() {
 }
 
 #[tokio::test]
+async fn who_has_public_keys_only_is_given_no_shared_one_and_app_secrets_stay() {
+    let ward = Ward::with_acme().await;
+    ward.edit("callers", |callers| callers["user_keys"] = json!([{ "alg": "ES256", "key": "pem" }])).await;
+    let before = document(&ward, "callers");
+    let told: Value = serde_json::from_str(&ward.app(&["rotate", "acme", "--json"]).await.unwrap()).unwrap();
+    let after = document(&ward, "callers");
+    assert_eq!((&after["user_keys"], &after["app_secrets"]), (&before["user_keys"], &before["app_secrets"]));
+    assert_ne!(after["hook_secrets"], before["hook_secrets"]);
+    assert_eq!((&told["failed"], &told["secrets"]["user_keys"]), (&Value::Null, &Value::Null));
+}
+
+#[tokio::test]
+async fn a_rotation_that_half_failed_shows_what_was_written_and_what_was_not() {
+    use crate::faults::{Effect, Rule, Target};
+    let ward = Ward::with_acme().await;
+    let rule = Rule::new(Target::Secrets, Effect::Refuse).action("PutSecretValue").body_contains("acme/results");
+    ward.stack.aws.faults.add(rule).unwrap();
+    let told = ward.app(&["rotate", "acme"]).await.unwrap();
+    assert!(
+        told.starts_with("NOT ALL WAS DONE: Secrets Manager did not write pushbell/local/apps/acme/results"),
+        "{told}"
+    );
+    let hook = document(&ward, "callers")["hook_secrets"][0].as_str().unwrap().to_owned();
+    assert!(told.contains(&hook) && !told.contains("whsec_"), "{told}");
+}
+
+#[tokio::test]
 async fn what_is_shown_of_an_app_is_no_secret() {
     let ward = Ward::with_acme().await;
     let shown = ward.app(&["show", "acme"]).await.unwrap();
