@@ -147,7 +147,8 @@ async fn a_walk_that_fails_at_any_call_is_gone_on_with() {
             let task = bell.notify(json!({"tag": ["t"]})).await;
             bell.worked_off().await;
             for token in &tokens {
-                assert_eq!(bell.sent(token), 1, "{target:?} {effect:?} at call {nth}: {token}");
+                // Two copies that two invocations have at once are sent twice, and shown once.
+                assert_eq!(bell.android(token).len(), 1, "{target:?} {effect:?} at call {nth}: {token}");
             }
             let sums = [("delivered".to_owned(), tokens.len() as i64)].into();
             assert_eq!(bell.outcomes(&task).await, sums, "{target:?} {effect:?} at call {nth}");

@@ -56,6 +56,42 @@ pub(crate) async fn age_devices(bell: &Bell, client: &str) {
     dynamodb.put_item().table_name(&table).set_item(Some(aged)).send().await.unwrap();
 }
 
+/// Whoever queues a chunk and gets no answer queues it again, right behind the first. Neither has a result row when the other begins.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_copies_in_one_batch_are_sent_once() {
+    let bell = with_phones().await;
+    let queues = &bell.stack.aws.queues;
+    queues.pause("DeliverQueue", true);
+    bell.fault(Rule::new(Target::Sqs, Effect::LoseAnswer).caller("generic-push").times(1));
+    let task = bell.caller.imkit(&text_message("m1", &["aaa", "bbb"])).await.json()["task_id"].clone();
+    assert_eq!(queues.depth("DeliverQueue").unwrap().visible, 2, "the first and its copy");
+    queues.pause("DeliverQueue", false);
+    bell.settled().await;
+    let raw = |channel, token| bell.stack.phones.notifications(channel, token, View::Raw).unwrap().len();
+    assert_eq!((raw(Channel::Fcm, "fcm-aaa"), raw(Channel::Sns, "a1b2c3"), bell.badge("aaa").await), (1, 1, 1));
+    assert_eq!(bell.outcomes(&task).await, [("delivered".to_owned(), 2), ("no_device".to_owned(), 1)].into());
+}
+
+/// The copy of a record that fails has its turn at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_copies_in_one_batch_the_second_does_what_the_first_could_not() {
+    let bell = with_phones().await;
+    let queues = &bell.stack.aws.queues;
+    queues.pause("DeliverQueue", true);
+    bell.fault(Rule::new(Target::Sqs, Effect::LoseAnswer).caller("generic-push").times(1));
+    let task = bell.caller.imkit(&text_message("m1", &["aaa", "bbb"])).await.json()["task_id"].clone();
+    // The SDK makes the call once more, whatever the answer to ours was.
+    let row =
+        Rule::new(Target::Dynamodb, Effect::Refuse).action("PutItem").table("TasksTable").body_contains("#c#").times(2);
+    let row = bell.fault(row);
+    queues.pause("DeliverQueue", false);
+    bell.stack.quiet().await.unwrap();
+    assert_eq!(bell.stack.aws.faults.fired(row), 2);
+    assert_eq!(queues.depth("DeliverQueue").unwrap().in_flight, 1, "one of them failed, and comes again");
+    assert_eq!(bell.outcomes(&task).await, [("delivered".to_owned(), 2), ("no_device".to_owned(), 1)].into());
+    assert_eq!((bell.android("fcm-aaa").len(), bell.badge("aaa").await), (1, 1), "shown once, counted once");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disabled_sns_endpoint_is_a_dead_token() {
     let bell = with_phones().await;

@@ -273,6 +273,29 @@ async fn a_notice_is_found_by_its_number_before_it_is_due_and_once_it_is_cancell
     assert_eq!(only(&why(&bell, "zzz", &task).await)["state"], "not in the task");
 }
 
+/// Nothing is known of the client when the rows are looked for; when it is looked whether the chunk was tried, it was.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_delivered_to_between_two_reads_is_not_taken_for_somebody_else() {
+    let bell = with_phones(Options::test()).await;
+    bell.stack.aws.queues.pause("DeliverQueue", true);
+    bell.caller.imkit(&text_message("m1", &["aaa", "bbb"])).await;
+    let is_tried =
+        Rule::new(Target::Dynamodb, Effect::Hang).caller("stats").body_contains(r#""ProjectionExpression":"sk""#);
+    let hangs = bell.fault(is_tried);
+    let asked = async {
+        let asked = why(&bell, "aaa", "m1").await;
+        only(&asked)["state"].clone()
+    };
+    let delivered = async {
+        let fired = || bell.stack.aws.faults.list().iter().any(|rule| rule.id == hangs && rule.fired > 0);
+        bell.until(fired).await;
+        bell.stack.aws.queues.pause("DeliverQueue", false);
+        bell.settled().await;
+        bell.stack.aws.faults.remove(hangs);
+    };
+    assert_eq!(tokio::join!(asked, delivered).0, "done");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn it_says_whether_the_message_or_the_client_is_unknown_and_tells_servers_only() {
     let bell = with_phones(Options::test()).await;

@@ -22,6 +22,7 @@ use tracing::Instrument as _;
 
 use crate::backoff;
 use crate::content::Filling;
+use crate::copies::Copies;
 use crate::hours::Ends;
 use crate::recipient::Served;
 use crate::shares::Share;
@@ -38,6 +39,7 @@ pub(crate) struct Batch<'a> {
     pub(crate) soft_deadline: Instant,
     pub(crate) fresh: bool,
     pub(crate) summed: &'a Ends,
+    pub(crate) copies: &'a Copies,
 }
 
 /// What the recipients of one chunk share.
@@ -65,20 +67,22 @@ pub(crate) enum Stop {
 }
 
 impl Batch<'_> {
-    /// Delivers one record. What the caller named its request stands on every line that is written meanwhile.
+    /// Delivers one record, once for all its copies. What the caller named its request stands on every line that is written meanwhile.
     pub(crate) async fn run(&self, record: &SqsMessage) -> Result<(), RecordError> {
         let mut chunk: Chunk<Message> = serde_json::from_str(record.body.as_deref().unwrap_or_default())
             .map_err(|error| RecordError::Malformed { line: error.line(), column: error.column() })?;
         if chunk.message.behaviour.receipts {
             chunk.message.data.insert(TASK.to_owned(), chunk.key.task.get().into());
         }
-        match &chunk.message.origin.operation {
+        let done = self.copies.done(&chunk);
+        let deliver = async || match &chunk.message.origin.operation {
             Some(operation) => {
                 let span = tracing::info_span!("chunk", operation);
                 self.deliver(record, &chunk).instrument(span).await
             }
             None => self.deliver(record, &chunk).await,
-        }
+        };
+        done.get_or_try_init(deliver).await.copied()
     }
 
     async fn deliver(&self, record: &SqsMessage, chunk: &Chunk<Message>) -> Result<(), RecordError> {

@@ -7,6 +7,7 @@
 mod backoff;
 mod chunk;
 mod content;
+mod copies;
 mod hours;
 mod recipient;
 mod rendered;
@@ -112,7 +113,8 @@ pub async fn handle(state: &State, event: SqsEvent, deadline: Instant) -> SqsBat
     // A record that comes again has the time of its first receipt; only a fresh one in the batch tells the time of now.
     let fresh = event.records.iter().any(|record| receive_count(record) == 1);
     let summed = hours::Ends::default();
-    let batch = chunk::Batch { state, clock, soft_deadline, fresh, summed: &summed };
+    let copies = copies::Copies::default();
+    let batch = chunk::Batch { state, clock, soft_deadline, fresh, summed: &summed, copies: &copies };
     let ends = join_all(event.records.iter().map(|record| batch.run(record))).await;
     summed.note(state, clock.now()).await;
     batch_response(&event, ends)

@@ -148,13 +148,27 @@ impl Asked<'_> {
 
     async fn task(&self, found: Found) -> Result<TaskWhy, ResultsError> {
         let place = self.place(&found).await?;
-        let rows = match place {
-            Place::Chunk(seq) => self.rows(&found.key, Some(seq)).await?,
-            Place::Anywhere => self.rows(&found.key, None).await?,
-            Place::NotYet | Place::Nowhere => Vec::new(),
-        };
         let marked = found.message.as_ref().is_some_and(self.marked);
-        let mut told = Rows::of(rows, self.client, found.kind, marked);
+        let read = async |consistent| {
+            let rows = match place {
+                Place::Chunk(seq) => self.rows(&found.key, Some(seq), consistent).await?,
+                Place::Anywhere => self.rows(&found.key, None, consistent).await?,
+                Place::NotYet | Place::Nowhere => Vec::new(),
+            };
+            Ok::<_, ResultsError>(Rows::of(rows, self.client, found.kind, marked))
+        };
+        let mut told = read(false).await?;
+        let is_tried = told.is_none()
+            && !found.certain
+            && match place {
+                Place::Chunk(seq) => self.is_tried(&found.key, seq).await?,
+                Place::Anywhere => self.is_whole(&found).await?,
+                Place::NotYet | Place::Nowhere => false,
+            };
+        if is_tried {
+            // The client's row may have come between the two reads.
+            told = read(true).await?;
+        }
         let cancelled_at = found.head.as_ref().and_then(|head| head.cancelled_at);
         let is_past = |end: Option<Timestamp>| end.is_some_and(|end| end <= self.now);
         let waiting = if is_past(found.end()) { Progress::Ended } else { Progress::Waiting };
@@ -168,22 +182,8 @@ impl Asked<'_> {
                 None => Progress::Done,
             },
             (None, Place::Nowhere) => Progress::NotIn,
-            (None, Place::NotYet) => waiting,
-            (None, Place::Chunk(_) | Place::Anywhere) if found.certain => waiting,
-            (None, Place::Chunk(seq)) => {
-                if self.is_tried(&found.key, seq).await? {
-                    Progress::NotIn
-                } else {
-                    waiting
-                }
-            }
-            (None, Place::Anywhere) => {
-                if self.is_whole(&found).await? {
-                    Progress::NotIn
-                } else {
-                    waiting
-                }
-            }
+            (None, Place::Chunk(_) | Place::Anywhere) if is_tried => Progress::NotIn,
+            (None, Place::Chunk(_) | Place::Anywhere | Place::NotYet) => waiting,
         };
         let not_yet = match progress {
             Progress::NotIn => Counted::NotIn,
@@ -223,24 +223,29 @@ impl Asked<'_> {
             let one = found.of.is_some_and(|of| of <= u64::try_from(MOST_RECIPIENTS).unwrap_or(u64::MAX));
             return Ok(if one { Place::Chunk(0) } else { Place::Anywhere });
         };
-        if let Some(seq) = self.results.chunk_of(head, self.client).await? {
-            return Ok(Place::Chunk(seq));
-        }
         match &head.extent {
-            Extent::Chunks(_) => Ok(Place::Nowhere),
+            Extent::Chunks(_) => {
+                let chunk = self.results.chunk_of(head, self.client).await?;
+                Ok(chunk.map_or(Place::Nowhere, Place::Chunk))
+            }
             Extent::Shards(shards) => {
+                // Read once: a page that came between two reads would have the client, and be taken for one that has not.
                 let shard = Members::shard_of(self.client, *shards);
-                let page = self.results.page_of(&head.key, shard, self.client).await?;
-                Ok(if page.is_some_and(|page| page.last) { Place::Nowhere } else { Place::NotYet })
+                let Some(page) = self.results.page_of(&head.key, shard, self.client).await? else {
+                    return Ok(Place::NotYet);
+                };
+                let otherwise = if page.last { Place::Nowhere } else { Place::NotYet };
+                Ok(page.chunk_of(self.client).map_or(otherwise, Place::Chunk))
             }
         }
     }
 
-    /// The rows that name the client. Others are read, and not sent: half a unit for 4 KB of them.
-    async fn rows(&self, key: &TaskKey, seq: Option<u32>) -> Result<Vec<ResultRow>, ResultsError> {
+    /// The rows that name the client. Others are read, and not sent: half a unit for 4 KB of them, a whole one if `consistent`.
+    async fn rows(&self, key: &TaskKey, seq: Option<u32>, consistent: bool) -> Result<Vec<ResultRow>, ResultsError> {
         // Filtered by what stands behind a client's id in a row; ids that end alike are told apart when it is read.
         let query = self
             .chunks(key, seq)
+            .consistent_read(consistent)
             .filter_expression("contains(o, :named)")
             .expression_attribute_values(":named", text(format!("{}\t", self.client)));
         all(query).await?.into_iter().map(|item| from_item(key.clone(), item)).collect()
