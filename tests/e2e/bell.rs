@@ -248,13 +248,14 @@ pub fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// The binaries of the workspace, built when they are not yet: `cargo test` builds a package's binaries only for its own tests.
+/// The binaries of the workspace, built when they are not yet: `cargo test` builds a package's binaries only for its own tests. With `--tests`,
+/// as libraries have other features without: all of them would be built once more.
 pub fn binaries() -> PathBuf {
     static BUILT: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
     BUILT
         .get_or_init(|| {
             let status = std::process::Command::new(env!("CARGO"))
-                .args(["build", "--workspace", "--bins", "--locked", "--offline", "--quiet"])
+                .args(["build", "--workspace", "--bins", "--tests", "--locked", "--offline", "--quiet"])
                 .current_dir(workspace())
                 .status()
                 .expect("cargo runs");

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_cloudformation::error::ProvideErrorMetadata as _;
 use aws_smithy_http_client::{Builder, tls};
@@ -18,6 +17,7 @@ use serde::Deserialize;
 use super::aws::reason;
 use super::causes;
 use super::http::{CallError, Http};
+use super::profile;
 
 /// Where the stack on this machine listens unless told otherwise.
 pub const LOCAL_URL: &str = "http://127.0.0.1:9000";
@@ -204,18 +204,13 @@ impl Deployment {
                 Ok(Self { ahead: local.now.since(Timestamp::now()), place: wanted.options(), ..found })
             }
             Some(stage) => {
-                let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(https());
-                if let Some(region) = &wanted.region {
-                    loader = loader.region(Region::new(region.clone()));
-                }
-                if let Some(profile) = &wanted.profile {
-                    // By its name alone the chain would still take keys in the environment first, which may be another account's.
-                    let credentials = ProfileFileCredentialsProvider::builder().profile_name(profile).build();
-                    loader = loader.profile_name(profile).credentials_provider(credentials);
-                    if wanted.region.is_none() {
-                        loader = loader.region(ProfileFileRegionProvider::builder().profile_name(profile).build());
-                    }
-                }
+                let loader = aws_config::defaults(BehaviorVersion::latest()).http_client(https());
+                let region = wanted.region.clone().map(Region::new);
+                let loader = match (&wanted.profile, region) {
+                    (Some(profile), region) => profile::load(loader, profile, region, https()).await,
+                    (None, Some(region)) => loader.region(region),
+                    (None, None) => loader,
+                };
                 let config = loader.load().await;
                 let stack = wanted.stack.clone().unwrap_or_else(|| format!("pushbell-{stage}"));
                 let url = wanted.url.as_deref().map(|url| url.trim_end_matches('/').to_owned());

@@ -9,6 +9,7 @@ pub mod deployment;
 pub mod doctor;
 pub mod http;
 pub mod import;
+mod profile;
 pub mod send;
 pub mod tail;
 pub mod task;
