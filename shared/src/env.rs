@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use crate::aws::Connections;
 use crate::id::AppId;
 
 /// A variable that is missing or not usable.
@@ -30,6 +31,8 @@ pub struct Environment {
     tables: [Option<String>; 4],
     queues: [Option<String>; Queue::COUNT],
     trigger_apps: Option<String>,
+    /// Not a variable, but what all clients of its reader share; its clones too.
+    connections: Connections,
 }
 
 /// Names the apps whose rules see what `trigger` is handed.
@@ -170,6 +173,7 @@ impl Environment {
             tables: Table::ALL.map(|table| get(table.variable())),
             queues: Queue::ALL.map(|queue| get(queue.variable())),
             trigger_apps: get(TRIGGER_APPS),
+            connections: Connections::default(),
         })
     }
 
@@ -183,6 +187,11 @@ impl Environment {
     #[must_use]
     pub(crate) fn credentials(&self) -> (&str, &str, Option<&str>) {
         (&self.access_key, &self.secret_key, self.session_token.as_deref())
+    }
+
+    /// The connections of the SDK's clients.
+    pub(crate) fn connections(&self) -> &Connections {
+        &self.connections
     }
 
     /// Where `service` is, if not at its AWS address.

@@ -4,6 +4,7 @@
 //! cost size and cold start. One TLS stack, rustls on ring: AWS-LC's jitter entropy would cost about 20 ms of CPU at the first
 //! handshake.
 
+mod connections;
 pub(crate) mod lean;
 
 use std::sync::OnceLock;
@@ -13,14 +14,14 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
-use aws_smithy_http_client::{Builder, tls};
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
 
 use crate::env::{Environment, Service};
+
+pub(crate) use connections::Connections;
 
 /// How long a TCP and TLS handshake may take.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -40,10 +41,6 @@ pub(crate) const PATIENT_CALL: Duration = Duration::from_secs(12);
 /// Before the second try of a hasty call; twice as long before each one after it.
 const HASTY_WAIT: Duration = Duration::from_millis(25);
 
-fn http_client() -> SharedHttpClient {
-    Builder::new().tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring)).build_https()
-}
-
 fn config(env: &Environment, service: Service) -> SdkConfig {
     let (access_key, secret_key, session_token) = env.credentials();
     let credentials = Credentials::new(access_key, secret_key, session_token.map(str::to_owned), None, "environment");
@@ -56,7 +53,7 @@ fn config(env: &Environment, service: Service) -> SdkConfig {
         .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest())
         .region(Region::new(env.region().to_owned()))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .http_client(http_client())
+        .http_client(env.connections().client())
         .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
         .timeout_config(timeouts.build());

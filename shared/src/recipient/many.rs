@@ -185,7 +185,7 @@ impl Recipients {
         let call = self.client.batch_get_item().request_items(&self.table, wanted);
         let mut call = call.set_return_consumed_capacity(self.capacity()).customize();
         if let Some(each) = each {
-            let timeouts = TimeoutConfig::builder().connect_timeout(each).operation_attempt_timeout(each).build();
+            let timeouts = TimeoutConfig::builder().operation_attempt_timeout(each).build();
             call = call.config_override(aws_sdk_dynamodb::config::Builder::new().timeout_config(timeouts));
         }
         let answer = call.send().await?;
