@@ -30,7 +30,10 @@ fn main() -> ExitCode {
         Some(Command::Token(token)) => user_token(&token),
         Some(Command::Why(asked)) => block_on(async { tell(why::run(&asked.place, &asked.asked).await) }),
         Some(Command::App(asked)) => {
-            operate(&asked.place, async |deployment| tell(app::run(deployment, &asked.command).await))
+            operate(&asked.place, async |deployment| match app::run(deployment, &asked.command).await {
+                Ok(told) => hand_over(&told, &deployment.place),
+                Err(error) => fail(&error),
+            })
         }
         Some(Command::Doctor(asked)) => operate(&asked.place, async |deployment| {
             match doctor::run(deployment, asked.app.as_ref(), Timestamp::now()).await {
@@ -132,6 +135,18 @@ fn tell<E: std::error::Error>(done: Result<String, E>) -> ExitCode {
         Err(error) => return fail(&error),
     }
     ExitCode::SUCCESS
+}
+
+/// Tells what was done with an app. Secrets that nobody could read are a failure: they hold, and are nowhere else.
+fn hand_over(told: &app::Told, place: &str) -> ExitCode {
+    let is_lost = !is_read(&told.text);
+    if let (true, Some(app)) = (is_lost, &told.secrets_of) {
+        report(&format!(
+            "the new secrets of {app} hold, but could not be shown: standard output takes nothing. Make others: `app rotate {app}{place}`"
+        ));
+        return ExitCode::FAILURE;
+    }
+    if told.is_complete { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Logs go to standard error, as `RUST_LOG` says.

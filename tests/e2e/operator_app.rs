@@ -58,7 +58,7 @@ async fn the_printed_lines_work_as_they_are() {
     let Some(Command::App(asked)) = Cli::parse_from(typed).command else { panic!("the command `app`") };
     let place = Where { url: Some(url.clone()), ..Where::default() };
     let deployment = Deployment::find(&place).await.unwrap();
-    let told = app::run(&deployment, &asked.command).await.unwrap();
+    let told = app::run(&deployment, &asked.command).await.unwrap().text;
     let at = |address: &str| address.strip_prefix(url.as_str()).expect("an address of the stack").to_owned();
 
     // Kinvey: an Android phone.
@@ -140,4 +140,19 @@ fn encoded(text: &str) -> String {
 fn sha256(text: &str) -> String {
     let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
     digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Secrets are shown once. Where nobody could read them, the command has failed, and says how to have others.
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_that_could_not_be_shown_are_a_failure() {
+    let files = tempfile::tempdir().unwrap();
+    let bell = Bell::start_with(Options { apps: files.path().to_owned(), ..Options::test() }).await;
+    let url = bell.stack.url();
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut command = tokio::process::Command::new(crate::bell::binaries().join("pushbell"));
+    let ended = command.args(["app", "add", "acme", "--json", "--url", &url]).stdout(full).output().await.unwrap();
+    let told = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.code(), Some(1), "{told}");
+    let next = format!("standard output takes nothing. Make others: `app rotate acme --url {url}`\n");
+    assert!(told.starts_with("pushbell: the new secrets of acme hold") && told.ends_with(&next), "{told}");
 }

@@ -1,9 +1,12 @@
 //! The API as an app's own server calls it: with an API key, given or read from the app's documents.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use clap::Args;
 use http::header::{CONTENT_TYPE, HeaderValue};
-use http::{Method, Request};
+use http::uri::Scheme;
+use http::{Method, Request, Uri};
 use http_body_util::Full;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use pushbell::auth::api_key;
@@ -75,6 +78,9 @@ pub enum ApiError {
     /// The address or the key cannot be sent.
     #[error("the address or the API key cannot be sent")]
     Request,
+    /// Whoever is on the way could read the key.
+    #[error("{0} is without TLS, and the API key would be read on its way; pass --url with https://")]
+    Plain(String),
     /// Not ours: it is another service's address.
     #[error("the answer (status {0}) is not Pushbell's")]
     Strange(u16),
@@ -112,11 +118,11 @@ impl Api {
         let given = who.given();
         let local = place.stage.is_none();
         match (&given, &place.url) {
-            (Some(key), Some(url)) => Self::with_key(Http::default(), url, &key.0, who.app.as_ref()),
-            (Some(key), None) if local => Self::with_key(Http::default(), LOCAL_URL, &key.0, who.app.as_ref()),
+            (Some(key), Some(url)) => Self::with_key(Http::default(), url, &key.0, who.app.as_ref(), false),
+            (Some(key), None) if local => Self::with_key(Http::default(), LOCAL_URL, &key.0, who.app.as_ref(), true),
             (Some(key), None) => {
                 let deployment = Deployment::find(place).await?;
-                Self::with_key(deployment.http, &deployment.url, &key.0, who.app.as_ref())
+                Self::with_key(deployment.http, &deployment.url, &key.0, who.app.as_ref(), false)
             }
             (None, _) => {
                 let app = match &who.app {
@@ -135,16 +141,21 @@ impl Api {
         let callers = callers.ok_or_else(|| ApiError::NoSuchApp(app.clone()))?;
         let key = first_valid(Kind::ApiKey, &callers, Timestamp::now());
         let key = key.ok_or_else(|| ApiError::NoKey(app.clone()))?;
-        Self::with_key(deployment.http.clone(), &deployment.url, &key, Some(app))
+        Self::with_key(deployment.http.clone(), &deployment.url, &key, Some(app), deployment.is_local())
     }
 
-    fn with_key(http: Http, url: &str, key: &str, wanted: Option<&AppId>) -> Result<Self, ApiError> {
+    /// `is_local`: the address is known to be of a stack of somebody's own machine.
+    fn with_key(http: Http, url: &str, key: &str, wanted: Option<&AppId>, is_local: bool) -> Result<Self, ApiError> {
         let app = api_key::app(key).ok_or(ApiError::Request)?;
         if let Some(wanted) = wanted.filter(|wanted| **wanted != app) {
             return Err(ApiError::OtherApp(wanted.clone()));
         }
         let mut key = HeaderValue::from_str(key).map_err(|_| ApiError::Request)?;
         key.set_sensitive(true);
+        let at: Uri = url.parse().map_err(|_| ApiError::Request)?;
+        if !is_local && at.scheme() != Some(&Scheme::HTTPS) && !at.host().is_some_and(is_this_machine) {
+            return Err(ApiError::Plain(url.to_owned()));
+        }
         Ok(Self { app, http, url: url.trim_end_matches('/').to_owned(), key })
     }
 
@@ -188,6 +199,11 @@ impl Api {
     }
 }
 
+fn is_this_machine(host: &str) -> bool {
+    let address: Result<IpAddr, _> = host.trim_matches(['[', ']']).parse();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
 /// A text as a part of an address.
 pub(super) fn escaped(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
@@ -200,7 +216,8 @@ mod tests {
 
     fn find(key: &str, app: Option<&str>) -> Result<Api, String> {
         let app = app.map(|app| AppId::parse(app).unwrap());
-        Api::with_key(Http::default(), "http://127.0.0.1:1/", key, app.as_ref()).map_err(|error| error.to_string())
+        Api::with_key(Http::default(), "http://127.0.0.1:1/", key, app.as_ref(), false)
+            .map_err(|error| error.to_string())
     }
 
     #[test]
@@ -212,6 +229,21 @@ mod tests {
             "the API key (--api-key, PUSHBELL_API_KEY) is not of the app acme"
         );
         assert_eq!(find("demo", None).err().unwrap(), "the address or the API key cannot be sent");
+    }
+
+    #[test]
+    fn a_key_goes_over_tls_or_stays_on_this_machine() {
+        let to = |url: &str| Api::with_key(Http::default(), url, "demo.k3y", None, false).map(|api| api.url);
+        for url in ["https://push.example.com", "http://localhost:9000", "http://[::1]:9000", "http://127.0.0.1:9000"] {
+            assert_eq!(to(url).unwrap(), url);
+        }
+        let told = to("http://push.example.com").unwrap_err().to_string();
+        assert_eq!(
+            told,
+            "http://push.example.com is without TLS, and the API key would be read on its way; pass --url with https://"
+        );
+        assert!(matches!(to("http://127.0.0.1.example.com"), Err(ApiError::Plain(_))));
+        assert!(matches!(to("push.example.com"), Err(ApiError::Plain(_))));
     }
 
     #[test]

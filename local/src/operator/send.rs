@@ -140,6 +140,7 @@ fn may_be_sent(error: &ApiError) -> bool {
         | ApiError::NoSuchApp(_)
         | ApiError::NoKey(_)
         | ApiError::Request
+        | ApiError::Plain(_)
         | ApiError::Deployment(_)
         | ApiError::Document(_) => false,
     }
@@ -155,6 +156,7 @@ fn is_passing(error: &ApiError) -> bool {
         | ApiError::NoSuchApp(_)
         | ApiError::NoKey(_)
         | ApiError::Request
+        | ApiError::Plain(_)
         | ApiError::Strange(_)
         | ApiError::Deployment(_)
         | ApiError::Document(_) => false,

@@ -79,8 +79,13 @@ impl Ward {
         Deployment::find(&place).await.unwrap()
     }
 
-    /// `app <arguments>`, as it is typed.
+    /// `app <arguments>`, as it is typed: what is told.
     pub(crate) async fn app(&self, arguments: &[&str]) -> Result<String, app::AppCommandError> {
+        self.told(arguments).await.map(|told| told.text)
+    }
+
+    /// As [`Self::app`], and whether it is all.
+    pub(crate) async fn told(&self, arguments: &[&str]) -> Result<app::Told, app::AppCommandError> {
         let url = self.stack.url();
         let line = [&["pushbell", "app"], arguments, &["--url", url.as_str()]].concat();
         let Some(Command::App(asked)) = Cli::parse_from(line).command else { panic!("the command `app`") };

@@ -13,12 +13,12 @@ use super::applications::{self, ApnsService};
 use super::documents::{APNS, Documents};
 use super::paste::Paste;
 use super::secrets::Kind;
-use super::{Add, AppCommandError, Credentials, OpenimMode, Update, files};
+use super::{Add, AppCommandError, Credentials, OpenimMode, Told, Update, files};
 
 /// How long the printed admin's token is valid. Servers sign their own.
 const ADMIN_TOKEN_S: u64 = 24 * 60 * 60;
 
-pub(super) async fn run(deployment: &Deployment, add: &Add) -> Result<String, AppCommandError> {
+pub(super) async fn run(deployment: &Deployment, add: &Add) -> Result<Told, AppCommandError> {
     let documents = Documents::new(deployment)?;
     let app = &add.app;
     if documents.secret(app, "callers").await?.is_some() {
@@ -87,10 +87,11 @@ pub(super) async fn run(deployment: &Deployment, add: &Add) -> Result<String, Ap
         tencent: add.tencent,
         admin_token: admin.as_deref().map(|token| (token, until.as_str())),
     };
+    let told = |text| Told { text, is_complete: true, secrets_of: Some(app.clone()) };
     if add.json {
-        return Ok(paste.json().to_string());
+        return Ok(told(paste.json().to_string()));
     }
-    Ok(format!(
+    Ok(told(format!(
         "The app {app} is set up in the stage {stage}, at {url}.\n{done}\n\nWhat to paste where. The secrets are shown this once; \
          `app rotate` makes new ones.\n\n{paste}\n\nNext: `doctor {app}{place}` looks at everything, `send <client> \"text\" --app {app}{place}` rings a phone.",
         stage = deployment.env.stage(),
@@ -98,7 +99,7 @@ pub(super) async fn run(deployment: &Deployment, add: &Add) -> Result<String, Ap
         place = deployment.place,
         done = done.iter().map(|line| format!("- {line}")).collect::<Vec<_>>().join("\n"),
         paste = paste.text(),
-    ))
+    )))
 }
 
 pub(super) async fn update(deployment: &Deployment, update: &Update) -> Result<String, AppCommandError> {

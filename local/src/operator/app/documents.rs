@@ -38,6 +38,24 @@ pub enum DocumentError {
         /// Why not.
         reason: String,
     },
+    /// Two commands made it at once.
+    #[error("{0} was made by somebody else meanwhile; look at it with `app show`, and run the command again")]
+    Made(String),
+    /// A secret that had been deleted is back as it was.
+    #[error(
+        "Secrets Manager did not write {name} ({reason}), which was deleted and had to be restored for that: what it held is valid again; run \
+         `app remove {app} --yes{place}`"
+    )]
+    Restored {
+        /// The secret's name.
+        name: String,
+        /// Whose.
+        app: AppId,
+        /// [`Deployment::place`]
+        place: String,
+        /// Why it was not written.
+        reason: String,
+    },
     /// DynamoDB refuses or does not answer.
     #[error("DynamoDB did not {verb} the settings of {app}: {reason}")]
     Settings {
@@ -111,9 +129,22 @@ impl<'a> Documents<'a> {
         json(document, &text).map(Some)
     }
 
-    /// Writes a secret document, whether or not there was one.
+    /// Writes a secret document, whether or not there was one. What is there is not made: whoever may only replace secrets can.
     pub async fn put_secret(&self, app: &AppId, document: &'static str, value: &Value) -> Result<(), DocumentError> {
-        self.write_secret(app, document, value, Before::Either).await.map(|_| ())
+        let text = readable(document, value)?;
+        let name = self.name(app, document);
+        let put = self.secrets.put_secret_value().secret_id(&name).secret_string(&text).send().await;
+        match put {
+            Ok(_) => Ok(()),
+            Err(error) if error.code() == Some("ResourceNotFoundException") => {
+                match self.make_secret(app, document, &text).await? {
+                    true => Ok(()),
+                    false => Err(DocumentError::Made(name)),
+                }
+            }
+            Err(error) if is_deleted(error.code(), error.message()) => self.restore_secret(app, document, &text).await,
+            Err(error) => Err(DocumentError::Secret { verb: "write", name, reason: reason(&error) }),
+        }
     }
 
     /// Writes a secret document where there is none. False when there is one, which stays as it is.
@@ -123,54 +154,38 @@ impl<'a> Documents<'a> {
         document: &'static str,
         value: &Value,
     ) -> Result<bool, DocumentError> {
-        self.write_secret(app, document, value, Before::None).await
+        self.make_secret(app, document, &readable(document, value)?).await
     }
 
-    async fn write_secret(
-        &self,
-        app: &AppId,
-        document: &'static str,
-        value: &Value,
-        before: Before,
-    ) -> Result<bool, DocumentError> {
-        let text = value.to_string();
-        if document != APNS {
-            pushbell::app::check(document, &text).map_err(DocumentError::Unreadable)?;
+    async fn make_secret(&self, app: &AppId, document: &'static str, text: &str) -> Result<bool, DocumentError> {
+        let name = self.name(app, document);
+        let create = self.secrets.create_secret().name(&name).secret_string(text);
+        let created = create.description(format!("Pushbell: {document} of the app {app}.")).send().await;
+        match created {
+            Ok(_) => Ok(true),
+            Err(error) if error.code() == Some("ResourceExistsException") => Ok(false),
+            Err(error) if is_deleted(error.code(), error.message()) => {
+                self.restore_secret(app, document, text).await.map(|()| true)
+            }
+            Err(error) => Err(DocumentError::Secret { verb: "write", name, reason: reason(&error) }),
         }
+    }
+
+    /// Has a deleted secret back, with another text. Its name is taken for a week, so there is no other way.
+    async fn restore_secret(&self, app: &AppId, document: &'static str, text: &str) -> Result<(), DocumentError> {
         let name = self.name(app, document);
         let failed = |reason| DocumentError::Secret { verb: "write", name: name.clone(), reason };
-        let created = self
-            .secrets
-            .create_secret()
-            .name(&name)
-            .description(format!("Pushbell: {document} of the app {app}."))
-            .secret_string(&text)
-            .send()
-            .await;
-        let restored = match created {
-            Ok(_) => return Ok(true),
-            Err(error) if error.code() == Some("ResourceExistsException") => {
-                if before == Before::None {
-                    return Ok(false);
-                }
-                false
+        self.secrets.restore_secret().secret_id(&name).send().await.map_err(|error| failed(reason(&error)))?;
+        let put = self.secrets.put_secret_value().secret_id(&name).secret_string(text).send().await;
+        let Err(error) = put else { return Ok(()) };
+        // Else what was deleted would be valid again.
+        match self.delete_secret(app, document).await {
+            Ok(_) => Err(failed(reason(&error))),
+            Err(_) => {
+                let (place, reason) = (self.deployment.place.clone(), reason(&error));
+                Err(DocumentError::Restored { name, app: app.clone(), place, reason })
             }
-            Err(error) if is_deleted(error.code(), error.message()) => {
-                let restored = self.secrets.restore_secret().secret_id(&name).send().await;
-                restored.map_err(|error| failed(reason(&error)))?;
-                true
-            }
-            Err(error) => return Err(failed(reason(&error))),
-        };
-        let put = self.secrets.put_secret_value().secret_id(&name).secret_string(&text).send().await;
-        if let Err(error) = put {
-            if restored {
-                // Else what was deleted would be valid again. The first failure is the one to tell.
-                let _ = self.delete_secret(app, document).await;
-            }
-            return Err(failed(reason(&error)));
         }
-        Ok(true)
     }
 
     /// Deletes a secret document. Whether there was one. It can be restored for a week.
@@ -269,11 +284,13 @@ impl<'a> Documents<'a> {
     }
 }
 
-/// What may be there before a document is written.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Before {
-    Either,
-    None,
+/// A document's text, if the functions can read it.
+fn readable(document: &'static str, value: &Value) -> Result<String, DocumentError> {
+    let text = value.to_string();
+    if document != APNS {
+        pushbell::app::check(document, &text).map_err(DocumentError::Unreadable)?;
+    }
+    Ok(text)
 }
 
 fn is_deleted(code: Option<&str>, message: Option<&str>) -> bool {

@@ -210,15 +210,44 @@ pub enum AppCommandError {
     /// No random bytes.
     #[error(transparent)]
     NoRandom(#[from] NoRandom),
+    /// A removal broke off.
+    #[error("gone of {app} so far: {gone}; run `app remove {app} --yes{place}` again for the rest")]
+    HalfRemoved {
+        /// Whose.
+        app: AppId,
+        /// What is removed.
+        gone: String,
+        /// [`Deployment::place`]
+        place: String,
+        /// What stopped it.
+        source: DocumentError,
+    },
+}
+
+/// What was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// For people, or as JSON.
+    pub text: String,
+    /// Nothing is left to be done.
+    pub is_complete: bool,
+    /// The text has an app's secrets, which are nowhere else to be read: whom they are lost to is to be told.
+    pub secrets_of: Option<AppId>,
+}
+
+impl Told {
+    fn all(text: String) -> Self {
+        Self { text, is_complete: true, secrets_of: None }
+    }
 }
 
 /// Does it, and tells what was done.
-pub async fn run(deployment: &Deployment, command: &Command) -> Result<String, AppCommandError> {
+pub async fn run(deployment: &Deployment, command: &Command) -> Result<Told, AppCommandError> {
     match command {
         Command::Add(add) => add::run(deployment, add).await,
-        Command::Update(update) => add::update(deployment, update).await,
-        Command::List(list) => show::list(deployment, list.json).await,
-        Command::Show(show) => show::show(deployment, &show.app, show.json).await,
+        Command::Update(update) => add::update(deployment, update).await.map(Told::all),
+        Command::List(list) => show::list(deployment, list.json).await.map(Told::all),
+        Command::Show(show) => show::show(deployment, &show.app, show.json).await.map(Told::all),
         Command::Rotate(rotate) => rotate::run(deployment, rotate).await,
         Command::Remove(remove) => remove::run(deployment, remove).await,
     }

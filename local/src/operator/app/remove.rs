@@ -3,9 +3,9 @@
 use super::super::{Deployment, causes};
 use super::applications::{self, ApnsService};
 use super::documents::{Documents, SECRETS};
-use super::{AppCommandError, Remove};
+use super::{AppCommandError, DocumentError, Remove, Told};
 
-pub(super) async fn run(deployment: &Deployment, remove: &Remove) -> Result<String, AppCommandError> {
+pub(super) async fn run(deployment: &Deployment, remove: &Remove) -> Result<Told, AppCommandError> {
     let documents = Documents::new(deployment)?;
     let app = &remove.app;
     let settings = documents.settings(app).await?;
@@ -35,22 +35,36 @@ pub(super) async fn run(deployment: &Deployment, remove: &Remove) -> Result<Stri
     }
     if !remove.yes {
         let stage = deployment.env.stage();
-        return Ok(format!(
+        return Ok(Told::all(format!(
             "This would remove of the app {app} in the stage {stage}: {what}.\n{stays}\nPass --yes to do it."
-        ));
+        )));
     }
+    let mut gone: Vec<&str> = Vec::new();
+    let half = |gone: &[&str], source: DocumentError| match gone {
+        [] => AppCommandError::Document(source),
+        gone => AppCommandError::HalfRemoved {
+            app: app.clone(),
+            gone: gone.join(", "),
+            place: deployment.place.clone(),
+            source,
+        },
+    };
     for name in names {
-        documents.delete_secret(app, name).await?;
+        documents.delete_secret(app, name).await.map_err(|error| half(&gone, error))?;
+        gone.push(name);
     }
     if settings.is_some() {
-        documents.delete_settings(app).await?;
+        documents.delete_settings(app).await.map_err(|error| half(&gone, error))?;
     }
+    let mut is_complete = true;
     for arn in &own {
         if let Err(error) = applications::delete(deployment, arn).await {
+            is_complete = false;
             stays.push_str(&format!(" NOT REMOVED: {}.", causes(&error)));
         }
     }
-    Ok(format!(
+    let text = format!(
         "Removed of {app}: {what}.\nCalls end within five minutes. Secrets Manager keeps the documents for a week (restore-secret). {stays}"
-    ))
+    );
+    Ok(Told { text, is_complete, secrets_of: None })
 }

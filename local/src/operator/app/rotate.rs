@@ -10,9 +10,9 @@ use super::super::{Deployment, causes};
 use super::documents::Documents;
 use super::paste::Paste;
 use super::secrets::{Kind, is_hmac};
-use super::{AppCommandError, Rotate};
+use super::{AppCommandError, Rotate, Told};
 
-pub(super) async fn run(deployment: &Deployment, rotate: &Rotate) -> Result<String, AppCommandError> {
+pub(super) async fn run(deployment: &Deployment, rotate: &Rotate) -> Result<Told, AppCommandError> {
     let documents = Documents::new(deployment)?;
     let app = &rotate.app;
     let now = Timestamp::now();
@@ -28,6 +28,7 @@ pub(super) async fn run(deployment: &Deployment, rotate: &Rotate) -> Result<Stri
     }
     let tencent = documents.settings(app).await?.and_then(|settings| settings["tencent"]["sdk_app_id"].as_u64());
     let mut shown = Vec::new();
+    let mut is_first_for_tencent = false;
     for kind in Kind::ALL {
         let (document, list) = kind.place();
         let entries = held.get(document).and_then(|held| held[list].as_array());
@@ -43,6 +44,7 @@ pub(super) async fn run(deployment: &Deployment, rotate: &Rotate) -> Result<Stri
         if !is_wanted {
             continue;
         }
+        is_first_for_tencent |= kind == Kind::Tencent && !has;
         let fresh = kind.fresh(app)?;
         let document = held.entry(document).or_insert_with(|| serde_json::json!({}));
         document[list] = kind.rotated(&document[list], &fresh, keep, now);
@@ -63,21 +65,30 @@ pub(super) async fn run(deployment: &Deployment, rotate: &Rotate) -> Result<Stri
         return Err(error.into());
     }
     let paste = Paste { url: &deployment.url, app, secrets: &shown, tencent, admin_token: None };
+    let told = |text, is_complete| Told { text, is_complete, secrets_of: Some(app.clone()) };
     if rotate.json {
-        let mut told = paste.json();
-        told["failed"] = failed.map_or(Value::Null, |error| causes(&error).into());
-        return Ok(told.to_string());
+        let mut json = paste.json();
+        json["failed"] = failed.as_ref().map_or(Value::Null, |error| causes(error).into());
+        return Ok(told(json.to_string(), failed.is_none()));
     }
     let ends = match rotate.keep {
         0 => "The old ones end now; functions keep documents for five minutes.".to_owned(),
         _ => format!("The old ones are valid until {}.", now.plus(keep).to_rfc3339()),
     };
-    let failed = failed.map(|error| format!("NOT ALL WAS DONE: {}. Run it again with --only.\n\n", causes(&error)));
+    let tencent = if is_first_for_tencent {
+        " Tencent's callbacks were not signed so far: within five minutes those without a signature are refused, and Tencent asks once. Paste \
+         the token into its console now."
+    } else {
+        ""
+    };
+    let trouble =
+        failed.as_ref().map(|error| format!("NOT ALL WAS DONE: {}. Run it again with --only.\n\n", causes(error)));
     let names: Vec<&str> = shown.iter().map(|(kind, _)| kind.name()).collect();
-    Ok(format!(
-        "{}New for {app}: {}. {ends} The new ones hold within five minutes, and are shown this once.\n\n{}",
-        failed.unwrap_or_default(),
+    let text = format!(
+        "{}New for {app}: {}. {ends} The new ones hold within five minutes, and are shown this once.{tencent}\n\n{}",
+        trouble.unwrap_or_default(),
         names.join(", "),
         paste.text()
-    ))
+    );
+    Ok(told(text, failed.is_none()))
 }

@@ -265,13 +265,75 @@ async fn a_rotation_that_half_failed_shows_what_was_written_and_what_was_not() {
     let ward = Ward::with_acme().await;
     let rule = Rule::new(Target::Secrets, Effect::Refuse).action("PutSecretValue").body_contains("acme/results");
     ward.stack.aws.faults.add(rule).unwrap();
-    let told = ward.app(&["rotate", "acme"]).await.unwrap();
+    let told = ward.told(&["rotate", "acme"]).await.unwrap();
+    assert!(!told.is_complete && told.secrets_of == Some(acme()));
+    let told = told.text;
     assert!(
         told.starts_with("NOT ALL WAS DONE: Secrets Manager did not write pushbell/local/apps/acme/results"),
         "{told}"
     );
     let hook = document(&ward, "callers")["hook_secrets"][0].as_str().unwrap().to_owned();
     assert!(told.contains(&hook) && !told.contains("whsec_"), "{told}");
+}
+
+#[tokio::test]
+async fn who_may_only_replace_secrets_can_rotate() {
+    use crate::faults::{Effect, Rule, Target};
+    let ward = Ward::with_acme().await;
+    ward.stack.aws.faults.add(Rule::new(Target::Secrets, Effect::Refuse).action("CreateSecret")).unwrap();
+    assert!(ward.told(&["rotate", "acme"]).await.unwrap().is_complete);
+}
+
+#[tokio::test]
+async fn a_first_token_of_tencents_comes_with_a_word_of_haste() {
+    let ward = Ward::empty().await;
+    ward.add(&["--tencent", "1400000077"]).await.unwrap();
+    let told = ward.app(&["rotate", "acme", "--only", "tencent"]).await.unwrap();
+    assert!(!told.contains("were not signed so far"), "{told}");
+    ward.edit("callers", |callers| callers["tencent_tokens"] = json!([])).await;
+    let told = ward.app(&["rotate", "acme", "--only", "tencent"]).await.unwrap();
+    assert!(told.contains("Tencent's callbacks were not signed so far"), "{told}");
+}
+
+#[tokio::test]
+async fn what_was_deleted_is_not_valid_again_in_silence() {
+    use crate::faults::{Effect, Rule, Target};
+    let ward = Ward::with_acme().await;
+    ward.app(&["remove", "acme", "--yes"]).await.unwrap();
+    let faults = &ward.stack.aws.faults;
+    let refuse = |action: &str| Rule::new(Target::Secrets, Effect::Refuse).action(action).body_contains("acme/callers");
+    let put = faults.add(refuse("PutSecretValue")).unwrap();
+    let error = ward.add(&[]).await.unwrap_err();
+    assert!(error.to_string().starts_with("Secrets Manager did not write pushbell/local/apps/acme/callers"), "{error}");
+    assert!(document(&ward, "callers").is_null(), "deleted again");
+    let delete = faults.add(refuse("DeleteSecret")).unwrap();
+    let error = ward.add(&[]).await.unwrap_err().to_string();
+    let next = format!("what it held is valid again; run `app remove acme --yes --url {}`", ward.stack.url());
+    assert!(error.ends_with(&next), "{error}");
+    faults.remove(put);
+    faults.remove(delete);
+    ward.app(&["remove", "acme", "--yes"]).await.unwrap();
+    ward.add(&[]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_removal_that_breaks_off_names_what_is_gone() {
+    use crate::faults::{Effect, Rule, Target};
+    let ward = Ward::with_acme().await;
+    let faults = &ward.stack.aws.faults;
+    let rule = Rule::new(Target::Secrets, Effect::Refuse).action("DeleteSecret").body_contains("acme/results");
+    let rule = faults.add(rule).unwrap();
+    let error = ward.told(&["remove", "acme", "--yes"]).await.unwrap_err();
+    let url = ward.stack.url();
+    assert_eq!(
+        error.to_string(),
+        format!("gone of acme so far: callers, vendors; run `app remove acme --yes --url {url}` again for the rest")
+    );
+    assert!(error.source().unwrap().to_string().starts_with("Secrets Manager did not delete"));
+    faults.remove(rule);
+    faults.add(Rule::new(Target::Sns, Effect::Refuse).action("DeletePlatformApplication")).unwrap();
+    let told = ward.told(&["remove", "acme", "--yes"]).await.unwrap();
+    assert!(!told.is_complete && told.text.contains("NOT REMOVED: "), "{told:?}");
 }
 
 #[tokio::test]
