@@ -55,12 +55,13 @@ fn main() -> ExitCode {
                 Err(error) => fail(&error),
             }
         }),
-        Some(Command::Tail(asked)) => {
-            operate(&asked.place, async |deployment| match tail::run(deployment, &asked.asked, is_read).await {
+        Some(Command::Tail(asked)) => operate(&asked.place, async |deployment| {
+            let trouble = |error: &tail::TailError| report(&causes(error));
+            match tail::run(deployment, &asked.asked, is_read, trouble).await {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => fail(&error),
-            })
-        }
+            }
+        }),
         Some(Command::DeadLetters(asked)) => {
             operate(&asked.place, async |deployment| match dead_letters::run(deployment, &asked.command).await {
                 Ok(told) => {

@@ -1,5 +1,7 @@
 //! From nothing to a notification, with what `app add` prints, pasted as it is.
 
+use std::process::Stdio;
+
 use clap::Parser as _;
 use pushbell::time::Timestamp;
 use pushbell_local::cli::{Cli, Command};
@@ -150,7 +152,8 @@ async fn secrets_that_could_not_be_shown_are_a_failure() {
     let url = bell.stack.url();
     let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
     let mut command = tokio::process::Command::new(crate::bell::binaries().join("pushbell"));
-    let ended = command.args(["app", "add", "acme", "--json", "--url", &url]).stdout(full).output().await.unwrap();
+    command.args(["app", "add", "acme", "--json", "--url", &url]).stdout(full).stderr(Stdio::piped());
+    let ended = command.spawn().unwrap().wait_with_output().await.unwrap();
     let told = String::from_utf8_lossy(&ended.stderr).into_owned();
     assert_eq!(ended.status.code(), Some(1), "{told}");
     let next = format!("standard output takes nothing. Make others: `app rotate acme --url {url}`\n");

@@ -13,6 +13,17 @@ use pushbell_local::stack::{Options, Processes};
 
 use crate::bell::{Bell, binaries, text_message};
 
+/// What a look shows.
+async fn lines(follower: &mut Follower) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut show = |line: &str| {
+        lines.push(line.to_owned());
+        true
+    };
+    assert!(follower.poll(&mut show, &mut |error| panic!("{error}")).await.unwrap());
+    lines
+}
+
 async fn follow(bell: &Bell, app: Option<&str>) -> Follower {
     let place = Where { url: Some(bell.stack.url()), ..Where::default() };
     let deployment = Deployment::find(&place).await.unwrap();
@@ -34,18 +45,18 @@ async fn a_delivered_push_is_shown_once_however_often_is_looked() {
     let mut other = follow(&bell, Some("demo-deliver")).await;
     let task = bell.caller.imkit(&text_message("m1", &["aaa"])).await.json()["task_id"].to_string();
     bell.settled().await;
-    let first = follower.poll().await.unwrap();
+    let first = lines(&mut follower).await;
     let line = format!(" demo task {task} deliver: delivered=1");
     assert_eq!(ends(&first, &line), 1, "{first:#?}");
     assert!(first.iter().any(|line| line.contains(" generic-push: callback taken")), "{first:#?}");
-    assert_eq!(follower.poll().await.unwrap(), Vec::<String>::new(), "and not again");
+    assert_eq!(lines(&mut follower).await, Vec::<String>::new(), "and not again");
     bell.fault(Rule::new(Target::Fcm, Effect::Error429 { retry_after: 40 }).times(1));
     bell.caller.imkit(&text_message("m2", &["aaa"])).await;
     bell.settled().await;
-    let second = follower.poll().await.unwrap();
+    let second = lines(&mut follower).await;
     assert_eq!((ends(&second, &line), ends(&second, " deliver: pending=1")), (0, 1), "{second:#?}");
     assert!(second.iter().any(|line| line.contains("WARN not delivered") && line.contains("class=throttled")));
-    assert_eq!(other.poll().await.unwrap(), Vec::<String>::new(), "it is another app's");
+    assert_eq!(lines(&mut other).await, Vec::<String>::new(), "it is another app's");
     for line in first.iter().chain(&second) {
         for secret in ["aaa", "lala", "demo-secret"] {
             assert!(!line.contains(secret), "{line}");
@@ -63,9 +74,9 @@ async fn a_line_that_comes_late_is_shown_too() {
         format!(r#"{{"level":"INFO","message":"chunk","app":"demo","task":{task},"outcomes":"delivered=1"}}"#)
     };
     group.write_at(now, &line(2));
-    assert_eq!(ends(&follower.poll().await.unwrap(), "task 2 deliver: delivered=1"), 1);
+    assert_eq!(ends(&lines(&mut follower).await, "task 2 deliver: delivered=1"), 1);
     group.write_at(now - 60_000, &line(1));
-    let late = follower.poll().await.unwrap();
+    let late = lines(&mut follower).await;
     assert_eq!((late.len(), ends(&late, "task 1 deliver: delivered=1")), (1, 1), "{late:#?}");
 }
 
@@ -79,8 +90,8 @@ async fn many_lines_are_read_page_by_page() {
         ));
     }
     let mut follower = follow(&bell, None).await;
-    assert_eq!(follower.poll().await.unwrap().len(), 2_500);
-    assert_eq!(follower.poll().await.unwrap().len(), 0);
+    assert_eq!(lines(&mut follower).await.len(), 2_500);
+    assert_eq!(lines(&mut follower).await.len(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -93,7 +104,7 @@ async fn functions_that_run_as_processes_are_read_too() {
     bell.settled().await;
     // A process's end is waited for, and its last lines with it.
     bell.stack.retire("deliver").await;
-    let lines = follower.poll().await.unwrap();
+    let lines = lines(&mut follower).await;
     assert_eq!(ends(&lines, &format!(" demo task {task} deliver: delivered=1")), 1, "{lines:#?}");
     assert!(!lines.iter().any(|line| line.contains("_aws")), "{lines:#?}");
 }

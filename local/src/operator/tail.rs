@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_sdk_cloudwatchlogs::Client;
-use aws_sdk_cloudwatchlogs::error::ProvideErrorMetadata as _;
+use aws_sdk_cloudwatchlogs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_cloudwatchlogs::types::FilteredLogEvent;
 use clap::Args;
 use pushbell::id::AppId;
@@ -28,6 +28,9 @@ const LOOK: Duration = Duration::from_millis(500);
 /// And on AWS from one call to the next: an account may call `FilterLogEvents` five times a second in a region. Source: the quotas of
 /// CloudWatch Logs.
 const CALL: Duration = Duration::from_millis(300);
+
+/// So many lines are shown before a look is over: a day of a busy stage is more than a machine holds, and takes minutes to be read.
+const PORTION: usize = 1_000;
 
 /// What is shown.
 #[derive(Debug, Args)]
@@ -50,6 +53,9 @@ pub enum TailError {
     /// The stack has none.
     #[error("the stack {0} has no log groups of functions")]
     NoGroups(String),
+    /// Of some groups nothing was told.
+    #[error("of {0} log groups lines may be missing")]
+    Missing(usize),
     /// CloudWatch Logs refuses or does not answer.
     #[error("CloudWatch Logs did not tell of {group}: {reason}")]
     Logs {
@@ -68,6 +74,8 @@ struct Group {
     from: Timestamp,
     /// What was shown since `from`, by event id. What is not shown may be read again.
     seen: BTreeMap<String, Timestamp>,
+    /// Why the latest look was not told of it: said once, however long it lasts.
+    trouble: Option<String>,
 }
 
 /// The logs of a bundle's functions, read on and on.
@@ -90,6 +98,7 @@ impl Follower {
                 name: resource.physical_id.clone(),
                 from: since,
                 seen: BTreeMap::new(),
+                trouble: None,
             })
             .collect();
         if groups.is_empty() {
@@ -99,48 +108,82 @@ impl Follower {
         Ok(Self { client: Client::new(&deployment.config), groups, app: app.cloned(), pace })
     }
 
-    /// The lines that were not shown yet, oldest first.
-    pub async fn poll(&mut self) -> Result<Vec<String>, TailError> {
-        let mut lines: Vec<(Timestamp, String)> = Vec::new();
+    /// Shows the lines that were not shown yet: oldest first, where they are very many in portions. False when nobody reads them any more.
+    /// What a group's service does not tell for the moment the next look asks for, and `trouble` is told why.
+    pub async fn poll(
+        &mut self,
+        show: &mut impl FnMut(&str) -> bool,
+        trouble: &mut impl FnMut(&TailError),
+    ) -> Result<bool, TailError> {
+        let (mut lines, app) = (Lines::default(), self.app.as_ref());
         for group in &mut self.groups {
-            group.read(&self.client, &mut self.pace, self.app.as_ref(), &mut lines).await?;
+            // A token goes with the times that it was made for.
+            let start = i64::try_from(group.from.as_millis()).unwrap_or(i64::MAX);
+            let mut token = None;
+            loop {
+                self.pace.turn().await;
+                let asked = self.client.filter_log_events().log_group_name(&group.name).start_time(start);
+                match asked.set_next_token(token.clone()).send().await {
+                    Ok(page) => {
+                        group.trouble = None;
+                        group.take(page.events(), app, &mut lines.0);
+                        if lines.0.len() >= PORTION && !lines.show(show) {
+                            return Ok(false);
+                        }
+                        token = page.next_token;
+                        if token.is_none() {
+                            break;
+                        }
+                    }
+                    Err(error) if error.code() == Some("ThrottlingException") => self.pace.hold(),
+                    Err(error) => {
+                        let told = TailError::Logs { group: group.name.clone(), reason: reason(&error) };
+                        if !is_passing(&error) {
+                            lines.show(show);
+                            return Err(told);
+                        }
+                        let text = told.to_string();
+                        if group.trouble.as_ref() != Some(&text) {
+                            trouble(&told);
+                            group.trouble = Some(text);
+                        }
+                        break;
+                    }
+                }
+            }
         }
-        lines.sort_by_key(|(at, _)| *at);
-        Ok(lines.into_iter().map(|(_, line)| line).collect())
+        Ok(lines.show(show))
+    }
+}
+
+/// Lines and when they were written.
+#[derive(Default)]
+struct Lines(Vec<(Timestamp, String)>);
+
+impl Lines {
+    /// Shows them, oldest first; false when nobody reads them any more.
+    fn show(&mut self, show: &mut impl FnMut(&str) -> bool) -> bool {
+        self.0.sort_by_key(|(at, _)| *at);
+        self.0.drain(..).all(|(_, line)| show(&line))
+    }
+}
+
+/// Whether the next look may be told what this one was not: the service is away, or one function's group is.
+fn is_passing<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {
+    match error {
+        // Not where credentials have come to their end.
+        SdkError::DispatchFailure(failure) => failure.is_io() || failure.is_timeout(),
+        SdkError::TimeoutError(_) | SdkError::ResponseError(_) => true,
+        SdkError::ServiceError(refused) => {
+            let passing = ["ServiceUnavailableException", "InternalFailure", "ResourceNotFoundException"];
+            refused.err().code().is_some_and(|code| passing.contains(&code))
+        }
+        // Of a later SDK, or a call that cannot be made.
+        _ => false,
     }
 }
 
 impl Group {
-    /// Reads to the last page, and adds the lines that are shown and were not yet.
-    async fn read(
-        &mut self,
-        client: &Client,
-        pace: &mut Pace,
-        app: Option<&AppId>,
-        lines: &mut Vec<(Timestamp, String)>,
-    ) -> Result<(), TailError> {
-        // A token goes with the times that it was made for.
-        let start = i64::try_from(self.from.as_millis()).unwrap_or(i64::MAX);
-        let mut token = None;
-        loop {
-            pace.turn().await;
-            let asked = client.filter_log_events().log_group_name(&self.name).start_time(start);
-            let page = match asked.set_next_token(token.clone()).send().await {
-                Ok(page) => page,
-                Err(error) if error.code() == Some("ThrottlingException") => {
-                    pace.hold();
-                    continue;
-                }
-                Err(error) => return Err(TailError::Logs { group: self.name.clone(), reason: reason(&error) }),
-            };
-            self.take(page.events(), app, lines);
-            token = page.next_token;
-            if token.is_none() {
-                return Ok(());
-            }
-        }
-    }
-
     /// Takes from a page what is shown. Nothing else is kept: a page is a megabyte.
     fn take(&mut self, page: &[FilteredLogEvent], app: Option<&AppId>, lines: &mut Vec<(Timestamp, String)>) {
         for event in page {
@@ -158,21 +201,30 @@ impl Group {
     }
 }
 
-/// Shows what there is, and what comes, until it is broken off, `once` is over, or `show` says that nobody reads it any more.
-pub async fn run(deployment: &Deployment, asked: &Tail, mut show: impl FnMut(&str) -> bool) -> Result<(), TailError> {
+/// Shows what there is, and what comes, until it is broken off, `once` is over, or `show` says that nobody reads it any more. `trouble` is told
+/// what may be missing for the moment; with `once` nobody asks again, so that this is a failure.
+pub async fn run(
+    deployment: &Deployment,
+    asked: &Tail,
+    mut show: impl FnMut(&str) -> bool,
+    mut trouble: impl FnMut(&TailError),
+) -> Result<(), TailError> {
     let since = Timestamp::now().minus(asked.since);
     let mut follower = Follower::new(deployment, asked.app.as_ref(), since)?;
     let mut clock = tokio::time::interval(LOOK);
     clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         clock.tick().await;
-        for line in follower.poll().await? {
-            if !show(&line) {
-                return Ok(());
-            }
+        let mut missing = 0;
+        let mut missed = |error: &TailError| {
+            missing += 1;
+            trouble(error);
+        };
+        if !follower.poll(&mut show, &mut missed).await? {
+            return Ok(());
         }
         if asked.once {
-            return Ok(());
+            return if missing == 0 { Ok(()) } else { Err(TailError::Missing(missing)) };
         }
     }
 }
@@ -228,27 +280,20 @@ mod tests {
 
     fn group(since: u64) -> Group {
         let (function, name) = ("deliver".to_owned(), "DeliverLogs".to_owned());
-        Group { function, name, from: Timestamp::from_millis(since), seen: BTreeMap::new() }
+        Group { function, name, from: Timestamp::from_millis(since), seen: BTreeMap::new(), trouble: None }
     }
 
     fn chunk(task: u64) -> String {
         json!({"level": "INFO", "app": "demo", "task": task, "outcomes": "delivered=1"}).to_string()
     }
 
-    /// Three pages of one line each; the second is throttled twice. With the tokens that were asked for.
-    async fn pages(asked: Arc<Mutex<Vec<Value>>>) -> Client {
+    /// A follower of these groups, whose service answers so.
+    async fn follower(
+        groups: Vec<Group>,
+        answer: impl Fn(&Value) -> (u16, Value) + Clone + Send + Sync + 'static,
+    ) -> Follower {
         let answer = move |body: Bytes| {
-            let token = serde_json::from_slice::<Value>(&body).unwrap()["nextToken"].clone();
-            let mut asked = asked.lock().unwrap();
-            asked.push(token.clone());
-            let page = token.as_str().map_or(1, |token| token.parse().unwrap());
-            let (status, answer) = if (2..=3).contains(&asked.len()) {
-                (400, json!({"__type": "ThrottlingException", "message": "Rate exceeded"}))
-            } else {
-                let event = json!({"eventId": page.to_string(), "timestamp": 1_000, "message": chunk(page)});
-                let next = (page < 3).then(|| (page + 1).to_string());
-                (200, json!({"events": [event], "nextToken": next}))
-            };
+            let (status, answer) = answer(&serde_json::from_slice(&body).unwrap());
             let answer = http::Response::builder().status(status).body(axum::body::Body::from(answer.to_string()));
             std::future::ready(answer.unwrap())
         };
@@ -263,21 +308,95 @@ mod tests {
             .credentials_provider(Credentials::new("operator", "local", None, None, "a test"))
             .http_client(aws_smithy_http_client::Builder::new().build_http())
             .retry_config(RetryConfig::disabled());
-        Client::from_conf(config.build())
+        Follower { client: Client::from_conf(config.build()), groups, app: None, pace: Pace::new(Duration::ZERO) }
+    }
+
+    fn page(task: u64, next: Option<String>) -> (u16, Value) {
+        let event = json!({"eventId": task.to_string(), "timestamp": 1_000, "message": chunk(task)});
+        (200, json!({"events": [event], "nextToken": next}))
+    }
+
+    /// What a look shows, and what trouble it tells of.
+    async fn look(follower: &mut Follower) -> (Vec<String>, Vec<String>, Result<bool, TailError>) {
+        let (mut lines, mut troubles) = (Vec::new(), Vec::new());
+        let mut show = |line: &str| {
+            lines.push(line.to_owned());
+            true
+        };
+        let ended = follower.poll(&mut show, &mut |error| troubles.push(error.to_string())).await;
+        (lines, troubles, ended)
     }
 
     #[tokio::test]
     async fn a_throttled_page_is_read_again_and_none_is_left_out() {
-        let asked = Arc::default();
-        let client = pages(Arc::clone(&asked)).await;
-        let pace = Pace::new(Duration::ZERO);
-        let mut follower = Follower { client, groups: vec![group(0)], app: None, pace };
-        let lines = follower.poll().await.unwrap();
+        let asked: Arc<Mutex<Vec<Value>>> = Arc::default();
+        let log = Arc::clone(&asked);
+        // Three pages of one line each; the second is throttled twice.
+        let pages = move |body: &Value| {
+            let token = body["nextToken"].clone();
+            let mut asked = log.lock().unwrap();
+            asked.push(token.clone());
+            let number = token.as_str().map_or(1, |token| token.parse().unwrap());
+            if (2..=3).contains(&asked.len()) {
+                return (400, json!({"__type": "ThrottlingException", "message": "Rate exceeded"}));
+            }
+            page(number, (number < 3).then(|| (number + 1).to_string()))
+        };
+        let mut follower = follower(vec![group(0)], pages).await;
+        let (lines, troubles, _) = look(&mut follower).await;
         for (line, task) in lines.iter().zip(1..) {
             assert!(line.ends_with(&format!("demo task {task} deliver: delivered=1")), "{line}");
         }
-        assert_eq!(lines.len(), 3);
+        assert_eq!((lines.len(), troubles.len()), (3, 0));
         assert_eq!(*asked.lock().unwrap(), [json!(null), json!("2"), json!("2"), json!("2"), json!("3")]);
+    }
+
+    #[tokio::test]
+    async fn trouble_that_passes_is_told_once_and_the_other_groups_are_read() {
+        let refusal: Arc<Mutex<Option<&str>>> = Arc::new(Mutex::new(Some("ServiceUnavailableException")));
+        let now = Arc::clone(&refusal);
+        let answer = move |body: &Value| match *now.lock().unwrap() {
+            Some(code) if body["logGroupName"] == "gone" => (400, json!({"__type": code, "message": "not now"})),
+            _ => page(if body["logGroupName"] == "gone" { 2 } else { 1 }, None),
+        };
+        let gone = Group { name: "gone".to_owned(), ..group(0) };
+        let mut follower = follower(vec![gone, group(0)], answer).await;
+        let (lines, troubles, _) = look(&mut follower).await;
+        assert!(lines.len() == 1 && lines[0].contains("task 1"), "{lines:?}");
+        assert_eq!(troubles, ["CloudWatch Logs did not tell of gone: ServiceUnavailableException: not now"]);
+        assert!(look(&mut follower).await.1.is_empty(), "said already");
+        *refusal.lock().unwrap() = Some("ResourceNotFoundException");
+        assert_eq!(look(&mut follower).await.1.len(), 1, "another reason");
+        *refusal.lock().unwrap() = None;
+        assert!(look(&mut follower).await.0[0].contains("task 2"));
+        // What is refused for good ends it, once all that was gathered is shown.
+        *refusal.lock().unwrap() = Some("ExpiredTokenException");
+        follower.groups.reverse();
+        follower.groups.iter_mut().for_each(|group| group.seen.clear());
+        let (lines, _, ended) = look(&mut follower).await;
+        assert!(lines.len() == 1 && matches!(ended, Err(TailError::Logs { .. })), "{ended:?}");
+    }
+
+    #[tokio::test]
+    async fn very_many_lines_are_shown_before_the_last_is_read() {
+        let shown: Arc<Mutex<usize>> = Arc::default();
+        let so_far = Arc::clone(&shown);
+        let answer = move |body: &Value| {
+            let Some(first) = body["nextToken"].as_str().map(|token| token.parse::<u64>().unwrap()) else {
+                let event = |n: u64| json!({"eventId": n.to_string(), "timestamp": 1_000, "message": chunk(n)});
+                let events: Vec<Value> = (0..PORTION as u64).map(event).collect();
+                return (200, json!({"events": events, "nextToken": "7000"}));
+            };
+            assert_eq!(*so_far.lock().unwrap(), PORTION);
+            page(first, None)
+        };
+        let mut follower = follower(vec![group(0)], answer).await;
+        let mut show = |_: &str| {
+            *shown.lock().unwrap() += 1;
+            true
+        };
+        assert!(follower.poll(&mut show, &mut |error| panic!("{error}")).await.unwrap());
+        assert_eq!(*shown.lock().unwrap(), PORTION + 1);
     }
 
     #[test]

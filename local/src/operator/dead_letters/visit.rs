@@ -59,12 +59,14 @@ pub(super) struct Done {
     pub(super) younger: u64,
     /// With somebody when the walk began, so that it may not have met them.
     pub(super) hidden: u64,
+    /// SQS handed out what was met before, over and over, so that the walk ended before the queue did.
+    pub(super) broken_off: bool,
 }
 
 impl Done {
     /// Whether nothing is left of what was wanted.
     pub(super) fn is_complete(&self) -> bool {
-        self.left_matching + self.younger + self.hidden == 0
+        self.left_matching + self.younger + self.hidden == 0 && !self.broken_off
     }
 
     /// A sentence on what is left, where anything is.
@@ -82,6 +84,9 @@ impl Done {
             told.push_str(&format!(" {} came meanwhile: look why before you run it again.", self.younger));
         }
         told.push_str(&hidden_told(self.hidden));
+        if self.broken_off {
+            told.push_str(" The queue is too long for one walk, and there may be more: run it again in five minutes.");
+        }
         told
     }
 }
@@ -185,7 +190,11 @@ impl<'a> Visit<'a> {
     ) -> Result<Done, QueueError> {
         let mut done = Done { hidden: self.queue.hidden, ..Done::default() };
         let mut stale = 0;
-        while stale < STALE {
+        loop {
+            if stale == STALE {
+                done.broken_off = true;
+                break;
+            }
             let batch = match self.receive(u64::MAX).await {
                 Ok(Some(batch)) => batch,
                 Ok(None) => break,
@@ -302,12 +311,14 @@ mod tests {
         let done = Done { worked: 3, ..Done::default() };
         assert_eq!(done.left(), "");
         assert!(done.is_complete());
-        let done = Done { left_matching: 1, others: 2, younger: 5, hidden: 3, ..done };
+        let done = Done { left_matching: 1, others: 2, younger: 5, hidden: 3, broken_off: true, ..done };
         assert_eq!(
             done.left(),
             " SQS did not take 1: run it again in five minutes. 2 others stay. 5 came meanwhile: look why before you run it again. \
-             3 were hidden, as somebody was at them; they come back within five minutes."
+             3 were hidden, as somebody was at them; they come back within five minutes. The queue is too long for one walk, and there may be \
+             more: run it again in five minutes."
         );
         assert!(!done.is_complete());
+        assert!(!Done { broken_off: true, ..Done::default() }.is_complete());
     }
 }
