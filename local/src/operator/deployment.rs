@@ -1,7 +1,6 @@
 //! Where a bundle is, and what it is made of: the stack on this machine, or one on AWS. Both are asked the same, of CloudFormation.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_cloudformation::error::ProvideErrorMetadata as _;
@@ -16,6 +15,7 @@ use serde::Deserialize;
 
 use super::aws::reason;
 use super::causes;
+use super::clock::Clock;
 use super::http::{CallError, Http};
 use super::profile;
 
@@ -151,8 +151,9 @@ pub struct Deployment {
     pub http: Http,
     /// The options by which it was found, for commands that are told to be run.
     pub place: String,
-    /// How far the services' clock is ahead of this machine's: on this machine time can be let pass for them.
-    ahead: Duration,
+    /// How many milliseconds the services' clock is ahead of this machine's: AWS's own may be another, and on this machine time can be let
+    /// pass for them.
+    ahead: i64,
 }
 
 /// What a stack on this machine says of itself.
@@ -201,7 +202,8 @@ impl Deployment {
                     .build();
                 let (stack, vendors) = (local.stack.clone(), Some(local.vendors.clone()));
                 let found = Self::read(config, stack, &local.stage, Some(url), vendors, http).await?;
-                Ok(Self { ahead: local.now.since(Timestamp::now()), place: wanted.options(), ..found })
+                let ahead = i64::try_from(local.now.since(Timestamp::now()).as_millis()).unwrap_or(i64::MAX);
+                Ok(Self { ahead, place: wanted.options(), ..found })
             }
             Some(stage) => {
                 let loader = aws_config::defaults(BehaviorVersion::latest()).http_client(https());
@@ -230,7 +232,9 @@ impl Deployment {
     ) -> Result<Self, DeploymentError> {
         let region = config.region().ok_or(DeploymentError::NoRegion)?.to_string();
         let credentials = credentials(&config).await?;
-        let client = aws_sdk_cloudformation::Client::new(&config);
+        let clock = Clock::default();
+        let client = aws_sdk_cloudformation::config::Builder::from(&config).interceptor(clock.clone());
+        let client = aws_sdk_cloudformation::Client::from_conf(client.build());
         let failed = |reason: String| DeploymentError::CloudFormation { stack: stack.clone(), reason };
         let described = client.describe_stacks().stack_name(&stack).send().await;
         let described = described.map_err(|error| match error.code() {
@@ -298,7 +302,7 @@ impl Deployment {
             config,
             http,
             place: String::new(),
-            ahead: Duration::ZERO,
+            ahead: clock.ahead(),
         })
     }
 
@@ -309,7 +313,7 @@ impl Deployment {
 
     /// The time by the services' clock.
     pub fn now(&self) -> Timestamp {
-        Timestamp::now().plus(self.ahead)
+        Timestamp::from_millis(Timestamp::now().as_millis().saturating_add_signed(self.ahead))
     }
 
     /// Whether it is the stack on this machine.

@@ -4,6 +4,7 @@
 pub mod api;
 pub mod app;
 mod aws;
+mod clock;
 pub mod dead_letters;
 pub mod deployment;
 pub mod doctor;
