@@ -43,15 +43,18 @@ impl Paste<'_> {
                  enable: true\n      timeout: 5\n      failedContinue: true"
             ));
         }
-        if let (Some(hook), Some(tencent)) = (self.hook("tencent"), self.tencent) {
-            let token = match self.secret(Kind::Tencent) {
-                Some(token) => format!("\n    Token: {token}"),
-                None => String::new(),
-            };
-            blocks.push(format!(
-                "Tencent Chat, SdkAppid {tencent}: in the console's webhook configuration; enable Push.OfflinePush and Push.AllMemberPush, \
-                 switch authentication on\n\n    URL: {hook}{token}"
-            ));
+        let token = self.secret(Kind::Tencent).map(|token| format!("    Token: {token}"));
+        if self.tencent.is_some() || token.is_some() {
+            let hook = self.hook("tencent").map(|hook| format!("    URL: {hook}"));
+            let lines: Vec<String> = hook.into_iter().chain(token).collect();
+            let number = self.tencent.map(|number| format!(", SdkAppid {number}")).unwrap_or_default();
+            if !lines.is_empty() {
+                blocks.push(format!(
+                    "Tencent Chat{number}: in the console's webhook configuration; enable Push.OfflinePush and Push.AllMemberPush, switch \
+                     authentication on\n\n{}",
+                    lines.join("\n")
+                ));
+            }
         }
         let mut keys = Vec::new();
         for (kind, label) in [(Kind::Master, "master secret"), (Kind::AppSecret, "app secret")] {

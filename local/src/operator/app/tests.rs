@@ -247,6 +247,23 @@ async fn rotated_secrets_are_shown_once_and_the_old_ones_last_a_day() {
     assert!(matches!(ward.app(&["rotate", "nobody"]).await, Err(AppCommandError::Unknown(_))));
 }
 
+/// A new secret that is not shown holds, and nobody has it.
+#[tokio::test]
+async fn whatever_is_rotated_alone_is_shown() {
+    use clap::ValueEnum as _;
+    let ward = Ward::empty().await;
+    ward.add(&[]).await.unwrap();
+    for kind in super::Kind::value_variants() {
+        let name = kind.to_possible_value().unwrap().get_name().to_owned();
+        let told = ward.app(&["rotate", "acme", "--only", &name]).await.unwrap();
+        let (place, list) = kind.place();
+        let fresh = document(&ward, place)[list][0].clone();
+        let secret = fresh.as_str().or_else(|| fresh["key"].as_str()).or_else(|| fresh["value"].as_str());
+        let secret = secret.unwrap_or_else(|| panic!("{fresh}"));
+        assert!(told.contains(secret), "{name}: {told}");
+    }
+}
+
 #[tokio::test]
 async fn who_has_public_keys_only_is_given_no_shared_one_and_app_secrets_stay() {
     let ward = Ward::with_acme().await;
@@ -293,6 +310,8 @@ async fn a_first_token_of_tencents_comes_with_a_word_of_haste() {
     ward.edit("callers", |callers| callers["tencent_tokens"] = json!([])).await;
     let told = ward.app(&["rotate", "acme", "--only", "tencent"]).await.unwrap();
     assert!(told.contains("Tencent's callbacks were not signed so far"), "{told}");
+    let token = document(&ward, "callers")["tencent_tokens"][0].as_str().unwrap().to_owned();
+    assert!(told.ends_with(&format!("switch authentication on\n\n    Token: {token}")), "{told}");
 }
 
 #[tokio::test]
