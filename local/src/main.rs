@@ -36,7 +36,7 @@ fn main() -> ExitCode {
             })
         }
         Some(Command::Doctor(asked)) => operate(&asked.place, async |deployment| {
-            match doctor::run(deployment, asked.app.as_ref(), Timestamp::now()).await {
+            match doctor::run(deployment, asked.app.as_ref(), &Timestamp::now).await {
                 Ok(report) => {
                     say(&if asked.json { report.json().to_string() } else { report.text() });
                     let bad = if asked.strict { Level::Warn } else { Level::Fail };

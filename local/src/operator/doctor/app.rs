@@ -1,22 +1,14 @@
 //! One app: its callers, its vendors, its settings, and whether they fit together.
 
 use pushbell::app::FcmVendor;
-use pushbell::id::AppId;
-use pushbell::time::Timestamp;
 use serde_json::Value;
 
-use super::super::Deployment;
 use super::super::app::{Documents, Kind, first_valid};
 use super::super::vendors::{self, ApnsDocument};
-use super::{Finding, Findings, documents, ios, reach};
+use super::{Finding, Findings, One, documents, ios, reach};
 
-pub(super) async fn look(
-    deployment: &Deployment,
-    all: &Documents<'_>,
-    app: &AppId,
-    is_safe: bool,
-    now: Timestamp,
-) -> Vec<Finding> {
+pub(super) async fn look(one: One<'_>, all: &Documents<'_>, is_safe: bool) -> Vec<Finding> {
+    let One { deployment, app, .. } = one;
     let mut findings = Findings::of(format!("app {app}"));
     let held = match documents::read(all, app, &mut findings).await {
         Some(held) => held,
@@ -37,19 +29,19 @@ pub(super) async fn look(
         );
     }
     let rotate = format!("app rotate {app}{}", deployment.place);
-    documents::secrets(&held, &rotate, now, &mut findings);
+    documents::secrets(&held, &rotate, one.now(), &mut findings);
     let sources = held.callers["hook_sources"].as_array().map_or(0, Vec::len);
-    if let Some(secret) = first_valid(Kind::Hook, &held.callers, now).filter(|_| is_safe) {
-        reach::imkit(deployment, app.as_str(), &secret, sources, &mut findings).await;
+    if let Some(secret) = first_valid(Kind::Hook, &held.callers, one.now()).filter(|_| is_safe) {
+        reach::imkit(one, &secret, sources, &mut findings).await;
         if let Some(sdk_app_id) = held.settings["tencent"]["sdk_app_id"].as_u64() {
-            let token = first_valid(Kind::Tencent, &held.callers, now);
-            reach::tencent(deployment, app.as_str(), &secret, sdk_app_id, token.as_deref(), now, &mut findings).await;
+            let token = first_valid(Kind::Tencent, &held.callers, one.now());
+            reach::tencent(one, &secret, sdk_app_id, token.as_deref(), &mut findings).await;
         }
     }
-    fcm(deployment, &held.vendors, now, &mut findings).await;
+    fcm(one, &held.vendors, &mut findings).await;
     // One that cannot be read is told of already.
     let apns = ApnsDocument::parse(&held.apns.to_string()).unwrap_or_default();
-    ios::look(deployment, &held.settings, &apns, now, &mut findings).await;
+    ios::look(one, &held.settings, &apns, &mut findings).await;
     let is_read = |name: &str| !held.unreadable.contains(&name);
     if is_read("vendors")
         && is_read("settings")
@@ -62,8 +54,8 @@ pub(super) async fn look(
             format!("`app update {app} --fcm service-account.json --apns AuthKey.p8 --key-id … --team … --topic …`"),
         );
     }
-    results(deployment, &held, now, &mut findings);
-    triggers(deployment, app, &held.settings, &mut findings);
+    results(one, &held, &mut findings);
+    triggers(one, &held.settings, &mut findings);
     if let Some(url) = held.callers["verify_url"].as_str() {
         match reach::anybody(deployment, url).await {
             Ok(()) => findings.ok("`verify_url` is reached"),
@@ -76,14 +68,14 @@ pub(super) async fn look(
     findings.all
 }
 
-async fn fcm(deployment: &Deployment, held: &Value, now: Timestamp, findings: &mut Findings) {
+async fn fcm(one: One<'_>, held: &Value, findings: &mut Findings) {
     let fcm = &held["fcm"];
     if fcm.is_null() {
         return;
     }
     // A document that the functions cannot read is told of already.
     let Ok(vendor) = serde_json::from_value::<FcmVendor>(fcm.clone()) else { return };
-    match vendors::fcm(&deployment.http, &vendor, now).await {
+    match vendors::fcm(&one.deployment.http, &vendor, one.now()).await {
         Ok(()) => {
             findings.ok(format!("FCM takes the service account of the project {}", vendor.service_account.project_id))
         }
@@ -94,22 +86,23 @@ async fn fcm(deployment: &Deployment, held: &Value, now: Timestamp, findings: &m
     }
 }
 
-fn results(deployment: &Deployment, held: &documents::Held, now: Timestamp, findings: &mut Findings) {
+fn results(one: One<'_>, held: &documents::Held, findings: &mut Findings) {
     let Some(url) = held.settings["results"]["url"].as_str() else { return };
-    if first_valid(Kind::Results, &held.results, now).is_none() {
+    if first_valid(Kind::Results, &held.results, one.now()).is_none() {
         return findings.fail(
             "outcomes are to be posted, and there is no valid key to sign them with: they wait, and are given up after three days",
             "`app rotate <app> --only results` makes one: docs/results.md",
         );
     }
-    if url.starts_with("http://") && !deployment.is_local() {
+    if url.starts_with("http://") && !one.deployment.is_local() {
         return findings.warn("outcomes are posted without TLS", "give `results.url` an https address");
     }
     findings.ok("outcomes are signed and posted");
 }
 
 /// Whether rules that wait for tables and buses can hear of them.
-fn triggers(deployment: &Deployment, app: &AppId, settings: &Value, findings: &mut Findings) {
+fn triggers(one: One<'_>, settings: &Value, findings: &mut Findings) {
+    let One { deployment, app, .. } = one;
     let rules = settings["triggers"].as_array().map(Vec::as_slice).unwrap_or_default();
     let (of_tables, of_buses) =
         (|rule: &&Value| !rule["on"]["table"].is_null(), |rule: &&Value| !rule["on"]["source"].is_null());

@@ -6,11 +6,10 @@ use aws_sdk_sns::error::ProvideErrorMetadata as _;
 use pushbell::time::Timestamp;
 use serde_json::Value;
 
-use super::super::Deployment;
 use super::super::app::ApnsService;
 use super::super::aws::reason;
 use super::super::vendors::{self, ApnsCredentials, ApnsDocument};
-use super::{Findings, documents};
+use super::{Findings, One, documents};
 
 /// A certificate that ends within so many days is to be replaced.
 const SOON_DAYS: u64 = 30;
@@ -18,13 +17,7 @@ const SOON_DAYS: u64 = 30;
 /// The first is what SNS says, the second what its reference calls it.
 const END: [&str; 2] = ["AppleCertificateExpirationDate", "AppleCertificateExpiryDate"];
 
-pub(super) async fn look(
-    deployment: &Deployment,
-    settings: &Value,
-    kept: &ApnsDocument,
-    now: Timestamp,
-    findings: &mut Findings,
-) {
+pub(super) async fn look(one: One<'_>, settings: &Value, kept: &ApnsDocument, findings: &mut Findings) {
     for service in ApnsService::ALL {
         let arn = settings["sns"][service.setting()].as_str();
         let held = match service {
@@ -32,10 +25,10 @@ pub(super) async fn look(
             ApnsService::Sandbox => kept.sandbox.as_ref(),
         };
         if let Some(arn) = arn {
-            application(deployment, service, arn, held, now, findings).await;
+            application(one, service, arn, held, findings).await;
         }
         match (held, arn) {
-            (Some(held), _) => credentials(deployment, service, held, now, findings).await,
+            (Some(held), _) => credentials(one, service, held, findings).await,
             (None, Some(_)) => findings.warn(
                 format!("what SNS was given for Apple ({}) is not kept here, so it could not be tried", service.word()),
                 "`app update <app> --apns …` tries it and keeps it",
@@ -46,11 +39,10 @@ pub(super) async fn look(
 }
 
 async fn application(
-    deployment: &Deployment,
+    one: One<'_>,
     service: ApnsService,
     arn: &str,
     held: Option<&ApnsCredentials>,
-    now: Timestamp,
     findings: &mut Findings,
 ) {
     let setting = format!("`sns.{}`", service.setting());
@@ -60,7 +52,7 @@ async fn application(
             "correct the setting: production and sandbox may have been exchanged",
         );
     }
-    let sns = aws_sdk_sns::Client::new(&deployment.config);
+    let sns = aws_sdk_sns::Client::new(&one.deployment.config);
     let got = sns.get_platform_application_attributes().platform_application_arn(arn).send().await;
     let attributes: HashMap<String, String> = match got {
         Ok(got) => got.attributes().cloned().unwrap_or_default(),
@@ -86,7 +78,7 @@ async fn application(
         );
         is_well = false;
     }
-    if let Some(topic) = deployment.events_topic() {
+    if let Some(topic) = one.deployment.events_topic() {
         let hears =
             ["EventDeliveryFailure", "EventEndpointUpdated"].into_iter().all(|name| attribute(name) == Some(topic));
         if !hears {
@@ -109,7 +101,7 @@ async fn application(
         }
     }
     if let Some(end) = END.into_iter().find_map(attribute).and_then(Timestamp::from_rfc3339) {
-        is_well &= certificate_end(&format!("SNS's certificate of {setting}"), end, now, findings);
+        is_well &= certificate_end(&format!("SNS's certificate of {setting}"), end, one.now(), findings);
     }
     if is_well {
         findings.ok(format!("the platform application of {setting} is on"));
@@ -131,17 +123,11 @@ fn certificate_end(what: &str, end: Timestamp, now: Timestamp, findings: &mut Fi
     true
 }
 
-async fn credentials(
-    deployment: &Deployment,
-    service: ApnsService,
-    held: &ApnsCredentials,
-    now: Timestamp,
-    findings: &mut Findings,
-) {
+async fn credentials(one: One<'_>, service: ApnsService, held: &ApnsCredentials, findings: &mut Findings) {
     let word = service.word();
     match held {
         ApnsCredentials::Key(key) => {
-            match vendors::apns(&deployment.http, &service.base_url(deployment), key, now).await {
+            match vendors::apns(&one.deployment.http, &service.base_url(one.deployment), key, one.now()).await {
                 Ok(()) => findings.ok(format!("Apple ({word}) takes the signing key {}", key.key_id)),
                 Err(trouble) => {
                     let (seen, fix) = documents::halves(&trouble.to_string());
@@ -149,14 +135,14 @@ async fn credentials(
                 }
             }
         }
-        ApnsCredentials::Certificate(certificate) => match vendors::certificate_checks(certificate, now) {
+        ApnsCredentials::Certificate(certificate) => match vendors::certificate_checks(certificate, one.now()) {
             Ok(facts) => {
                 if !service.takes(&facts) {
                     findings.fail(
                         format!("the certificate is not for {word}"),
                         "give each of Apple's services its own: `app update <app> --apns-certificate …`, with --sandbox for development",
                     );
-                } else if certificate_end("the certificate", facts.ends, now, findings) {
+                } else if certificate_end("the certificate", facts.ends, one.now(), findings) {
                     findings.ok(format!("the certificate for {} has {} days left", facts.topic, facts.days_left));
                 }
             }

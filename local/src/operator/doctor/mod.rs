@@ -76,6 +76,24 @@ pub struct Report {
     pub findings: Vec<Finding>,
 }
 
+/// A clock, which is asked where its time is used: a look takes minutes, and what is signed by its beginning, or held against an answer, is
+/// false by then.
+pub type Clock<'a> = &'a dyn Fn() -> Timestamp;
+
+/// The app that is looked at.
+#[derive(Clone, Copy)]
+struct One<'a> {
+    deployment: &'a Deployment,
+    app: &'a AppId,
+    clock: Clock<'a>,
+}
+
+impl One<'_> {
+    fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+}
+
 /// Findings about one thing.
 struct Findings {
     of: String,
@@ -144,12 +162,12 @@ impl Report {
     }
 }
 
-/// Looks at the bundle and at one app, or at all of them. `now` is this machine's clock.
-pub async fn run(deployment: &Deployment, wanted: Option<&AppId>, now: Timestamp) -> Result<Report, DocumentError> {
+/// Looks at the bundle and at one app, or at all of them. `clock` is this machine's.
+pub async fn run(deployment: &Deployment, wanted: Option<&AppId>, clock: Clock<'_>) -> Result<Report, DocumentError> {
     let documents = Documents::new(deployment)?;
     let mut bundle = Findings::of(format!("stack {}", deployment.stack));
     bundle::look(deployment, &mut bundle).await;
-    let is_safe = reach::api(deployment, now, &mut bundle).await;
+    let is_safe = reach::api(deployment, clock, &mut bundle).await;
     let mut findings = bundle.all;
     let mut of_apps = Findings::of("apps");
     let apps = match wanted {
@@ -171,7 +189,7 @@ pub async fn run(deployment: &Deployment, wanted: Option<&AppId>, now: Timestamp
     };
     findings.extend(of_apps.all);
     for app in apps {
-        findings.extend(app::look(deployment, &documents, &app, is_safe, now).await);
+        findings.extend(app::look(One { deployment, app: &app, clock }, &documents, is_safe).await);
     }
     Ok(Report { findings })
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::super::Deployment;
 use super::super::causes;
 use super::super::http::Answer;
-use super::Findings;
+use super::{Clock, Findings, One};
 
 /// Beyond this Tencent's callbacks would be refused for their time, were this machine's clock the functions'.
 const SKEW_WARN_S: u64 = 30;
@@ -37,8 +37,9 @@ async fn call(
 }
 
 /// Whether the app's secrets may be sent there: it is the API, and nobody on the way reads along.
-pub(super) async fn api(deployment: &Deployment, now: Timestamp, findings: &mut Findings) -> bool {
+pub(super) async fn api(deployment: &Deployment, clock: Clock<'_>, findings: &mut Findings) -> bool {
     let url = &deployment.url;
+    let asked = clock();
     // No route: API Gateway's own answer, without a function.
     let answer = match call(deployment, "GET", "/doctor", &[], None).await {
         Ok(answer) => answer,
@@ -58,7 +59,7 @@ pub(super) async fn api(deployment: &Deployment, now: Timestamp, findings: &mut 
         return false;
     }
     findings.ok(format!("the API answers at {url}"));
-    clock(&answer.headers, now, findings);
+    compare(&answer.headers, asked, clock(), findings);
     let is_safe = url.starts_with("https://") || deployment.is_local();
     if !is_safe {
         findings.fail("the API is called without TLS, so the hooks were not", "pass --url with https://");
@@ -66,7 +67,8 @@ pub(super) async fn api(deployment: &Deployment, now: Timestamp, findings: &mut 
     is_safe
 }
 
-fn clock(headers: &HeaderMap, now: Timestamp, findings: &mut Findings) {
+/// Holds the API's time against this machine's when it was asked and when it had answered.
+fn compare(headers: &HeaderMap, asked: Timestamp, answered: Timestamp, findings: &mut Findings) {
     let date = headers
         .get(header::DATE)
         .and_then(|date| date.to_str().ok())
@@ -75,7 +77,7 @@ fn clock(headers: &HeaderMap, now: Timestamp, findings: &mut Findings) {
     let Some(theirs) = date.map(|since| since.as_secs()) else {
         return findings.warn("the API tells no time, so this machine's clock could not be compared", "try again");
     };
-    let apart = theirs.abs_diff(now.as_secs());
+    let apart = asked.as_secs().saturating_sub(theirs).max(theirs.saturating_sub(answered.as_secs()));
     let seen = format!("this machine's clock is {apart} s off");
     if apart > SKEW_FAIL_S {
         findings.fail(seen, "set the clock (NTP): AWS, Google and Apple refuse what is signed with it");
@@ -87,10 +89,11 @@ fn clock(headers: &HeaderMap, now: Timestamp, findings: &mut Findings) {
 }
 
 /// Calls IMKIT's hook with a message for nobody: app, secret, source and settings are looked at, nothing is queued.
-pub(super) async fn imkit(deployment: &Deployment, app: &str, secret: &str, sources: usize, findings: &mut Findings) {
+pub(super) async fn imkit(one: One<'_>, secret: &str, sources: usize, findings: &mut Findings) {
+    let app = one.app;
     let message = json!({ "_id": "doctor", "messageType": "text", "message": "", "pushToClients": [] });
     let path = format!("/hooks/{app}/{secret}/imkit");
-    let answer = match call(deployment, "POST", &path, &[], Some(&message)).await {
+    let answer = match call(one.deployment, "POST", &path, &[], Some(&message)).await {
         Ok(answer) => answer,
         Err(reason) => return findings.fail(format!("the hooks are not reached: {reason}"), "see the API's own line"),
     };
@@ -128,16 +131,8 @@ pub(super) async fn imkit(deployment: &Deployment, app: &str, secret: &str, sour
 }
 
 /// Calls Tencent's hook with a signature, and without events.
-pub(super) async fn tencent(
-    deployment: &Deployment,
-    app: &str,
-    secret: &str,
-    sdk_app_id: u64,
-    token: Option<&str>,
-    now: Timestamp,
-    findings: &mut Findings,
-) {
-    let time = now.as_secs();
+pub(super) async fn tencent(one: One<'_>, secret: &str, sdk_app_id: u64, token: Option<&str>, findings: &mut Findings) {
+    let (app, time) = (one.app, one.now().as_secs());
     let mut path = format!(
         "/hooks/{app}/{secret}/tencent?SdkAppid={sdk_app_id}&CallbackCommand=Push.OfflinePush&contenttype=json"
     );
@@ -146,7 +141,7 @@ pub(super) async fn tencent(
         let sign: String = sign.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
         path.push_str(&format!("&Sign={sign}&RequestTime={time}"));
     }
-    match call(deployment, "POST", &path, &[], Some(&json!({ "Events": [] }))).await {
+    match call(one.deployment, "POST", &path, &[], Some(&json!({ "Events": [] }))).await {
         Ok(answer) if answer.status == StatusCode::OK => findings.ok("Tencent's hook answers, from here"),
         // The sources are told by the other hook.
         Ok(answer) if answer.status == StatusCode::FORBIDDEN => {}

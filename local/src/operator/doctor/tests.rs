@@ -12,7 +12,7 @@ use super::{Level, Report};
 
 /// What `doctor acme` sees now.
 async fn seen(ward: &Ward) -> Report {
-    super::run(&ward.deployment().await, Some(&acme()), Timestamp::now()).await.unwrap()
+    super::run(&ward.deployment().await, Some(&acme()), &Timestamp::now).await.unwrap()
 }
 
 /// That there is exactly one line that is not ok, of this level and beginning so, and with something to do.
@@ -171,7 +171,7 @@ async fn with_certificate(kinds: &[u64]) -> Ward {
 async fn seen_before_its_end(ward: &Ward, days: u64) -> Vec<(Level, String)> {
     let end = Timestamp::from_rfc3339("2124-01-01T00:00:00Z").unwrap();
     let now = end.minus(Duration::from_secs(days * 86_400 + 60));
-    let report = super::run(&ward.deployment().await, Some(&acme()), now).await.unwrap();
+    let report = super::run(&ward.deployment().await, Some(&acme()), &|| now).await.unwrap();
     let of_it = report.findings.into_iter().filter(|finding| finding.seen.contains("certificate"));
     of_it.map(|finding| (finding.level, finding.seen)).collect()
 }
@@ -189,7 +189,7 @@ async fn a_certificate_that_ended_and_one_that_soon_will() {
         ]
     );
     let end = Timestamp::from_rfc3339("2124-01-01T00:00:00Z").unwrap();
-    let report = super::run(&ward.deployment().await, Some(&acme()), end).await.unwrap();
+    let report = super::run(&ward.deployment().await, Some(&acme()), &|| end).await.unwrap();
     let told = report.text();
     assert!(
         told.contains(
@@ -382,10 +382,31 @@ async fn a_clock_that_is_off() {
     let ward = Ward::with_acme().await;
     let deployment = ward.deployment().await;
     let later = |seconds| Timestamp::now().plus(Duration::from_secs(seconds));
-    let told = super::run(&deployment, None, later(60)).await.unwrap().text();
+    let told = super::run(&deployment, None, &|| later(60)).await.unwrap().text();
     assert!(told.contains("warn  stack pushbell-local: this machine's clock is"), "{told}");
-    let told = super::run(&deployment, None, later(900)).await.unwrap().text();
+    let told = super::run(&deployment, None, &|| later(900)).await.unwrap().text();
     assert!(told.contains("fail  stack pushbell-local: this machine's clock is"), "{told}");
+}
+
+/// What `doctor acme` sees by a clock that is 90 s behind until a call of this kind was made.
+async fn seen_with_time_passing(ward: &Ward, until: &str) -> Report {
+    let calls = &ward.stack.aws.calls;
+    calls.start();
+    let clock = || match calls.made().contains_key(until) {
+        true => Timestamp::now(),
+        false => Timestamp::now().minus(Duration::from_secs(90)),
+    };
+    super::run(&ward.deployment().await, Some(&acme()), &clock).await.unwrap()
+}
+
+#[tokio::test]
+async fn the_time_that_a_look_takes_makes_no_finding() {
+    let ward = Ward::with_acme().await;
+    let report = seen_with_time_passing(&ward, "cloudformation:GetResource").await;
+    assert_eq!(report.worst(), Level::Ok, "{}", report.text());
+    // The API was asked before, so its clock is told; Tencent's callback is signed after it.
+    let report = seen_with_time_passing(&ward, "secretsmanager:GetSecretValue").await;
+    only(&report, Level::Warn, "this machine's clock is ");
 }
 
 #[tokio::test]
@@ -394,10 +415,10 @@ async fn an_address_that_leads_nowhere_and_one_that_leads_elsewhere() {
     let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let mut deployment = ward.deployment().await;
     deployment.url = format!("http://{free}");
-    let told = super::run(&deployment, Some(&acme()), Timestamp::now()).await.unwrap().text();
+    let told = super::run(&deployment, Some(&acme()), &Timestamp::now).await.unwrap().text();
     assert!(told.contains(&format!("the API at http://{free} is not reached")), "{told}");
     deployment.url = ward.stack.aws_url().to_owned();
-    let told = super::run(&deployment, Some(&acme()), Timestamp::now()).await.unwrap().text();
+    let told = super::run(&deployment, Some(&acme()), &Timestamp::now).await.unwrap().text();
     assert!(told.contains("is not the API"), "{told}");
     // The app's secrets are not sent to whoever answers there.
     assert!(!told.contains("the hooks"), "{told}");
