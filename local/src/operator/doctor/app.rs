@@ -7,6 +7,9 @@ use super::super::app::{Documents, Kind, first_valid};
 use super::super::vendors::{self, ApnsDocument};
 use super::{Finding, Findings, One, documents, ios, reach};
 
+/// The options that give a signing key of Apple's.
+pub(super) const SIGNING_KEY: &str = "--apns AuthKey.p8 --key-id … --team … --topic …";
+
 pub(super) async fn look(one: One<'_>, all: &Documents<'_>, is_safe: bool) -> Vec<Finding> {
     let One { deployment, app, .. } = one;
     let mut findings = Findings::of(format!("app {app}"));
@@ -19,17 +22,19 @@ pub(super) async fn look(one: One<'_>, all: &Documents<'_>, is_safe: bool) -> Ve
         if held.unreadable.is_empty() && rest.into_iter().all(Value::is_null) {
             findings.fail(
                 "there is no such app here",
-                format!("`app add {app}` makes it; another stage is named by --stage"),
+                format!("`{}` makes it; another stage is named by --stage", one.command("add", "")),
             );
             return findings.all;
         }
         findings.fail(
             "it has no `callers` document, so nobody can call in its name",
-            format!("if it was deleted within the last week, restore it (`aws secretsmanager restore-secret`); else `app add {app}` makes one"),
+            format!(
+                "if it was deleted within the last week, restore it (`aws secretsmanager restore-secret`); else `{}` makes one",
+                one.command("add", "")
+            ),
         );
     }
-    let rotate = format!("app rotate {app}{}", deployment.place);
-    documents::secrets(&held, &rotate, one.now(), &mut findings);
+    documents::secrets(one, &held, &mut findings);
     let sources = held.callers["hook_sources"].as_array().map_or(0, Vec::len);
     if let Some(secret) = first_valid(Kind::Hook, &held.callers, one.now()).filter(|_| is_safe) {
         reach::imkit(one, &secret, sources, &mut findings).await;
@@ -51,7 +56,7 @@ pub(super) async fn look(one: One<'_>, all: &Documents<'_>, is_safe: bool) -> Ve
     {
         findings.warn(
             "it has no vendor: nobody's phone is reached",
-            format!("`app update {app} --fcm service-account.json --apns AuthKey.p8 --key-id … --team … --topic …`"),
+            format!("`{}`", one.command("update", &format!("--fcm service-account.json {SIGNING_KEY}"))),
         );
     }
     results(one, &held, &mut findings);
@@ -91,7 +96,7 @@ fn results(one: One<'_>, held: &documents::Held, findings: &mut Findings) {
     if first_valid(Kind::Results, &held.results, one.now()).is_none() {
         return findings.fail(
             "outcomes are to be posted, and there is no valid key to sign them with: they wait, and are given up after three days",
-            "`app rotate <app> --only results` makes one: docs/results.md",
+            format!("`{}` makes one: docs/results.md", one.command("rotate", "--only results")),
         );
     }
     if url.starts_with("http://") && !one.deployment.is_local() {

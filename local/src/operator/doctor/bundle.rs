@@ -147,7 +147,7 @@ async fn resources(deployment: &Deployment, findings: &mut Findings) {
             Read::NotListed => {
                 findings.fail(
                     format!("it has no {id}, which this release's template has"),
-                    "deploy this release, or use the release's own `doctor`",
+                    "deploy this release, or look with the command of the release that is deployed",
                 );
                 continue;
             }
@@ -311,14 +311,28 @@ async fn dead_letters(deployment: &Deployment, findings: &mut Findings) {
         let count: u64 = held.and_then(|count| count.parse().ok()).unwrap_or_default();
         if count > 0 {
             let records = if count == 1 { "1 record waits".to_owned() } else { format!("{count} records wait") };
-            findings.warn(
-                format!("{records} in {id}: work that was given up"),
-                format!("`dead-letters show {id}` tells why, `dead-letters replay {id}` does it again: docs/operations.md#deadlettersalarm"),
-            );
+            findings.warn(format!("{records} in {id}: work that was given up"), worked_off(id, &deployment.place));
             is_empty = false;
         }
     }
     if is_empty {
         findings.ok("no dead letters");
+    }
+}
+
+/// What is done with the records of a dead-letter queue: what is no queue's cannot be replayed.
+fn worked_off(queue: &str, place: &str) -> String {
+    let show = format!("`dead-letters show {queue}{place}` tells why");
+    match queue {
+        "TimerDeadLetters" => format!(
+            "{show}; the next run did their work: `dead-letters drop {queue} --all --yes{place}` once the timer runs again: docs/operations.md#deadlettersalarm"
+        ),
+        "TriggerDeadLetters" => format!(
+            "{show}; hand them to the function again, within a week, as docs/operations.md#deadlettersalarm says"
+        ),
+        _ => {
+            let section = if queue == "ReportDeadLetters" { "reportdeadlettersalarm" } else { "deadlettersalarm" };
+            format!("{show}, `dead-letters replay {queue} --all{place}` does it again: docs/operations.md#{section}")
+        }
     }
 }

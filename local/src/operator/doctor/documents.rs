@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::super::app::{APNS, DocumentError, Documents, Kind, ends, value};
 use super::super::vendors::ApnsDocument;
-use super::Findings;
+use super::{Findings, One};
 
 /// Shorter ones can be guessed.
 const SHORTEST: usize = 20;
@@ -84,9 +84,9 @@ fn unreadable(name: &str, reason: &str, findings: &mut Findings) {
 }
 
 /// Each kind of secret.
-///
-/// `rotate` is the command that makes new ones, up to `--only`.
-pub(super) fn secrets(held: &Held, rotate: &str, now: Timestamp, findings: &mut Findings) {
+pub(super) fn secrets(one: One<'_>, held: &Held, findings: &mut Findings) {
+    let rotate = |kind: Kind| one.command("rotate", &format!("--only {}", word(kind)));
+    let now = one.now();
     let mut is_well = true;
     for kind in Kind::ALL {
         let (document, list) = kind.place();
@@ -99,10 +99,7 @@ pub(super) fn secrets(held: &Held, rotate: &str, now: Timestamp, findings: &mut 
             entries.iter().filter(|entry| ends(kind, entry).is_none_or(|end| now.as_millis() < end)).collect();
         let name = kind.name();
         if valid.is_empty() {
-            findings.fail(
-                format!("every {name} is over: calls with it are refused"),
-                format!("`{rotate} --only {}`", word(kind)),
-            );
+            findings.fail(format!("every {name} is over: calls with it are refused"), format!("`{}`", rotate(kind)));
             is_well = false;
             continue;
         }
@@ -111,12 +108,12 @@ pub(super) fn secrets(held: &Held, rotate: &str, now: Timestamp, findings: &mut 
         {
             findings.warn(
                 format!("the last {name} ends at {}", Timestamp::from_millis(last).to_rfc3339()),
-                format!("`{rotate} --only {}` before that", word(kind)),
+                format!("`{}` before that", rotate(kind)),
             );
             is_well = false;
         }
         if kind == Kind::UserKey {
-            is_well &= user_keys(&valid, rotate, findings);
+            is_well &= user_keys(&valid, &rotate(kind), findings);
         } else if valid
             .iter()
             .filter_map(|entry| value(kind, entry))
@@ -124,7 +121,7 @@ pub(super) fn secrets(held: &Held, rotate: &str, now: Timestamp, findings: &mut 
         {
             findings.warn(
                 format!("{} {name} has less than {SHORTEST} characters: it can be guessed", article(name)),
-                format!("`{rotate} --only {}`", word(kind)),
+                format!("`{}`", rotate(kind)),
             );
             is_well = false;
         }
@@ -132,14 +129,14 @@ pub(super) fn secrets(held: &Held, rotate: &str, now: Timestamp, findings: &mut 
     let is_read = |name: &str| !held.unreadable.contains(&name);
     let has = |kind: Kind| held.callers[kind.place().1].as_array().is_some_and(|list| !list.is_empty());
     if !held.callers.is_null() && !has(Kind::Hook) {
-        findings.warn("it has no hook secret: chat servers cannot call", format!("`{rotate} --only hook` makes one"));
+        findings.warn("it has no hook secret: chat servers cannot call", format!("`{}` makes one", rotate(Kind::Hook)));
         is_well = false;
     }
     let tencent = !held.settings["tencent"]["sdk_app_id"].is_null();
     if tencent && !held.callers.is_null() && !has(Kind::Tencent) {
         findings.warn(
             "Tencent's callbacks are taken without a signature: whoever has the address can make results up",
-            format!("`{rotate} --only tencent`, and put the token into Tencent's console: docs/tencent.md"),
+            format!("`{}`, and put the token into Tencent's console: docs/tencent.md", rotate(Kind::Tencent)),
         );
         is_well = false;
     } else if has(Kind::Tencent) && !tencent && is_read(SETTINGS) {
@@ -170,7 +167,7 @@ fn user_keys(valid: &[&Value], rotate: &str, findings: &mut Findings) -> bool {
                     "a {} key of user tokens has less than {least} bytes: no token is verified with it",
                     entry["alg"].as_str().unwrap_or_default()
                 ),
-                format!("`{rotate} --only user-key`, and sign with the new one"),
+                format!("`{rotate}`, and sign with the new one"),
             );
             is_well = false;
         }

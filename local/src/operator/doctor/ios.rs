@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::super::app::ApnsService;
 use super::super::aws::reason;
 use super::super::vendors::{self, ApnsCredentials, ApnsDocument};
+use super::app::SIGNING_KEY;
 use super::{Findings, One, documents};
 
 /// A certificate that ends within so many days is to be replaced.
@@ -31,10 +32,29 @@ pub(super) async fn look(one: One<'_>, settings: &Value, kept: &ApnsDocument, fi
             (Some(held), _) => credentials(one, service, held, findings).await,
             (None, Some(_)) => findings.warn(
                 format!("what SNS was given for Apple ({}) is not kept here, so it could not be tried", service.word()),
-                "`app update <app> --apns …` tries it and keeps it",
+                format!("`{}` tries it and keeps it", update(one, service, None)),
             ),
             (None, None) => {}
         }
+    }
+}
+
+/// The command that gives other credentials of the kind that is held.
+fn update(one: One<'_>, service: ApnsService, held: Option<&ApnsCredentials>) -> String {
+    match held {
+        Some(ApnsCredentials::Certificate(_)) => update_certificate(one, service),
+        Some(ApnsCredentials::Key(_)) | None => update_with(one, service, SIGNING_KEY),
+    }
+}
+
+fn update_certificate(one: One<'_>, service: ApnsService) -> String {
+    update_with(one, service, "--apns-certificate cert.pem --apns-private-key key.pem")
+}
+
+fn update_with(one: One<'_>, service: ApnsService, options: &str) -> String {
+    match service {
+        ApnsService::Production => one.command("update", options),
+        ApnsService::Sandbox => one.command("update", &format!("{options} --sandbox")),
     }
 }
 
@@ -46,6 +66,7 @@ async fn application(
     findings: &mut Findings,
 ) {
     let setting = format!("`sns.{}`", service.setting());
+    let update = update(one, service, held);
     if !arn.contains(&format!(":app/{}/", service.platform())) {
         return findings.fail(
             format!("{setting} is not the ARN of an {} application", service.platform()),
@@ -59,7 +80,7 @@ async fn application(
         Err(error) if error.code() == Some("NotFound") => {
             return findings.fail(
                 format!("the platform application of {setting} is not there: iPhones are not reached"),
-                "`app update <app> --apns …` makes it anew; each device's endpoint follows with its next push",
+                format!("`{update}` makes it anew; each device's endpoint follows with its next push"),
             );
         }
         Err(error) => {
@@ -74,7 +95,7 @@ async fn application(
     if attribute("Enabled").is_some_and(|enabled| enabled.eq_ignore_ascii_case("false")) {
         findings.fail(
             format!("SNS has switched the platform application of {setting} off: Apple refused its credentials"),
-            "give it good ones: `app update <app> --apns …`, which switches it on again",
+            format!("give it good ones: `{update}`, which switches it on again"),
         );
         is_well = false;
     }
@@ -84,7 +105,7 @@ async fn application(
         if !hears {
             findings.warn(
                 format!("the platform application of {setting} does not tell the stack of dead tokens: they go with the next push to them only"),
-                format!("set its EventDeliveryFailure and EventEndpointUpdated to {topic}; `app update <app> --apns …` does"),
+                format!("set its EventDeliveryFailure and EventEndpointUpdated to {topic}; `{update}` does"),
             );
             is_well = false;
         }
@@ -94,14 +115,14 @@ async fn application(
             if let Some(given) = attribute(name).filter(|given| given != kept) {
                 findings.fail(
                     format!("SNS has {name} {given} for {setting}, and {kept} is kept here"),
-                    "`app update <app> --apns …` gives both the same",
+                    format!("`{update}` gives both the same"),
                 );
                 is_well = false;
             }
         }
     }
     if let Some(end) = END.into_iter().find_map(attribute).and_then(Timestamp::from_rfc3339) {
-        is_well &= certificate_end(&format!("SNS's certificate of {setting}"), end, one.now(), findings);
+        is_well &= certificate_end(one, service, &format!("SNS's certificate of {setting}"), end, findings);
     }
     if is_well {
         findings.ok(format!("the platform application of {setting} is on"));
@@ -109,8 +130,12 @@ async fn application(
 }
 
 /// Whether there is time left; what is to be done if not.
-fn certificate_end(what: &str, end: Timestamp, now: Timestamp, findings: &mut Findings) -> bool {
-    let fix = "make a new one in Apple's developer account, then `app update <app> --apns-certificate …`; or take a signing key, which does not end";
+fn certificate_end(one: One<'_>, service: ApnsService, what: &str, end: Timestamp, findings: &mut Findings) -> bool {
+    let now = one.now();
+    let fix = format!(
+        "make a new one in Apple's developer account, then `{}`; or take a signing key, which does not end",
+        update_certificate(one, service)
+    );
     if end <= now {
         findings.fail(format!("{what} ended at {}: iPhones are not reached", end.to_rfc3339()), fix);
         return false;
@@ -140,9 +165,12 @@ async fn credentials(one: One<'_>, service: ApnsService, held: &ApnsCredentials,
                 if !service.takes(&facts) {
                     findings.fail(
                         format!("the certificate is not for {word}"),
-                        "give each of Apple's services its own: `app update <app> --apns-certificate …`, with --sandbox for development",
+                        format!(
+                            "give each of Apple's services its own: `{}`, with --sandbox for development only",
+                            update_certificate(one, service)
+                        ),
                     );
-                } else if certificate_end("the certificate", facts.ends, one.now(), findings) {
+                } else if certificate_end(one, service, "the certificate", facts.ends, findings) {
                     findings.ok(format!("the certificate for {} has {} days left", facts.topic, facts.days_left));
                 }
             }

@@ -92,6 +92,12 @@ impl One<'_> {
     fn now(&self) -> Timestamp {
         (self.clock)()
     }
+
+    /// `app <does> <app> <options>`, as it is typed to have it done here.
+    fn command(&self, does: &str, options: &str) -> String {
+        let space = if options.is_empty() { "" } else { " " };
+        format!("app {does} {}{space}{options}{}", self.app, self.deployment.place)
+    }
 }
 
 /// Findings about one thing.
@@ -170,19 +176,20 @@ pub async fn run(deployment: &Deployment, wanted: Option<&AppId>, clock: Clock<'
     let is_safe = reach::api(deployment, clock, &mut bundle).await;
     let mut findings = bundle.all;
     let mut of_apps = Findings::of("apps");
+    let place = &deployment.place;
     let apps = match wanted {
         Some(app) => vec![app.clone()],
         None => match documents.list().await {
             Ok(listed) if listed.is_empty() => {
                 of_apps.warn(
                     "there is none",
-                    "`app add <name>` makes one; one that was made minutes ago may not be listed yet: name it",
+                    format!("`app add my-app{place}` makes one of that name; one that was made minutes ago may not be listed yet: name it"),
                 );
                 Vec::new()
             }
             Ok(listed) => listed.into_keys().collect(),
             Err(error) => {
-                of_apps.warn(error.to_string(), "name the app: `doctor <app>`");
+                of_apps.warn(error.to_string(), format!("name the app: `doctor my-app{place}`"));
                 Vec::new()
             }
         },

@@ -90,7 +90,7 @@ fn compare(headers: &HeaderMap, asked: Timestamp, answered: Timestamp, findings:
 
 /// Calls IMKIT's hook with a message for nobody: app, secret, source and settings are looked at, nothing is queued.
 pub(super) async fn imkit(one: One<'_>, secret: &str, sources: usize, findings: &mut Findings) {
-    let app = one.app;
+    let (app, place) = (one.app, &one.deployment.place);
     let message = json!({ "_id": "doctor", "messageType": "text", "message": "", "pushToClients": [] });
     let path = format!("/hooks/{app}/{secret}/imkit");
     let answer = match call(one.deployment, "POST", &path, &[], Some(&message)).await {
@@ -109,7 +109,9 @@ pub(super) async fn imkit(one: One<'_>, secret: &str, sources: usize, findings: 
             format!(
                 "the hooks are for {sources} sources only, and this machine is none of them, so they could not be tried"
             ),
-            "run `doctor` where your chat server runs, or compare `hook_sources` with its address",
+            format!(
+                "run `doctor {app}{place}` where your chat server runs, or compare `hook_sources` with its address"
+            ),
         ),
         StatusCode::UNAUTHORIZED => findings.fail(
             "the hooks refuse the app's own hook secret",
@@ -121,11 +123,13 @@ pub(super) async fn imkit(one: One<'_>, secret: &str, sources: usize, findings: 
         ),
         StatusCode::SERVICE_UNAVAILABLE => findings.fail(
             format!("the hooks are out of order for the app ({code})"),
-            "one of its documents cannot be read, see below; else look at the log of generic-push: `tail`",
+            format!(
+                "one of its documents cannot be read, see below; else look at the log of generic-push: `tail{place}`"
+            ),
         ),
         other => findings.fail(
             format!("the hooks answer {} to a message that is well formed", other.as_u16()),
-            "look at the log of generic-push: `tail`",
+            format!("look at the log of generic-push: `tail{place}`"),
         ),
     }
 }

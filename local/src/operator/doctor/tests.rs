@@ -3,16 +3,40 @@
 
 use std::time::Duration;
 
+use clap::{CommandFactory as _, Parser as _};
+use pushbell::id::AppId;
 use pushbell::time::Timestamp;
 use serde_json::json;
 
 use super::super::ward::{TOPIC, Ward, acme};
-use super::super::{Deployment, Where};
-use super::{Level, Report};
+use super::super::{Deployment, Where, dead_letters};
+use super::{Clock, Finding, Level, Report};
+use crate::cli::{Cli, Command};
+
+/// What `doctor` sees. Whatever is told to be run can be run: it is parsed, and says where.
+async fn look(deployment: &Deployment, app: Option<&AppId>, clock: Clock<'_>) -> Report {
+    let report = super::run(deployment, app, clock).await.unwrap();
+    for finding in &report.findings {
+        for command in commands(finding) {
+            let line = ["pushbell"].into_iter().chain(command.split_whitespace());
+            Cli::try_parse_from(line).unwrap_or_else(|error| panic!("{command}: {error}"));
+            assert!(command.ends_with(&deployment.place), "{command}");
+        }
+    }
+    report
+}
+
+/// The commands of ours that a finding has in backquotes.
+fn commands(finding: &Finding) -> Vec<String> {
+    let told = format!("{} {}", finding.seen, finding.fix.as_deref().unwrap_or_default());
+    let cli = Cli::command();
+    let is_ours = |quoted: &&str| cli.find_subcommand(quoted.split(' ').next().unwrap_or_default()).is_some();
+    told.split('`').skip(1).step_by(2).filter(is_ours).map(str::to_owned).collect()
+}
 
 /// What `doctor acme` sees now.
 async fn seen(ward: &Ward) -> Report {
-    super::run(&ward.deployment().await, Some(&acme()), &Timestamp::now).await.unwrap()
+    look(&ward.deployment().await, Some(&acme()), &Timestamp::now).await
 }
 
 /// That there is exactly one line that is not ok, of this level and beginning so, and with something to do.
@@ -171,7 +195,7 @@ async fn with_certificate(kinds: &[u64]) -> Ward {
 async fn seen_before_its_end(ward: &Ward, days: u64) -> Vec<(Level, String)> {
     let end = Timestamp::from_rfc3339("2124-01-01T00:00:00Z").unwrap();
     let now = end.minus(Duration::from_secs(days * 86_400 + 60));
-    let report = super::run(&ward.deployment().await, Some(&acme()), &|| now).await.unwrap();
+    let report = look(&ward.deployment().await, Some(&acme()), &|| now).await;
     let of_it = report.findings.into_iter().filter(|finding| finding.seen.contains("certificate"));
     of_it.map(|finding| (finding.level, finding.seen)).collect()
 }
@@ -189,7 +213,7 @@ async fn a_certificate_that_ended_and_one_that_soon_will() {
         ]
     );
     let end = Timestamp::from_rfc3339("2124-01-01T00:00:00Z").unwrap();
-    let report = super::run(&ward.deployment().await, Some(&acme()), &|| end).await.unwrap();
+    let report = look(&ward.deployment().await, Some(&acme()), &|| end).await;
     let told = report.text();
     assert!(
         told.contains(
@@ -240,6 +264,16 @@ async fn an_application_that_does_not_tell_of_dead_tokens() {
         Level::Warn,
         "the platform application of `sns.apns` does not tell the stack of dead tokens",
     );
+}
+
+#[tokio::test]
+async fn what_a_development_build_has_is_replaced_as_such() {
+    let ward = Ward::empty().await;
+    ward.add(&["--sandbox"]).await.unwrap();
+    std::fs::remove_file(ward.path("apps/acme/apns.json")).unwrap();
+    let report = seen(&ward).await;
+    only(&report, Level::Warn, "what SNS was given for Apple (sandbox) is not kept here");
+    assert!(report.text().contains(" --topic … --sandbox --url "), "{}", report.text());
 }
 
 #[tokio::test]
@@ -378,13 +412,34 @@ async fn dead_letters_that_wait() {
 }
 
 #[tokio::test]
+async fn dead_letters_are_told_to_be_replayed_where_they_can_be() {
+    let ward = Ward::with_acme().await;
+    let deployment = ward.deployment().await;
+    let queues: Vec<&String> = deployment.resources.keys().filter(|id| id.ends_with("DeadLetters")).collect();
+    for queue in &queues {
+        let letter = crate::aws::sqs::Outgoing { body: "{}".to_owned(), ..Default::default() };
+        ward.stack.aws.queues.send(queue, &letter).unwrap();
+    }
+    let report = seen(&ward).await;
+    let told: Vec<String> = report.findings.iter().flat_map(commands).collect();
+    assert_eq!(told.iter().filter(|command| command.starts_with("dead-letters show ")).count(), queues.len());
+    for queue in queues {
+        let line = format!("dead-letters replay {queue} --all{}", deployment.place);
+        let typed = ["pushbell"].into_iter().chain(line.split(' '));
+        let Some(Command::DeadLetters(asked)) = Cli::parse_from(typed).command else { panic!("{line}") };
+        let replayed = dead_letters::run(&deployment, &asked.command).await;
+        assert_eq!(replayed.is_ok(), told.contains(&line), "{line}: {replayed:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_clock_that_is_off() {
     let ward = Ward::with_acme().await;
     let deployment = ward.deployment().await;
     let later = |seconds| Timestamp::now().plus(Duration::from_secs(seconds));
-    let told = super::run(&deployment, None, &|| later(60)).await.unwrap().text();
+    let told = look(&deployment, None, &|| later(60)).await.text();
     assert!(told.contains("warn  stack pushbell-local: this machine's clock is"), "{told}");
-    let told = super::run(&deployment, None, &|| later(900)).await.unwrap().text();
+    let told = look(&deployment, None, &|| later(900)).await.text();
     assert!(told.contains("fail  stack pushbell-local: this machine's clock is"), "{told}");
 }
 
@@ -396,7 +451,7 @@ async fn seen_with_time_passing(ward: &Ward, until: &str) -> Report {
         true => Timestamp::now(),
         false => Timestamp::now().minus(Duration::from_secs(90)),
     };
-    super::run(&ward.deployment().await, Some(&acme()), &clock).await.unwrap()
+    look(&ward.deployment().await, Some(&acme()), &clock).await
 }
 
 #[tokio::test]
@@ -415,16 +470,31 @@ async fn an_address_that_leads_nowhere_and_one_that_leads_elsewhere() {
     let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let mut deployment = ward.deployment().await;
     deployment.url = format!("http://{free}");
-    let told = super::run(&deployment, Some(&acme()), &Timestamp::now).await.unwrap().text();
+    let told = look(&deployment, Some(&acme()), &Timestamp::now).await.text();
     assert!(told.contains(&format!("the API at http://{free} is not reached")), "{told}");
     deployment.url = ward.stack.aws_url().to_owned();
-    let told = super::run(&deployment, Some(&acme()), &Timestamp::now).await.unwrap().text();
+    let told = look(&deployment, Some(&acme()), &Timestamp::now).await.text();
     assert!(told.contains("is not the API"), "{told}");
     // The app's secrets are not sent to whoever answers there.
     assert!(!told.contains("the hooks"), "{told}");
 }
 
 // ------------------------------------------------------------------------------------------------------ the documents
+
+#[tokio::test]
+async fn no_app_at_all() {
+    let ward = Ward::empty().await;
+    only(&look(&ward.deployment().await, None, &Timestamp::now).await, Level::Warn, "there is none");
+}
+
+#[tokio::test]
+async fn apps_that_cannot_be_listed() {
+    use crate::faults::{Effect, Rule, Target};
+    let ward = Ward::with_acme().await;
+    ward.stack.aws.faults.add(Rule::new(Target::Secrets, Effect::Refuse).action("ListSecrets")).unwrap();
+    let report = look(&ward.deployment().await, None, &Timestamp::now).await;
+    only(&report, Level::Warn, "Secrets Manager did not list");
+}
 
 #[tokio::test]
 async fn an_app_that_is_not_there() {
