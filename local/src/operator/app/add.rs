@@ -46,7 +46,8 @@ pub(super) async fn run(deployment: &Deployment, add: &Add) -> Result<Told, AppC
         settings["results"]["url"] = json!(url);
     }
     pushbell::app::check("settings", &settings.to_string()).map_err(AppCommandError::Settings)?;
-    let tried = Tried::credentials(deployment, &add.credentials, now).await?;
+    let tried = Tried::credentials(deployment, app, &add.credentials, now).await?;
+    let untried = tried.untried.clone();
     let mut done = tried.write(deployment, &documents, app, &mut settings).await?;
 
     let mut secrets = Vec::new();
@@ -89,7 +90,9 @@ pub(super) async fn run(deployment: &Deployment, add: &Add) -> Result<Told, AppC
     };
     let told = |text| Told { text, is_complete: true, secrets_of: Some(app.clone()) };
     if add.json {
-        return Ok(told(paste.json().to_string()));
+        let mut json = paste.json();
+        json["untried"] = json!(untried);
+        return Ok(told(json.to_string()));
     }
     Ok(told(format!(
         "The app {app} is set up in the stage {stage}, at {url}.\n{done}\n\nWhat to paste where. The secrets are shown this once; \
@@ -110,7 +113,7 @@ pub(super) async fn update(deployment: &Deployment, update: &Update) -> Result<S
     }
     let mut settings = documents.settings(app).await?.unwrap_or_else(|| json!({}));
     pushbell::app::check("settings", &settings.to_string()).map_err(AppCommandError::Settings)?;
-    let tried = Tried::credentials(deployment, &update.credentials, Timestamp::now()).await?;
+    let tried = Tried::credentials(deployment, app, &update.credentials, Timestamp::now()).await?;
     if tried.fcm.is_none() && tried.apns.is_none() {
         return Err(AppCommandError::NothingGiven);
     }
@@ -119,41 +122,59 @@ pub(super) async fn update(deployment: &Deployment, update: &Update) -> Result<S
     Ok(done.join("\n"))
 }
 
-/// Credentials that their vendors take.
+/// Credentials that their vendors take, or could not be asked about.
 struct Tried {
-    fcm: Option<(Value, String)>,
+    fcm: Option<Value>,
     apns: Option<(ApnsService, ApnsCredentials)>,
     done: Vec<String>,
+    /// The vendors that could not be asked.
+    untried: Vec<&'static str>,
 }
 
 impl Tried {
     async fn credentials(
         deployment: &Deployment,
+        app: &AppId,
         given: &Credentials,
         now: Timestamp,
     ) -> Result<Self, AppCommandError> {
-        let mut done = Vec::new();
+        let (mut done, mut untried) = (Vec::new(), Vec::new());
+        let not_tried = |what: &str, trouble: &dyn std::error::Error| {
+            format!("NOT TRIED: {what}. {trouble}. `doctor {app}{}` tries it.", deployment.place)
+        };
         let fcm = match &given.fcm {
             None => None,
             Some(path) => {
                 let (document, vendor) = files::fcm(deployment, path)?;
-                let project = vendor.service_account.project_id.clone();
-                vendors::fcm(&deployment.http, &vendor, now)
-                    .await
-                    .map_err(|trouble| AppCommandError::Fcm(Box::new(trouble)))?;
-                done.push(format!("FCM takes the service account of the project {project}."));
-                Some((document, project))
+                let account = format!("the service account of the project {}", vendor.service_account.project_id);
+                match vendors::fcm(&deployment.http, &vendor, now).await {
+                    Ok(()) => done.push(format!("FCM takes {account}.")),
+                    Err(trouble) if !trouble.is_passing() => return Err(AppCommandError::Fcm(Box::new(trouble))),
+                    Err(trouble) if !given.untried => return Err(AppCommandError::FcmUnasked(Box::new(trouble))),
+                    Err(trouble) => {
+                        done.push(not_tried(&account, &trouble));
+                        untried.push("fcm");
+                    }
+                }
+                Some(document)
             }
         };
         let service = if given.sandbox { ApnsService::Sandbox } else { ApnsService::Production };
         let apns = match files::apns(given)? {
             None => None,
             Some(document) => {
-                done.push(try_apns(deployment, service, &document, now).await?);
+                match try_apns(deployment, service, &document, now).await {
+                    Ok(told) => done.push(told),
+                    Err(AppCommandError::ApnsUnasked(trouble)) if given.untried => {
+                        done.push(not_tried("the signing key", &trouble));
+                        untried.push("apns");
+                    }
+                    Err(error) => return Err(error),
+                }
                 Some((service, document))
             }
         };
-        Ok(Self { fcm, apns, done })
+        Ok(Self { fcm, apns, done, untried })
     }
 
     /// Registers them: SNS first, then the documents. What was done.
@@ -181,7 +202,7 @@ impl Tried {
             kept[service.word()] = json!(document);
             documents.put_secret(app, APNS, &kept).await?;
         }
-        if let Some((document, _)) = &self.fcm {
+        if let Some(document) = &self.fcm {
             let mut vendors = documents.secret(app, "vendors").await?.unwrap_or_else(|| json!({}));
             vendors["fcm"] = document.clone();
             documents.put_secret(app, "vendors", &vendors).await?;
@@ -210,7 +231,10 @@ async fn try_apns(
         }
         ApnsCredentials::Key(key) => {
             let tried = vendors::apns(&deployment.http, &service.base_url(deployment), key, now).await;
-            tried.map_err(|trouble| AppCommandError::Apns(Box::new(trouble)))?;
+            tried.map_err(|trouble| match trouble.is_passing() {
+                true => AppCommandError::ApnsUnasked(Box::new(trouble)),
+                false => AppCommandError::Apns(Box::new(trouble)),
+            })?;
             Ok(format!("APNs ({}) takes the signing key.", service.word()))
         }
     }

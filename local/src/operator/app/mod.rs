@@ -68,6 +68,10 @@ pub struct Credentials {
     /// The iOS app is a development build: Apple's sandbox. TestFlight and the store are production.
     #[arg(long)]
     pub sandbox: bool,
+    /// Registers credentials although their vendor cannot be asked: it is not reached, out of order, or was asked too often. What it refuses
+    /// stays refused.
+    #[arg(long)]
+    pub untried: bool,
 }
 
 /// `app add`
@@ -190,9 +194,19 @@ pub enum AppCommandError {
     /// FCM does not take the credentials.
     #[error("FCM does not take these credentials, so nothing was changed")]
     Fcm(#[source] Box<FcmTrouble>),
+    /// Of FCM it is not known whether it takes the credentials.
+    #[error(
+        "FCM could not be asked whether it takes these credentials (--untried registers them all the same), so nothing was changed"
+    )]
+    FcmUnasked(#[source] Box<FcmTrouble>),
     /// APNs does not take the credentials.
     #[error("APNs does not take these credentials, so nothing was changed")]
     Apns(#[source] Box<ApnsTrouble>),
+    /// Of APNs it is not known whether it takes the credentials.
+    #[error(
+        "APNs could not be asked whether it takes these credentials (--untried registers them all the same), so nothing was changed"
+    )]
+    ApnsUnasked(#[source] Box<ApnsTrouble>),
     /// The certificate cannot be used.
     #[error("the APNs certificate cannot be used, so nothing was changed")]
     Certificate(#[source] CertificateTrouble),

@@ -53,6 +53,66 @@ async fn what_a_vendor_does_not_take_leaves_nothing_behind() {
 }
 
 #[tokio::test]
+async fn a_vendor_that_cannot_be_asked_is_told_as_such_and_can_be_done_without() {
+    use crate::faults::{Effect, Rule, Target};
+    let ward = Ward::with_acme().await;
+    let account = ward.control("POST", "vendors/fcm/accounts", &json!({ "project_id": "acme-two" })).await;
+    let path = ward.write("two.json", &account.to_string());
+    let before = document(&ward, "vendors");
+    for (target, effect) in
+        [(Target::Fcm, Effect::Unavailable { retry_after: 1 }), (Target::Oauth, Effect::Error429 { retry_after: 1 })]
+    {
+        ward.stack.aws.faults.replace(vec![Rule::new(target, effect)]).unwrap();
+        let error = ward.app(&["update", "acme", "--fcm", &path]).await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "FCM could not be asked whether it takes these credentials (--untried registers them all the same), so nothing was changed"
+        );
+    }
+    assert_eq!(document(&ward, "vendors"), before);
+    let told = ward.app(&["update", "acme", "--fcm", &path, "--untried"]).await.unwrap();
+    assert!(
+        told.starts_with("NOT TRIED: the service account of the project acme-two. Google was asked too often"),
+        "{told}"
+    );
+    assert!(told.contains(&format!("`doctor acme --url {}` tries it", ward.stack.url())), "{told}");
+    assert_eq!(document(&ward, "vendors")["fcm"]["service_account"]["project_id"], "acme-two");
+    ward.app(&["remove", "acme", "--yes"]).await.unwrap();
+    let told: Value = serde_json::from_str(&ward.add(&["--untried", "--json"]).await.unwrap()).unwrap();
+    assert_eq!(told["untried"], json!(["fcm"]));
+    // What is refused stays refused.
+    ward.stack.aws.faults.clear();
+    let email = account["client_email"].as_str().unwrap();
+    ward.control("DELETE", &format!("vendors/fcm/accounts/{email}"), &json!({})).await;
+    let error = ward.app(&["update", "acme", "--fcm", &path, "--untried"]).await.unwrap_err();
+    assert!(matches!(error, AppCommandError::Fcm(_)), "{error}");
+}
+
+#[tokio::test]
+async fn apple_that_is_not_reached_is_told_as_such_and_can_be_done_without() {
+    use clap::Parser as _;
+    let ward = Ward::empty().await;
+    let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let mut deployment = ward.deployment().await;
+    deployment.vendors = Some(format!("http://{free}"));
+    let run = async |more: &str| {
+        let key = ward.path("AuthKey.p8");
+        let team = super::super::ward::TEAM;
+        let line =
+            format!("pushbell app add acme --apns {key} --key-id {} --team {team} --topic {TOPIC}{more}", ward.key_id);
+        let command = crate::cli::Cli::parse_from(line.split(' ')).command;
+        let Some(crate::cli::Command::App(asked)) = command else { panic!("the command `app`") };
+        super::run(&deployment, &asked.command).await
+    };
+    let error = run("").await.unwrap_err();
+    assert!(matches!(error, AppCommandError::ApnsUnasked(_)), "{error}");
+    assert!(error.to_string().starts_with("APNs could not be asked whether it takes these credentials"), "{error}");
+    let told = run(" --untried").await.unwrap();
+    assert!(told.contains(&format!("- NOT TRIED: the signing key. {free} does not answer; see ")), "{told}");
+    assert_eq!(document(&ward, "apns")["production"]["topic"], TOPIC);
+}
+
+#[tokio::test]
 async fn a_command_that_broke_off_is_run_again() {
     let ward = Ward::with_acme().await;
     // As if it had ended before the last document, by which an app begins to exist.

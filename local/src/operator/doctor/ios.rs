@@ -10,7 +10,7 @@ use super::super::app::ApnsService;
 use super::super::aws::reason;
 use super::super::vendors::{self, ApnsCredentials, ApnsDocument};
 use super::app::SIGNING_KEY;
-use super::{Findings, One, documents};
+use super::{Findings, Level, One, documents};
 
 /// A certificate that ends within so many days is to be replaced.
 const SOON_DAYS: u64 = 30;
@@ -156,7 +156,9 @@ async fn credentials(one: One<'_>, service: ApnsService, held: &ApnsCredentials,
                 Ok(()) => findings.ok(format!("Apple ({word}) takes the signing key {}", key.key_id)),
                 Err(trouble) => {
                     let (seen, fix) = documents::halves(&trouble.to_string());
-                    findings.fail(format!("Apple ({word}): {seen}"), fix);
+                    let could_not = if trouble.is_passing() { " could not be asked" } else { "" };
+                    let seen = format!("Apple ({word}){could_not}: {seen}");
+                    findings.add(Level::of_trouble(trouble.is_passing()), seen, Some(fix));
                 }
             }
         }

@@ -69,6 +69,13 @@ pub struct Finding {
     pub fix: Option<String>,
 }
 
+impl Level {
+    /// Of a vendor that did not take credentials, or could not be asked about them.
+    const fn of_trouble(is_passing: bool) -> Self {
+        if is_passing { Self::Warn } else { Self::Fail }
+    }
+}
+
 /// What was seen, in the order in which it was looked at.
 #[derive(Debug, Default)]
 pub struct Report {

@@ -140,6 +140,25 @@ async fn a_key_that_was_revoked_at_apple() {
 }
 
 #[tokio::test]
+async fn vendors_that_cannot_be_asked_say_nothing_of_the_credentials() {
+    use crate::faults::{Effect, Rule, Target};
+    let ward = Ward::with_acme().await;
+    for (target, effect, seen_of_it) in [
+        (Target::Fcm, Effect::Unavailable { retry_after: 1 }, "FCM could not be asked: FCM is out of order"),
+        (Target::Oauth, Effect::Error429 { retry_after: 1 }, "FCM could not be asked: Google was asked too often"),
+    ] {
+        ward.stack.aws.faults.replace(vec![Rule::new(target, effect)]).unwrap();
+        only(&seen(&ward).await, Level::Warn, seen_of_it);
+    }
+    ward.stack.aws.faults.clear();
+    let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let mut deployment = ward.deployment().await;
+    deployment.vendors = Some(format!("http://{free}"));
+    let report = look(&deployment, Some(&acme()), &Timestamp::now).await;
+    only(&report, Level::Warn, &format!("Apple (production) could not be asked: {free} does not answer"));
+}
+
+#[tokio::test]
 async fn what_to_do_is_told_apart_from_what_is_wrong() {
     let ward = Ward::with_acme().await;
     ward.control("DELETE", &format!("vendors/apns/keys/{}", ward.key_id), &json!({})).await;

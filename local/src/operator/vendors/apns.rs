@@ -72,6 +72,24 @@ pub enum ApnsTrouble {
     Unrecognised(Said),
 }
 
+impl ApnsTrouble {
+    /// Whether it passes by itself. Of the credentials nothing is known then.
+    pub const fn is_passing(&self) -> bool {
+        match self {
+            Self::Throttled(_) | Self::Busy(_) | Self::Unreachable(_) => true,
+            Self::Key
+            | Self::Address
+            | Self::UnknownKey
+            | Self::Clock
+            | Self::OtherEnvironment
+            | Self::TopicDisallowed
+            | Self::BadTopic
+            | Self::MissingTopic
+            | Self::Unrecognised(_) => false,
+        }
+    }
+}
+
 /// What follows from a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Then {
@@ -176,6 +194,14 @@ mod tests {
             (410, "ExpiredToken"),
         ] {
             assert_eq!(told(status, reason), Ok(()), "{reason}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_busy_passes_by_itself() {
+        for (status, passes) in [(400, false), (403, false), (404, false), (429, true), (500, true), (503, true)] {
+            let trouble = read(StatusCode::from_u16(status).unwrap_or_default(), b"{}").err();
+            assert_eq!(trouble.map(|trouble| trouble.is_passing()), Some(passes), "{status}");
         }
     }
 

@@ -95,6 +95,29 @@ pub enum FcmTrouble {
     Unrecognised(Said),
 }
 
+impl FcmTrouble {
+    /// Whether it passes by itself. Of the credentials nothing is known then.
+    pub const fn is_passing(&self) -> bool {
+        match self {
+            Self::Throttled | Self::Busy(..) | Self::Unreachable(_) => true,
+            Self::Key
+            | Self::TokenAddress
+            | Self::Address
+            | Self::UnknownKey
+            | Self::UnknownAccount
+            | Self::Clock
+            | Self::TokenRefused(_)
+            | Self::NoToken
+            | Self::Unauthenticated
+            | Self::ApiDisabled
+            | Self::UnknownProject
+            | Self::Denied
+            | Self::OtherProject
+            | Self::Unrecognised(_) => false,
+        }
+    }
+}
+
 /// Which of Google's services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Service {
@@ -304,6 +327,17 @@ mod tests {
         }
         for body in ["<html>", "{}", r#"{"access_token": "a\nb"}"#] {
             assert!(told(bearer(status(200), body.as_bytes())).contains("no token service"), "{body}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_busy_passes_by_itself() {
+        for (http, passes) in
+            [(400, false), (401, false), (403, false), (404, false), (429, true), (500, true), (503, true)]
+        {
+            let of = |trouble: Option<FcmTrouble>| trouble.map(|trouble| trouble.is_passing());
+            assert_eq!(of(bearer(status(http), b"{}").err()), Some(passes), "{http}");
+            assert_eq!(of(sent(status(http), b"{}").err()), Some(passes), "{http}");
         }
     }
 
