@@ -8,7 +8,7 @@ use clap::Parser as _;
 use pushbell::time::Timestamp;
 use pushbell_local::cli::{Cli, Command, Run, Token};
 use pushbell_local::logs;
-use pushbell_local::operator::doctor::Level;
+use pushbell_local::operator::doctor::{Finding, Level};
 use pushbell_local::operator::import::{self, Import};
 use pushbell_local::operator::{Deployment, Where, app, causes, dead_letters, doctor, send, tail, task, token, why};
 use pushbell_local::runtime_api::Output;
@@ -36,9 +36,14 @@ fn main() -> ExitCode {
             })
         }
         Some(Command::Doctor(asked)) => operate(&asked.place, async |deployment| {
-            match doctor::run(deployment, asked.app.as_ref(), &Timestamp::now).await {
+            let told = |found: &[Finding]| {
+                if !asked.json {
+                    found.iter().for_each(|finding| say(&finding.text()));
+                }
+            };
+            match doctor::run(deployment, asked.app.as_ref(), &Timestamp::now, told).await {
                 Ok(report) => {
-                    say(&if asked.json { report.json().to_string() } else { report.text() });
+                    say(&if asked.json { report.json().to_string() } else { format!("\n{}", report.sum()) });
                     let bad = if asked.strict { Level::Warn } else { Level::Fail };
                     if report.worst() < bad { ExitCode::SUCCESS } else { ExitCode::FAILURE }
                 }

@@ -11,12 +11,16 @@ mod reach;
 use std::fmt;
 
 use clap::Args;
+use futures_util::{StreamExt as _, stream};
 use pushbell::id::AppId;
 use pushbell::time::Timestamp;
 use serde_json::{Value, json};
 
 use super::app::{DocumentError, Documents};
 use super::{Deployment, Where};
+
+/// Apps that are looked at at once.
+const AT_ONCE: usize = 4;
 
 /// `doctor`
 #[derive(Debug, Args)]
@@ -73,6 +77,18 @@ impl Level {
     /// Of a vendor that did not take credentials, or could not be asked about them.
     const fn of_trouble(is_passing: bool) -> Self {
         if is_passing { Self::Warn } else { Self::Fail }
+    }
+}
+
+impl Finding {
+    /// A line, and what to do under it.
+    pub fn text(&self) -> String {
+        let Self { level, of, seen, fix } = self;
+        let line = format!("{level:<5} {of}: {seen}", level = level.to_string());
+        match fix {
+            Some(fix) => format!("{line}\n      -> {fix}"),
+            None => line,
+        }
     }
 }
 
@@ -146,23 +162,17 @@ impl Report {
         self.findings.iter().filter(|finding| finding.level == level).count()
     }
 
-    /// A line for each, and what to do under it.
-    pub fn text(&self) -> String {
-        let mut lines = Vec::new();
-        for Finding { level, of, seen, fix } in &self.findings {
-            lines.push(format!("{level:<5} {of}: {seen}", level = level.to_string()));
-            lines.extend(fix.iter().map(|fix| format!("      -> {fix}")));
-        }
-        lines.push(format!(
-            "\n{} ok, {} to be looked at, {} that do not work.",
+    /// How many there are of each level.
+    pub fn sum(&self) -> String {
+        format!(
+            "{} ok, {} to be looked at, {} that do not work.",
             self.count(Level::Ok),
             self.count(Level::Warn),
             self.count(Level::Fail)
-        ));
-        lines.join("\n")
+        )
     }
 
-    /// The same for machines.
+    /// All of it for machines.
     pub fn json(&self) -> Value {
         let findings: Vec<Value> = self
             .findings
@@ -175,13 +185,25 @@ impl Report {
     }
 }
 
-/// Looks at the bundle and at one app, or at all of them. `clock` is this machine's.
-pub async fn run(deployment: &Deployment, wanted: Option<&AppId>, clock: Clock<'_>) -> Result<Report, DocumentError> {
+/// Looks at the bundle and at one app, or at all of them. `clock` is this machine's. Findings are `told` as they are made, and in their
+/// order.
+pub async fn run(
+    deployment: &Deployment,
+    wanted: Option<&AppId>,
+    clock: Clock<'_>,
+    mut told: impl FnMut(&[Finding]),
+) -> Result<Report, DocumentError> {
+    let mut report = Report::default();
+    let mut add = |found: Vec<Finding>| {
+        told(&found);
+        report.findings.extend(found);
+    };
     let documents = Documents::new(deployment)?;
     let mut bundle = Findings::of(format!("stack {}", deployment.stack));
     bundle::look(deployment, &mut bundle).await;
+    add(std::mem::take(&mut bundle.all));
     let is_safe = reach::api(deployment, clock, &mut bundle).await;
-    let mut findings = bundle.all;
+    add(bundle.all);
     let mut of_apps = Findings::of("apps");
     let place = &deployment.place;
     let apps = match wanted {
@@ -201,11 +223,13 @@ pub async fn run(deployment: &Deployment, wanted: Option<&AppId>, clock: Clock<'
             }
         },
     };
-    findings.extend(of_apps.all);
-    for app in apps {
-        findings.extend(app::look(One { deployment, app: &app, clock }, &documents, is_safe).await);
+    add(of_apps.all);
+    let looks = apps.iter().map(|app| app::look(One { deployment, app, clock }, &documents, is_safe));
+    let mut looks = stream::iter(looks).buffered(AT_ONCE);
+    while let Some(found) = looks.next().await {
+        add(found);
     }
-    Ok(Report { findings })
+    Ok(report)
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::cli::{Cli, Command};
 
 /// What `doctor` sees. Whatever is told to be run can be run: it is parsed, and says where.
 async fn look(deployment: &Deployment, app: Option<&AppId>, clock: Clock<'_>) -> Report {
-    let report = super::run(deployment, app, clock).await.unwrap();
+    let report = super::run(deployment, app, clock, |_| {}).await.unwrap();
     for finding in &report.findings {
         for command in commands(finding) {
             let line = ["pushbell"].into_iter().chain(command.split_whitespace());
@@ -39,6 +39,10 @@ async fn seen(ward: &Ward) -> Report {
     look(&ward.deployment().await, Some(&acme()), &Timestamp::now).await
 }
 
+fn text(report: &Report) -> String {
+    report.findings.iter().map(Finding::text).collect::<Vec<_>>().join("\n")
+}
+
 /// That there is exactly one line that is not ok, of this level and beginning so, and with something to do.
 #[track_caller]
 fn only(report: &Report, level: Level, begins: &str) {
@@ -53,7 +57,7 @@ fn only(report: &Report, level: Level, begins: &str) {
 async fn what_is_set_up_well_is_well_and_every_look_is_told() {
     let ward = Ward::with_acme().await;
     let report = seen(&ward).await;
-    assert_eq!(report.worst(), Level::Ok, "{}", report.text());
+    assert_eq!(report.worst(), Level::Ok, "{}", text(&report));
     let seen: Vec<&str> = report.findings.iter().map(|finding| finding.seen.as_str()).collect();
     for begins in [
         "its status is CREATE_COMPLETE",
@@ -78,12 +82,63 @@ async fn what_is_set_up_well_is_well_and_every_look_is_told() {
 #[tokio::test]
 async fn no_secret_is_in_what_is_told() {
     let ward = Ward::with_acme().await;
-    let told = seen(&ward).await.text();
+    let told = text(&seen(&ward).await);
     let callers = std::fs::read_to_string(ward.path("apps/acme/callers.json")).unwrap();
     let callers: serde_json::Value = serde_json::from_str(&callers).unwrap();
     for list in ["hook_secrets", "api_keys", "master_secrets"] {
         assert!(!told.contains(callers[list][0].as_str().unwrap()), "{list}");
     }
+}
+
+#[tokio::test]
+async fn what_is_seen_is_told_at_once_and_an_app_that_takes_long_keeps_no_other_from_being_looked_at() {
+    use crate::faults::{Effect, Rule, Target};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let ward = Ward::with_acme().await;
+    ward.app(&["add", "beta"]).await.unwrap();
+    // The first app's secrets are held back until the second is almost through.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let path = ward.path("apps/beta/callers.json");
+    let mut callers: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    callers["verify_url"] = json!(format!("http://{}/me", listener.local_addr().unwrap()));
+    std::fs::write(&path, callers.to_string()).unwrap();
+    let aws = &ward.stack.aws;
+    let hold = Rule::new(Target::Secrets, Effect::Hang).action("GetSecretValue").body_contains("acme/callers");
+    aws.faults.add(hold).unwrap();
+    let faults = aws.faults.clone();
+    tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut asked = Vec::new();
+        while !asked.ends_with(b"\r\n\r\n") {
+            socket.read_buf(&mut asked).await.unwrap();
+        }
+        faults.clear();
+        socket.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+    });
+    aws.calls.start();
+    let mut told = Vec::new();
+    let deployment = ward.deployment().await;
+    let looked = super::run(&deployment, None, &Timestamp::now, |found| {
+        let are_apps_begun = aws.calls.made().contains_key("secretsmanager:GetSecretValue");
+        told.extend(found.iter().map(|finding| (finding.clone(), are_apps_begun)));
+    });
+    let report = tokio::time::timeout(Duration::from_secs(30), looked).await.unwrap().unwrap();
+    assert_eq!(told.iter().map(|(finding, _)| finding.clone()).collect::<Vec<_>>(), report.findings);
+    assert!(told.iter().all(|(finding, begun)| *begun == finding.of.starts_with("app ")), "{told:#?}");
+    let mut order: Vec<&str> = report.findings.iter().map(|finding| finding.of.as_str()).collect();
+    order.dedup();
+    assert_eq!(order, ["stack pushbell-local", "app acme", "app beta"]);
+    assert!(
+        report.findings.iter().any(|finding| finding.of == "app beta" && finding.seen == "`verify_url` is reached")
+    );
+}
+
+#[test]
+fn findings_are_summed_up_by_level() {
+    let finding = |level| Finding { level, of: "app acme".to_owned(), seen: "seen".to_owned(), fix: None };
+    let report = Report { findings: [Level::Ok, Level::Ok, Level::Fail].map(finding).into() };
+    assert_eq!(report.sum(), "2 ok, 0 to be looked at, 1 that do not work.");
+    assert_eq!(report.findings[2].text(), "fail  app acme: seen");
 }
 
 // ------------------------------------------------------------------------------------------------------- the vendors
@@ -173,7 +228,7 @@ async fn a_bundle_id_that_the_key_may_not_push_to() {
     let ward = Ward::with_acme().await;
     ward.edit("apns", |apns| apns["production"]["topic"] = json!("com.example.other")).await;
     let report = seen(&ward).await;
-    let told = report.text();
+    let told = text(&report);
     assert!(told.contains("Apple (production): the key may not push to topic"), "{told}");
     assert!(
         told.contains(&format!(
@@ -233,7 +288,7 @@ async fn a_certificate_that_ended_and_one_that_soon_will() {
     );
     let end = Timestamp::from_rfc3339("2124-01-01T00:00:00Z").unwrap();
     let report = look(&ward.deployment().await, Some(&acme()), &|| end).await;
-    let told = report.text();
+    let told = text(&report);
     assert!(
         told.contains(
             "fail  app acme: SNS's certificate of `sns.apns` ended at 2124-01-01T00:00:00Z: iPhones are not reached"
@@ -251,10 +306,10 @@ async fn a_certificate_for_apples_other_service() {
     let ward = with_certificate(&[1, 2]).await;
     // Somebody puts another one there.
     let other = with_certificate(&[2]).await;
-    let text = std::fs::read_to_string(other.path("apps/acme/apns.json")).unwrap();
-    let given: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let kept = std::fs::read_to_string(other.path("apps/acme/apns.json")).unwrap();
+    let given: serde_json::Value = serde_json::from_str(&kept).unwrap();
     ward.edit("apns", |apns| *apns = json!({ "sandbox": given["production"] })).await;
-    let told = seen(&ward).await.text();
+    let told = text(&seen(&ward).await);
     assert!(told.contains("fail  app acme: the certificate is not for sandbox"), "{told}");
     assert!(told.contains("warn  app acme: what SNS was given for Apple (production) is not kept here"), "{told}");
 }
@@ -292,7 +347,7 @@ async fn what_a_development_build_has_is_replaced_as_such() {
     std::fs::remove_file(ward.path("apps/acme/apns.json")).unwrap();
     let report = seen(&ward).await;
     only(&report, Level::Warn, "what SNS was given for Apple (sandbox) is not kept here");
-    assert!(report.text().contains(" --topic … --sandbox --url "), "{}", report.text());
+    assert!(text(&report).contains(" --topic … --sandbox --url "), "{}", text(&report));
 }
 
 #[tokio::test]
@@ -456,9 +511,9 @@ async fn a_clock_that_is_off() {
     let ward = Ward::with_acme().await;
     let deployment = ward.deployment().await;
     let later = |seconds| Timestamp::now().plus(Duration::from_secs(seconds));
-    let told = look(&deployment, None, &|| later(60)).await.text();
+    let told = text(&look(&deployment, None, &|| later(60)).await);
     assert!(told.contains("warn  stack pushbell-local: this machine's clock is"), "{told}");
-    let told = look(&deployment, None, &|| later(900)).await.text();
+    let told = text(&look(&deployment, None, &|| later(900)).await);
     assert!(told.contains("fail  stack pushbell-local: this machine's clock is"), "{told}");
 }
 
@@ -477,7 +532,7 @@ async fn seen_with_time_passing(ward: &Ward, until: &str) -> Report {
 async fn the_time_that_a_look_takes_makes_no_finding() {
     let ward = Ward::with_acme().await;
     let report = seen_with_time_passing(&ward, "cloudformation:GetResource").await;
-    assert_eq!(report.worst(), Level::Ok, "{}", report.text());
+    assert_eq!(report.worst(), Level::Ok, "{}", text(&report));
     // The API was asked before, so its clock is told; Tencent's callback is signed after it.
     let report = seen_with_time_passing(&ward, "secretsmanager:GetSecretValue").await;
     only(&report, Level::Warn, "this machine's clock is ");
@@ -489,10 +544,10 @@ async fn an_address_that_leads_nowhere_and_one_that_leads_elsewhere() {
     let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let mut deployment = ward.deployment().await;
     deployment.url = format!("http://{free}");
-    let told = look(&deployment, Some(&acme()), &Timestamp::now).await.text();
+    let told = text(&look(&deployment, Some(&acme()), &Timestamp::now).await);
     assert!(told.contains(&format!("the API at http://{free} is not reached")), "{told}");
     deployment.url = ward.stack.aws_url().to_owned();
-    let told = look(&deployment, Some(&acme()), &Timestamp::now).await.text();
+    let told = text(&look(&deployment, Some(&acme()), &Timestamp::now).await);
     assert!(told.contains("is not the API"), "{told}");
     // The app's secrets are not sent to whoever answers there.
     assert!(!told.contains("the hooks"), "{told}");
@@ -534,7 +589,7 @@ async fn callers_that_cannot_be_read() {
     ward.edit("callers", |callers| callers["hook_secretz"] = json!(["s3cret-s3cret-s3cret"])).await;
     let report = seen(&ward).await;
     only(&report, Level::Fail, "`callers` cannot be read, and all calls are answered 503");
-    assert!(!report.text().contains("s3cret"));
+    assert!(!text(&report).contains("s3cret"));
 }
 
 #[tokio::test]
@@ -542,7 +597,7 @@ async fn settings_with_a_field_that_this_release_does_not_know() {
     let ward = Ward::with_acme().await;
     ward.edit("settings", |settings| settings["titel"] = json!("Acme")).await;
     let report = seen(&ward).await;
-    let told = report.text();
+    let told = text(&report);
     assert!(told.contains("`settings` cannot be read, and its calls are answered 503, and its pushes fail"), "{told}");
     assert!(told.contains("unknown field `titel`"), "{told}");
     assert!(told.contains("the hooks are out of order for the app (APP_MISCONFIGURED)"), "{told}");
@@ -570,7 +625,7 @@ async fn a_secret_that_can_be_guessed() {
     ward.edit("callers", |callers| callers["master_secrets"] = json!(["letmein"])).await;
     let report = seen(&ward).await;
     only(&report, Level::Warn, "a master secret has less than 20 characters");
-    assert!(!report.text().contains("letmein"));
+    assert!(!text(&report).contains("letmein"));
 }
 
 #[tokio::test]
