@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::super::vendors::{self, ApnsCredentials};
 use super::super::{Deployment, token};
 use super::applications::{self, ApnsService};
-use super::documents::{APNS, Documents};
+use super::documents::{APNS, Documents, Settings};
 use super::paste::Paste;
 use super::secrets::Kind;
 use super::{Add, AppCommandError, Credentials, OpenimMode, Told, Update, files};
@@ -31,21 +31,21 @@ pub(super) async fn run(deployment: &Deployment, add: &Add) -> Result<Told, AppC
         None => json!({}),
     };
     // What somebody has put there before stays.
-    let mut settings = documents.settings(app).await?.unwrap_or_else(|| json!({}));
-    pushbell::app::check("settings", &settings.to_string()).map_err(AppCommandError::Settings)?;
+    let mut settings = documents.settings_to_change(app).await?;
+    pushbell::app::check("settings", &settings.value.to_string()).map_err(AppCommandError::Settings)?;
     if let Some(title) = &add.title {
-        settings["title"] = json!(title);
+        settings.value["title"] = json!(title);
     }
     if let Some(sdk_app_id) = add.tencent {
-        settings["tencent"]["sdk_app_id"] = json!(sdk_app_id);
+        settings.value["tencent"]["sdk_app_id"] = json!(sdk_app_id);
     }
     if add.openim == OpenimMode::Deliver {
-        settings["openim"]["mode"] = json!("deliver");
+        settings.value["openim"]["mode"] = json!("deliver");
     }
     if let Some(url) = &add.results {
-        settings["results"]["url"] = json!(url);
+        settings.value["results"]["url"] = json!(url);
     }
-    pushbell::app::check("settings", &settings.to_string()).map_err(AppCommandError::Settings)?;
+    pushbell::app::check("settings", &settings.value.to_string()).map_err(AppCommandError::Settings)?;
     let tried = Tried::credentials(deployment, app, &add.credentials, now).await?;
     let untried = tried.untried.clone();
     let mut done = tried.write(deployment, &documents, app, &mut settings).await?;
@@ -111,8 +111,8 @@ pub(super) async fn update(deployment: &Deployment, update: &Update) -> Result<S
     if documents.secret(app, "callers").await?.is_none() {
         return Err(AppCommandError::Unknown(app.clone()));
     }
-    let mut settings = documents.settings(app).await?.unwrap_or_else(|| json!({}));
-    pushbell::app::check("settings", &settings.to_string()).map_err(AppCommandError::Settings)?;
+    let mut settings = documents.settings_to_change(app).await?;
+    pushbell::app::check("settings", &settings.value.to_string()).map_err(AppCommandError::Settings)?;
     let tried = Tried::credentials(deployment, app, &update.credentials, Timestamp::now()).await?;
     if tried.fcm.is_none() && tried.apns.is_none() {
         return Err(AppCommandError::NothingGiven);
@@ -183,21 +183,21 @@ impl Tried {
         deployment: &Deployment,
         documents: &Documents<'_>,
         app: &AppId,
-        settings: &mut Value,
+        settings: &mut Settings,
     ) -> Result<Vec<String>, AppCommandError> {
         let mut done = self.done;
         if let Some((service, document)) = &self.apns {
-            let known = settings["sns"][service.setting()].as_str().map(str::to_owned);
+            let known = settings.value["sns"][service.setting()].as_str().map(str::to_owned);
             let arn = applications::put(deployment, app, *service, known.as_deref(), document).await?;
             done.push(match deployment.events_topic() {
                 Some(_) => format!("SNS reaches iPhones by {arn}, and tells of dead tokens."),
                 None => format!("SNS reaches iPhones by {arn}."),
             });
-            settings["sns"][service.setting()] = json!(arn);
-            if settings["sns"]["environment"].is_null() {
-                settings["sns"]["environment"] = json!(service.word());
+            settings.value["sns"][service.setting()] = json!(arn);
+            if settings.value["sns"]["environment"].is_null() {
+                settings.value["sns"]["environment"] = json!(service.word());
             }
-            done.push(format!("Devices that do not say are of {}.", settings["sns"]["environment"]));
+            done.push(format!("Devices that do not say are of {}.", settings.value["sns"]["environment"]));
             let mut kept = documents.secret(app, APNS).await?.unwrap_or_else(|| json!({}));
             kept[service.word()] = json!(document);
             documents.put_secret(app, APNS, &kept).await?;
@@ -207,7 +207,7 @@ impl Tried {
             vendors["fcm"] = document.clone();
             documents.put_secret(app, "vendors", &vendors).await?;
         }
-        if settings.as_object().is_some_and(|map| !map.is_empty()) {
+        if settings.value.as_object().is_some_and(|map| !map.is_empty()) {
             documents.put_settings(app, settings).await?;
         }
         Ok(done)

@@ -11,7 +11,7 @@ use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType};
 use pushbell::app::AppError;
 use pushbell::env::{EnvError, Table};
 use pushbell::id::AppId;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::super::Deployment;
 use super::super::aws::reason;
@@ -66,6 +66,11 @@ pub enum DocumentError {
         /// Why not.
         reason: String,
     },
+    /// Two changed them at once.
+    #[error(
+        "the settings of {0} were changed by somebody else meanwhile, and are as they left them; run the command again"
+    )]
+    SettingsChanged(AppId),
     /// The document is no JSON.
     #[error("the app's {document} document is no JSON object (line {line}, column {column})")]
     Json {
@@ -232,24 +237,45 @@ impl<'a> Documents<'a> {
 
     /// The settings as JSON; `None` where there are none.
     pub async fn settings(&self, app: &AppId) -> Result<Option<Value>, DocumentError> {
+        let text = self.settings_text(app).await?;
+        text.map(|text| json("settings", &text)).transpose()
+    }
+
+    /// The settings, to be changed; empty where there are none.
+    pub async fn settings_to_change(&self, app: &AppId) -> Result<Settings, DocumentError> {
+        let before = self.settings_text(app).await?;
+        let value = before.as_deref().map_or_else(|| Ok(json!({})), |text| json("settings", text))?;
+        Ok(Settings { value, before })
+    }
+
+    async fn settings_text(&self, app: &AppId) -> Result<Option<String>, DocumentError> {
         let [pk, sk] = Self::settings_key(app);
         let get = self.tables.get_item().table_name(&self.registry).key(pk.0, pk.1).key(sk.0, sk.1);
         let got = get.consistent_read(true).send().await;
         let got = got.map_err(|error| self.settings_failed("read", app, reason(&error)))?;
         match got.item().and_then(|item| item.get("doc")) {
-            Some(AttributeValue::S(text)) => json("settings", text).map(Some),
+            Some(AttributeValue::S(text)) => Ok(Some(text.clone())),
             Some(_) | None => Ok(None),
         }
     }
 
-    /// Writes the settings.
-    pub async fn put_settings(&self, app: &AppId, value: &Value) -> Result<(), DocumentError> {
-        let text = value.to_string();
+    /// Writes the settings, if they are still as they were read.
+    pub async fn put_settings(&self, app: &AppId, settings: &Settings) -> Result<(), DocumentError> {
+        let text = settings.value.to_string();
         pushbell::app::check("settings", &text).map_err(DocumentError::Unreadable)?;
         let [pk, sk] = Self::settings_key(app);
         let put = self.tables.put_item().table_name(&self.registry).item(pk.0, pk.1).item(sk.0, sk.1);
-        let put = put.item("doc", AttributeValue::S(text.clone())).send().await;
-        put.map_err(|error| self.settings_failed("write", app, reason(&error)))?;
+        let put = put.item("doc", AttributeValue::S(text.clone()));
+        let put = match &settings.before {
+            None => put.condition_expression("attribute_not_exists(doc)"),
+            Some(before) => put
+                .condition_expression("doc = :before")
+                .expression_attribute_values(":before", AttributeValue::S(before.clone())),
+        };
+        put.send().await.map_err(|error| match error.code() {
+            Some("ConditionalCheckFailedException") => DocumentError::SettingsChanged(app.clone()),
+            Some(_) | None => self.settings_failed("write", app, reason(&error)),
+        })?;
         self.keep_settings(app, Some(text)).await
     }
 
@@ -282,6 +308,14 @@ impl<'a> Documents<'a> {
         let answer = self.deployment.http.send(request).await.map_err(|_| not_kept())?;
         if answer.status.is_success() { Ok(()) } else { Err(not_kept()) }
     }
+}
+
+/// An app's settings, and what they were when they were read.
+#[derive(Debug)]
+pub struct Settings {
+    /// As they are to be.
+    pub value: Value,
+    before: Option<String>,
 }
 
 /// A document's text, if the functions can read it.

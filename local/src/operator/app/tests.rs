@@ -107,7 +107,7 @@ async fn apple_that_is_not_reached_is_told_as_such_and_can_be_done_without() {
     let error = run("").await.unwrap_err();
     assert!(matches!(error, AppCommandError::ApnsUnasked(_)), "{error}");
     assert!(error.to_string().starts_with("APNs could not be asked whether it takes these credentials"), "{error}");
-    let told = run(" --untried").await.unwrap();
+    let told = run(" --untried").await.unwrap().text;
     assert!(told.contains(&format!("- NOT TRIED: the signing key. {free} does not answer; see ")), "{told}");
     assert_eq!(document(&ward, "apns")["production"]["topic"], TOPIC);
 }
@@ -202,6 +202,24 @@ async fn settings_that_were_put_first_stay() {
     let settings = document(&ward, "settings");
     assert_eq!((&settings["zone"], &settings["title"]), (&json!("Europe/Berlin"), &json!("Acme")));
     assert_eq!(settings["openim"], json!({ "always_list": true, "mode": "deliver" }));
+}
+
+#[tokio::test]
+async fn settings_that_somebody_else_changed_meanwhile_stay_as_they_left_them() {
+    let ward = Ward::empty().await;
+    let deployment = ward.deployment().await;
+    let documents = Documents::new(&deployment).unwrap();
+    // None are there, then some are.
+    for zone in ["Europe/Berlin", "Asia/Tokyo"] {
+        let mut late = documents.settings_to_change(&acme()).await.unwrap();
+        let mut first = documents.settings_to_change(&acme()).await.unwrap();
+        first.value["zone"] = json!(zone);
+        documents.put_settings(&acme(), &first).await.unwrap();
+        late.value["title"] = json!("Acme");
+        let error = documents.put_settings(&acme(), &late).await.unwrap_err();
+        assert!(matches!(error, super::DocumentError::SettingsChanged(_)), "{error}");
+        assert_eq!(documents.settings(&acme()).await.unwrap(), Some(json!({ "zone": zone })));
+    }
 }
 
 #[tokio::test]
