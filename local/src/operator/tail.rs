@@ -178,7 +178,8 @@ fn is_passing<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {
             let passing = ["ServiceUnavailableException", "InternalFailure", "ResourceNotFoundException"];
             refused.err().code().is_some_and(|code| passing.contains(&code))
         }
-        // Of a later SDK, or a call that cannot be made.
+        SdkError::ConstructionFailure(_) => false,
+        // Of a later SDK.
         _ => false,
     }
 }
