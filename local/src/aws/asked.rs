@@ -16,8 +16,8 @@ pub(super) fn asked(service: Service, action: &str, form: &Form, body: &[u8]) ->
             vec![(format!("secretsmanager:{action}"), secret_arn(id))]
         }
         Service::Sns => {
-            let arn =
-                ["TargetArn", "EndpointArn", "PlatformApplicationArn"].into_iter().find_map(|name| form.get(name));
+            let names = ["TargetArn", "EndpointArn", "PlatformApplicationArn", "TopicArn"];
+            let arn = names.into_iter().find_map(|name| form.get(name));
             vec![(format!("sns:{action}"), arn.unwrap_or_default().to_owned())]
         }
         Service::CloudFormation | Service::CloudControl | Service::Logs => {

@@ -551,3 +551,24 @@ async fn an_application_whose_certificate_is_over_accepts_one_publish_more_and_i
     publish(&client, &arn, &message).await.unwrap();
     assert_eq!(publish(&client, &arn, &message).await.unwrap_err().0, "PlatformApplicationDisabled");
 }
+
+#[tokio::test]
+async fn a_topic_tells_who_is_subscribed_and_who_has_not_confirmed_it() {
+    let stack = Stack::start().await;
+    let (client, sns) = (stack.sns(), &stack.sns_state);
+    let topic = "arn:aws:sns:us-east-1:000000000000:alarms";
+    let missing = client.list_subscriptions_by_topic().topic_arn(topic).send().await.unwrap_err();
+    assert_eq!(code(&missing), "NotFound");
+    sns.ensure_topic(topic);
+    let none = client.list_subscriptions_by_topic().topic_arn(topic).send().await.unwrap();
+    assert!(none.subscriptions().is_empty());
+    sns.subscribe_mail(topic, "ops@example.com", false);
+    for n in 0..100 {
+        sns.subscribe_mail(topic, &format!("{n}@example.com"), true);
+    }
+    let all = client.list_subscriptions_by_topic().topic_arn(topic).into_paginator().items().send();
+    let all = all.collect::<Result<Vec<_>, _>>().await.unwrap();
+    assert_eq!(all.len(), 101);
+    assert_eq!((all[0].endpoint(), all[0].subscription_arn()), (Some("ops@example.com"), Some("PendingConfirmation")));
+    assert!(all[1..].iter().all(|one| one.subscription_arn().is_some_and(|arn| arn.starts_with(topic))));
+}

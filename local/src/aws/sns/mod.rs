@@ -1,11 +1,12 @@
-//! SNS as far as mobile push needs it: platform applications, endpoints and the publish to an endpoint, in the
-//! awsQuery protocol with its XML.
+//! SNS as far as mobile push needs it: platform applications, endpoints and the publish to an endpoint, and who is subscribed to a topic, in
+//! the awsQuery protocol with its XML.
 //! Source of the behaviour: the API reference of Amazon SNS and "Creating an Amazon SNS platform endpoint".
 
 mod applications;
 mod credentials;
 mod endpoints;
 mod publish;
+mod topics;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -21,6 +22,7 @@ use crate::phones::{Phones, Taken};
 use crate::store::{Store, StoreError, random_id};
 use crate::vendors::Apple;
 use endpoints::Endpoint;
+use topics::Topics;
 
 /// The XML namespace of its answers.
 pub(super) const NAMESPACE: &str = "http://sns.amazonaws.com/doc/2010-03-31/";
@@ -41,6 +43,7 @@ pub struct Sns {
     phones: Phones,
     apple: Apple,
     subscribers: Arc<Mutex<Vec<Subscriber>>>,
+    topics: Topics,
 }
 
 /// A queue that is subscribed to a topic, with raw message delivery.
@@ -57,7 +60,7 @@ impl Sns {
     pub fn new(store: Store, phones: Phones, apple: Apple) -> Result<Self, StoreError> {
         store.prepare(endpoints::SCHEMA)?;
         store.prepare(credentials::SCHEMA)?;
-        Ok(Self { store, phones, apple, subscribers: Arc::default() })
+        Ok(Self { store, phones, apple, subscribers: Arc::default(), topics: Topics::default() })
     }
 
     /// Makes a platform application unless it is there, and gives its ARN. `platform` is `APNS`, `APNS_SANDBOX`,
@@ -144,6 +147,7 @@ impl Sns {
                 Ok(reply(action, ""))
             }
             "ListEndpointsByPlatformApplication" => self.list_endpoints(form),
+            "ListSubscriptionsByTopic" => self.list_subscriptions(form),
             "Publish" => self.publish(form),
             _ => Err(Refusal::sns(
                 StatusCode::BAD_REQUEST,

@@ -63,7 +63,10 @@ fn expected(kind: &str) -> Vec<Expected> {
             one("/ScheduleExpression", Value::Null, Level::Warn, "the timer runs at other times"),
         ],
         "AWS::CloudWatch::Alarm" => {
-            vec![one("/ActionsEnabled", true.into(), Level::Warn, "nobody hears of it")]
+            vec![
+                one("/ActionsEnabled", true.into(), Level::Warn, "nobody hears of it"),
+                one("/AlarmActions", Value::Array(Vec::new()), Level::Warn, "others hear of it, or nobody"),
+            ]
         }
         "AWS::Lambda::Function" => {
             vec![one(
@@ -95,7 +98,7 @@ const KINDS: [(&str, &str); 10] = [
 pub(super) async fn look(deployment: &Deployment, findings: &mut Findings) {
     status(deployment, findings);
     resources(deployment, findings).await;
-    alarms(deployment, findings);
+    alarms(deployment, findings).await;
     dead_letters(deployment, findings).await;
 }
 
@@ -280,14 +283,58 @@ fn plain(value: &Value) -> String {
 }
 
 /// Whether somebody hears. On this machine nobody does.
-fn alarms(deployment: &Deployment, findings: &mut Findings) {
-    match deployment.parameters.get("AlarmTopicArn").map(String::as_str) {
-        Some("") | None if deployment.is_local() => {}
-        Some("") | None => findings.warn(
-            "alarms tell nobody: AlarmTopicArn is empty",
-            "deploy with the ARN of an SNS topic that somebody subscribes to: docs/deploy.md",
+async fn alarms(deployment: &Deployment, findings: &mut Findings) {
+    let topic = match deployment.parameters.get("AlarmTopicArn").map(String::as_str) {
+        Some("") | None if deployment.is_local() => return,
+        Some("") | None => {
+            return findings.warn(
+                "alarms tell nobody: AlarmTopicArn is empty",
+                "deploy with the ARN of an SNS topic that somebody subscribes to: docs/deploy.md",
+            );
+        }
+        Some(topic) => topic,
+    };
+    let sns = aws_sdk_sns::Client::new(&deployment.config);
+    let mut subscriptions = sns.list_subscriptions_by_topic().topic_arn(topic).into_paginator().items().send();
+    let (mut confirmed, mut pending) = (0, 0);
+    while let Some(subscription) = subscriptions.next().await {
+        match subscription.as_ref().map(|subscription| subscription.subscription_arn().unwrap_or_default()) {
+            // There is an ARN once it is confirmed.
+            Ok(arn) if arn.starts_with("arn:") => confirmed += 1,
+            Ok("PendingConfirmation") => pending += 1,
+            Ok(_) => {}
+            Err(error) if matches!(error.code(), Some("NotFound" | "InvalidParameter")) => {
+                return findings.fail(
+                    format!("alarms tell nobody: the topic {topic} is not there"),
+                    "make it again under its own name and subscribe to it, or deploy with the ARN of another one of the stack's region: docs/deploy.md",
+                );
+            }
+            Err(error) => {
+                return findings.warn(
+                    format!(
+                        "alarms are told to {topic}; whether anybody hears of them could not be looked at: {}",
+                        reason(error)
+                    ),
+                    "your own rights lack sns:ListSubscriptionsByTopic, or the topic is another account's: look there",
+                );
+            }
+        }
+    }
+    match (confirmed, pending) {
+        (0, 0) => findings.warn(
+            format!("alarms tell nobody: nobody is subscribed to {topic}"),
+            format!(
+                "`aws sns subscribe --topic-arn {topic} --protocol email --notification-endpoint you@example.com`, and confirm the mail that comes"
+            ),
         ),
-        Some(topic) => findings.ok(format!("alarms are told to {topic}")),
+        (0, _) => findings.warn(
+            format!("alarms tell nobody: no subscription of {topic} was confirmed ({pending} wait)"),
+            "confirm the mail that came; after three days subscribe again",
+        ),
+        (_, _) => findings.ok(format!(
+            "alarms are told to {topic}, to which {confirmed} are subscribed; which of them ring now is not looked at here: `aws cloudwatch describe-alarms --state-value ALARM --alarm-name-prefix {}-`",
+            deployment.stack
+        )),
     }
 }
 

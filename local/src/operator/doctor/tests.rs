@@ -468,6 +468,64 @@ async fn an_alarm_whose_actions_are_off() {
     );
 }
 
+const ALARM_TOPIC: &str = "arn:aws:sns:us-east-1:000000000000:alarms";
+
+/// A stack that was deployed with a topic for its alarms.
+async fn with_alarm_topic() -> Ward {
+    let ward = Ward::with_acme().await;
+    let inventory = &ward.stack.aws.inventory;
+    inventory.set_parameter("AlarmTopicArn", ALARM_TOPIC);
+    for (id, resource) in ward.deployment().await.resources {
+        if resource.kind == "AWS::CloudWatch::Alarm" {
+            assert!(inventory.change(&id, "AlarmActions", json!([ALARM_TOPIC])));
+        }
+    }
+    ward
+}
+
+#[tokio::test]
+async fn alarms_that_nobody_hears() {
+    let ward = with_alarm_topic().await;
+    let sns = &ward.stack.aws.sns;
+    only(&seen(&ward).await, Level::Fail, &format!("alarms tell nobody: the topic {ALARM_TOPIC} is not there"));
+    sns.ensure_topic(ALARM_TOPIC);
+    only(&seen(&ward).await, Level::Warn, &format!("alarms tell nobody: nobody is subscribed to {ALARM_TOPIC}"));
+    sns.subscribe_mail(ALARM_TOPIC, "ops@example.com", false);
+    only(
+        &seen(&ward).await,
+        Level::Warn,
+        &format!("alarms tell nobody: no subscription of {ALARM_TOPIC} was confirmed"),
+    );
+    sns.subscribe_mail(ALARM_TOPIC, "oncall@example.com", true);
+    let report = seen(&ward).await;
+    let told = text(&report);
+    assert_eq!(report.worst(), Level::Ok, "{told}");
+    assert!(told.contains(&format!("alarms are told to {ALARM_TOPIC}, to which 1 are subscribed; ")), "{told}");
+    assert!(told.contains("--alarm-name-prefix pushbell-local-`"), "{told}");
+}
+
+#[tokio::test]
+async fn an_alarm_topic_that_may_not_be_looked_at() {
+    use crate::faults::{Effect, Rule, Target};
+    let ward = with_alarm_topic().await;
+    let refused = Rule::new(Target::Sns, Effect::Error500).action("ListSubscriptionsByTopic");
+    ward.stack.aws.faults.add(refused).unwrap();
+    let begins = format!("alarms are told to {ALARM_TOPIC}; whether anybody hears of them could not be looked at: ");
+    only(&seen(&ward).await, Level::Warn, &begins);
+}
+
+#[tokio::test]
+async fn an_alarm_that_tells_somebody_else() {
+    let ward = with_alarm_topic().await;
+    ward.stack.aws.sns.subscribe_mail(ALARM_TOPIC, "oncall@example.com", true);
+    assert!(ward.stack.aws.inventory.change("QueueAgeAlarm", "AlarmActions", json!([])));
+    only(
+        &seen(&ward).await,
+        Level::Warn,
+        "QueueAgeAlarm: AlarmActions is [], and [\"arn:aws:sns:us-east-1:000000000000:alarms\"] in the template: ",
+    );
+}
+
 #[tokio::test]
 async fn a_deploy_that_was_rolled_back_and_one_that_failed() {
     let ward = Ward::with_acme().await;
