@@ -120,8 +120,8 @@ pub(super) fn apns(credentials: &Credentials) -> Result<Option<ApnsCredentials>,
             "topic": credentials.topic,
         }),
         (None, Some(certificate), Some(key)) => {
-            let wanted =
-                "`openssl pkcs12 -in apns.p12 -nodes -out apns.pem` makes one of a .p12 that both options take";
+            // What Keychain Access writes is encrypted as OpenSSL 3 reads it with its legacy algorithms only.
+            let wanted = "`openssl pkcs12 -legacy -in apns.p12 -nodes -out apns.pem` (without -legacy on OpenSSL 1.1 and LibreSSL) makes one of a .p12 that both options take";
             json!({
                 "certificate": pem(certificate, &["CERTIFICATE"], wanted)?,
                 "private_key": pem(key, &["PRIVATE KEY", "RSA PRIVATE KEY"], wanted)?,

@@ -273,6 +273,12 @@ async fn files_that_are_something_else_are_named() {
     let ids = ["--key-id", "ABC123DEFG", "--team", "TEAM123456", "--topic", TOPIC];
     let error = ward.app(&[&["add", "acme", "--apns", &half], &ids[..]].concat()).await.unwrap_err().to_string();
     assert!(error.contains("half.json has no such PEM block; --apns takes a signing key"), "{error}");
+    let line = ["add", "acme", "--apns-certificate", &half, "--apns-private-key", &half];
+    let error = ward.app(&line).await.unwrap_err().to_string();
+    assert!(
+        error.contains("`openssl pkcs12 -legacy -in apns.p12 -nodes -out apns.pem` (without -legacy on"),
+        "{error}"
+    );
     // Google's key is an RSA one.
     let google = ward.write("google.pem", ward.account["private_key"].as_str().unwrap());
     let error = ward.app(&[&["add", "acme", "--apns", &google], &ids[..]].concat()).await.unwrap_err();

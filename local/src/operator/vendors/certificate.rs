@@ -28,7 +28,7 @@ pub struct CertificateFacts {
 pub enum CertificateTrouble {
     /// Not a certificate in PEM.
     #[error(
-        "certificate is no certificate in PEM; export it from Keychain Access as .p12, then `openssl pkcs12 -clcerts -nokeys`"
+        "certificate is no certificate in PEM; export it from Keychain Access as .p12, then `openssl pkcs12 -legacy -in apns.p12 -clcerts -nokeys -out cert.pem` (without -legacy on OpenSSL 1.1 and LibreSSL)"
     )]
     Unreadable,
     /// Over.
@@ -40,7 +40,9 @@ pub enum CertificateTrouble {
     #[error("the certificate is valid from {0} on; if that is over, this machine's clock is wrong")]
     NotYet(String),
     /// Not a private key in PEM.
-    #[error("private_key is no unencrypted key in PEM; export it with `openssl pkcs12 -nocerts -nodes`")]
+    #[error(
+        "private_key is no unencrypted key in PEM; export it with `openssl pkcs12 -legacy -in apns.p12 -nocerts -nodes -out key.pem` (without -legacy on OpenSSL 1.1 and LibreSSL)"
+    )]
     Key,
     /// The key is another one's.
     #[error("private_key does not belong to the certificate; export both from one .p12 file")]

@@ -256,10 +256,18 @@ fn a_certificate_that_cannot_be_used_is_told_with_what_to_do() {
     let now = at("2026-06-01T00:00:00Z");
     let with_key = |pem: &str| ApnsCertificate { private_key: PrivateKey::new(pem), ..good.clone() };
     for (document, now, says) in [
-        (ApnsCertificate { certificate: "s3cret".into(), ..good.clone() }, now, "certificate is no certificate in PEM"),
+        (
+            ApnsCertificate { certificate: "s3cret".into(), ..good.clone() },
+            now,
+            "certificate is no certificate in PEM; export it from Keychain Access as .p12, then `openssl pkcs12 -legacy -in apns.p12 -clcerts -nokeys -out cert.pem` (without -legacy",
+        ),
         (good.clone(), at("2027-01-01T00:00:00Z"), "ended at 2027-01-01T00:00:00Z; make a new one"),
         (good.clone(), at("2025-12-31T23:59:59Z"), "valid from 2026-01-01T00:00:00Z on"),
-        (with_key("s3cret"), now, "private_key is no unencrypted key in PEM"),
+        (
+            with_key("s3cret"),
+            now,
+            "private_key is no unencrypted key in PEM; export it with `openssl pkcs12 -legacy -in apns.p12 -nocerts -nodes -out key.pem` (without -legacy",
+        ),
         (with_key(&p8()), now, "private_key does not belong to the certificate"),
         (certificate(&pair, app, &[]), now, "not for pushes"),
         (certificate(&pair, None, &[2]), now, "names no app"),
