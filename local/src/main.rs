@@ -37,8 +37,8 @@ fn main() -> ExitCode {
         }
         Some(Command::Doctor(asked)) => operate(&asked.place, async |deployment| {
             let told = |found: &[Finding]| {
-                if !asked.json {
-                    found.iter().for_each(|finding| say(&finding.text()));
+                for finding in found.iter().filter(|_| !asked.json) {
+                    say(&finding.text());
                 }
             };
             match doctor::run(deployment, asked.app.as_ref(), &Timestamp::now, told).await {

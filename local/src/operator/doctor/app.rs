@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::super::app::{Documents, Kind, first_valid};
 use super::super::vendors::{self, ApnsDocument};
-use super::{Finding, Findings, Level, One, documents, ios, reach};
+use super::{Finding, Findings, One, documents, ios, reach};
 
 /// The options that give a signing key of Apple's.
 pub(super) const SIGNING_KEY: &str = "--apns AuthKey.p8 --key-id … --team … --topic …";
@@ -84,11 +84,7 @@ async fn fcm(one: One<'_>, held: &Value, findings: &mut Findings) {
         Ok(()) => {
             findings.ok(format!("FCM takes the service account of the project {}", vendor.service_account.project_id))
         }
-        Err(trouble) => {
-            let (seen, fix) = documents::halves(&trouble.to_string());
-            let could_not = if trouble.is_passing() { " could not be asked" } else { "" };
-            findings.add(Level::of_trouble(trouble.is_passing()), format!("FCM{could_not}: {seen}"), Some(fix));
-        }
+        Err(trouble) => findings.trouble("FCM", trouble.is_passing(), &trouble.to_string()),
     }
 }
 

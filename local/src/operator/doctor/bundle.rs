@@ -332,7 +332,7 @@ async fn alarms(deployment: &Deployment, findings: &mut Findings) {
             "confirm the mail that came; after three days subscribe again",
         ),
         (_, _) => findings.ok(format!(
-            "alarms are told to {topic}, to which {confirmed} are subscribed; which of them ring now is not looked at here: `aws cloudwatch describe-alarms --state-value ALARM --alarm-name-prefix {}-`",
+            "alarms are told to {topic} (subscriptions: {confirmed}); which of them ring now is not looked at here: `aws cloudwatch describe-alarms --state-value ALARM --alarm-name-prefix {}-`",
             deployment.stack
         )),
     }

@@ -10,7 +10,7 @@ use super::super::app::ApnsService;
 use super::super::aws::reason;
 use super::super::vendors::{self, ApnsCredentials, ApnsDocument};
 use super::app::SIGNING_KEY;
-use super::{Findings, Level, One, documents};
+use super::{Findings, One};
 
 /// A certificate that ends within so many days is to be replaced.
 const SOON_DAYS: u64 = 30;
@@ -155,10 +155,7 @@ async fn credentials(one: One<'_>, service: ApnsService, held: &ApnsCredentials,
             match vendors::apns(&one.deployment.http, &service.base_url(one.deployment), key, one.now()).await {
                 Ok(()) => findings.ok(format!("Apple ({word}) takes the signing key {}", key.key_id)),
                 Err(trouble) => {
-                    let (seen, fix) = documents::halves(&trouble.to_string());
-                    let could_not = if trouble.is_passing() { " could not be asked" } else { "" };
-                    let seen = format!("Apple ({word}){could_not}: {seen}");
-                    findings.add(Level::of_trouble(trouble.is_passing()), seen, Some(fix));
+                    findings.trouble(&format!("Apple ({word})"), trouble.is_passing(), &trouble.to_string());
                 }
             }
         }
@@ -176,10 +173,7 @@ async fn credentials(one: One<'_>, service: ApnsService, held: &ApnsCredentials,
                     findings.ok(format!("the certificate for {} has {} days left", facts.topic, facts.days_left));
                 }
             }
-            Err(trouble) => {
-                let (seen, fix) = documents::halves(&trouble.to_string());
-                findings.fail(format!("APNs ({word}): {seen}"), fix);
-            }
+            Err(trouble) => findings.trouble(&format!("APNs ({word})"), false, &trouble.to_string()),
         },
     }
 }

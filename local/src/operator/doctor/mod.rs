@@ -73,13 +73,6 @@ pub struct Finding {
     pub fix: Option<String>,
 }
 
-impl Level {
-    /// Of a vendor that did not take credentials, or could not be asked about them.
-    const fn of_trouble(is_passing: bool) -> Self {
-        if is_passing { Self::Warn } else { Self::Fail }
-    }
-}
-
 impl Finding {
     /// A line, and what to do under it.
     pub fn text(&self) -> String {
@@ -148,6 +141,15 @@ impl Findings {
 
     fn fail(&mut self, seen: impl Into<String>, fix: impl Into<String>) {
         self.add(Level::Fail, seen.into(), Some(fix.into()));
+    }
+
+    /// A vendor does not take credentials, or could not be asked about them.
+    fn trouble(&mut self, vendor: &str, is_passing: bool, trouble: &str) {
+        let (seen, fix) = documents::halves(trouble);
+        match is_passing {
+            true => self.warn(format!("{vendor} could not be asked: {seen}"), fix),
+            false => self.fail(format!("{vendor}: {seen}"), fix),
+        }
     }
 }
 

@@ -124,7 +124,7 @@ pub(super) async fn imkit(one: One<'_>, secret: &str, sources: usize, findings: 
         StatusCode::SERVICE_UNAVAILABLE => findings.fail(
             format!("the hooks are out of order for the app ({code})"),
             format!(
-                "one of its documents cannot be read, see below; else look at the log of generic-push: `tail{place}`"
+                "one of its documents cannot be read, see above; else look at the log of generic-push: `tail{place}`"
             ),
         ),
         other => findings.fail(
