@@ -422,6 +422,33 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_queue_is_not_empty_before_the_slower_of_two_invocations_is_done() {
+        let queues = queues();
+        send(&queues, &["good"]);
+        let taken = queues.receive_to_work("work", 1, Duration::ZERO, || Order::Forward).await.unwrap();
+        // The faster one.
+        queues.delete("work", &taken[0].receipt).unwrap();
+        let waiting = queues.clone();
+        let empty = tokio::spawn(async move { waiting.wait_until_empty(&["work"], Delayed::Counted).await });
+        tokio::task::yield_now().await;
+        assert!(!empty.is_finished());
+        queues.give_back(1);
+        assert_eq!(empty.await.unwrap().unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_quiet_hears_that_a_queue_is_paused() {
+        let queues = queues();
+        send(&queues, &["good"]);
+        let waiting = queues.clone();
+        let quiet = tokio::spawn(async move { waiting.wait_until_quiet(&["work"]).await });
+        tokio::task::yield_now().await;
+        assert!(!quiet.is_finished());
+        queues.pause("work", true);
+        quiet.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
     async fn records_come_in_reverse_order() {
         let queues = queues();
         let seen = Arc::default();

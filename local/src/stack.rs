@@ -291,8 +291,9 @@ impl Stack {
     }
 
     /// Waits until all work that is due is done: no queue that a function works off holds a message, visible or in
-    /// flight. Messages with a delay that has not run out count only when asked for.
-    pub async fn idle(&self, delayed: Delayed) -> Result<(), StackError> {
+    /// flight, and no batch of one is with a function. Messages with a delay that has not run out count only when asked for; how many
+    /// there were at that moment is said.
+    pub async fn idle(&self, delayed: Delayed) -> Result<u64, StackError> {
         Ok(self.aws.queues.wait_until_empty(&self.worked_off(), delayed).await?)
     }
 

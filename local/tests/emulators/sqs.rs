@@ -338,12 +338,12 @@ async fn a_wait_for_an_empty_queue_ends_with_the_last_delete() {
     tokio::task::yield_now().await;
     assert!(!ignoring.is_finished());
     queues.delete("work", &message.receipt).unwrap();
-    ignoring.await.unwrap();
+    assert_eq!(ignoring.await.unwrap(), 1, "one is not due yet");
     let counting = tokio::spawn(wait(Delayed::Counted));
     tokio::task::yield_now().await;
     assert!(!counting.is_finished());
     queues.purge("work").unwrap();
-    counting.await.unwrap();
+    assert_eq!(counting.await.unwrap(), 0);
 }
 
 #[tokio::test]

@@ -281,14 +281,13 @@ impl Queues {
 
     /// How many messages a queue holds.
     pub fn depth(&self, queue: &str) -> Result<Depth, QueueError> {
-        let now = now_ms();
         self.0
             .store
             .read(|db| {
                 if spec(db, queue)?.is_none() {
                     return Ok(None);
                 }
-                depth(db, queue, now).map(Some)
+                depth(db, queue, now_ms()).map(Some)
             })?
             .ok_or(QueueError::NoQueue)
     }
@@ -334,24 +333,26 @@ impl Queues {
         Ok(())
     }
 
-    /// Waits until none of these queues holds a message, looked at together at one moment.
-    pub async fn wait_until_empty(&self, queues: &[&str], delayed: Delayed) -> Result<(), StoreError> {
+    /// Waits until none of these queues holds a message and the pollers hold nothing, looked at together at one moment. Says how many
+    /// messages were not due at that moment.
+    pub async fn wait_until_empty(&self, queues: &[&str], delayed: Delayed) -> Result<u64, StoreError> {
         loop {
             let mut change = std::pin::pin!(self.0.changes.notified());
             change.as_mut().enable();
-            let now = now_ms();
-            let left = self.0.store.read(|db| {
-                queues.iter().try_fold(0, |sum, queue| {
+            let (busy, waiting) = self.0.store.read(|db| {
+                // Under the store's lock, as what is sent and taken: nothing is between two times or two places.
+                let (now, held) = (now_ms(), self.0.held.load(Ordering::SeqCst));
+                queues.iter().try_fold((held, 0), |(busy, waiting), queue| {
                     let depth = depth(db, queue, now)?;
-                    let waiting = match delayed {
-                        Delayed::Ignored => 0,
-                        Delayed::Counted => depth.delayed,
-                    };
-                    Ok(sum + depth.visible + depth.in_flight + waiting)
+                    Ok((busy + depth.visible + depth.in_flight, waiting + depth.delayed))
                 })
             })?;
-            if left == 0 {
-                return Ok(());
+            let counted = match delayed {
+                Delayed::Ignored => 0,
+                Delayed::Counted => waiting,
+            };
+            if busy + counted == 0 {
+                return Ok(waiting);
             }
             change.await;
         }
@@ -389,6 +390,8 @@ impl Queues {
         }
         drop(all);
         self.arrived(queue);
+        // A paused queue is quiet.
+        self.changed();
     }
 
     fn is_paused(&self, queue: &str) -> bool {
@@ -407,8 +410,8 @@ impl Queues {
         loop {
             let mut change = std::pin::pin!(self.0.changes.notified());
             change.as_mut().enable();
-            let now = now_ms();
             let busy = self.0.store.read(|db| {
+                let now = now_ms();
                 // Under the store's lock: what is taken is counted as held before the lock is let go.
                 if self.0.held.load(Ordering::SeqCst) > 0 {
                     return Ok(true);
