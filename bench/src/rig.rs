@@ -8,7 +8,7 @@ use bytes::Bytes;
 use pushbell::id::ClientId;
 use pushbell::time::Timestamp;
 use pushbell_local::closing::{Closer, closer};
-use pushbell_local::runtime_api::{Output, Pool, Spec, Started};
+use pushbell_local::runtime_api::{Output, Pool, SHUTDOWN, Spec, Started};
 use pushbell_local::stack::{Options, Processes, Stack};
 use serde_json::{Value, json};
 
@@ -49,6 +49,7 @@ impl Process {
             memory_mb: MEMORY,
             timeout: Duration::from_secs(60),
             environments: 1,
+            shutdown: SHUTDOWN,
             output,
             log: None,
         };

@@ -43,10 +43,10 @@ use crate::store::{now_ms, random_id};
 const INIT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a process with an internal extension has between SIGTERM and SIGKILL (Lambda developer guide, "Understanding the Lambda
 /// execution environment lifecycle", shutdown phase).
-const SHUTDOWN: Duration = Duration::from_millis(500);
+pub const SHUTDOWN: Duration = Duration::from_millis(500);
 
-/// How long a process's last lines are waited for once it has ended.
-const LAST_LINES: Duration = Duration::from_millis(100);
+/// How long a process's last lines are waited for once it has ended. They end with it, unless somebody inherited its output.
+const LAST_LINES: Duration = Duration::from_secs(2);
 
 /// Why a process did not work off an invocation.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +83,8 @@ pub struct Spec {
     pub timeout: Duration,
     /// Most processes at once; at least one is assumed.
     pub environments: usize,
+    /// How long a process that has an extension may take between SIGTERM and SIGKILL: [`SHUTDOWN`] on Lambda.
+    pub shutdown: Duration,
     /// Where the processes' output goes.
     pub output: Output,
     /// The lines of their output, for whoever asks for them. None: it is not read.
@@ -276,7 +278,7 @@ impl Shared {
         }
         // It may have ended by itself.
         let _ = kill_process(*pid, Signal::TERM);
-        now + SHUTDOWN
+        now + self.spec.shutdown
     }
 
     fn finished(&self, index: usize) {

@@ -14,7 +14,8 @@ use pushbell::env::{Environment, Table};
 use pushbell_local::aws::sqs::{Delayed, Outgoing};
 use pushbell_local::faults::Rule;
 use pushbell_local::phones::{Channel, Notification, View};
-use pushbell_local::stack::{Options, Stack};
+use pushbell_local::runtime_api::Output;
+use pushbell_local::stack::{Options, Processes, Stack};
 use serde_json::{Value, json};
 
 /// A stack of one test, and a client of it.
@@ -119,12 +120,7 @@ impl Bell {
 
     /// Everything was worked off, delayed work too: time is moved on for it until nothing is left.
     pub async fn drained(&self) {
-        loop {
-            self.settled().await;
-            let waits = |queue| self.stack.aws.queues.depth(queue).expect("a queue of the template").delayed > 0;
-            if !waits("DeliverQueue") && !waits("FanOutQueue") {
-                return;
-            }
+        while self.stack.idle(Delayed::Ignored).await.expect("the queues answer") > 0 {
             self.stack.aws.queues.advance_delayed(Duration::from_secs(900)).expect("the queues answer");
         }
     }
@@ -246,6 +242,11 @@ pub fn text_message(id: &str, clients: &[&str]) -> Value {
 /// The folder of the workspace.
 pub fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Functions as processes, so many of each. Whoever is told to end has the time for it, on a machine of any speed.
+pub fn processes(environments: usize, output: Output) -> Processes {
+    Processes { binaries: binaries(), environments, shutdown: Duration::from_secs(60), output }
 }
 
 /// The binaries of the workspace, built when they are not yet: `cargo test` builds a package's binaries only for its own tests. With `--tests`,

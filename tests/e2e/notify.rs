@@ -3,10 +3,10 @@
 use pushbell::time::Timestamp;
 use pushbell_local::faults::{Effect, Rule, Target};
 use pushbell_local::runtime_api::Output;
-use pushbell_local::stack::{Options, Processes};
+use pushbell_local::stack::Options;
 use serde_json::{Value, json};
 
-use crate::bell::{Answer, Bell, binaries};
+use crate::bell::{Answer, Bell, processes};
 
 const NOTIFY: &str = "/push/notify";
 
@@ -125,8 +125,8 @@ async fn a_request_that_comes_again_is_the_same_task_and_shows_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_request_over_eight_connections_to_several_processes_is_one_task() {
-    let processes = Processes { binaries: binaries(), environments: 4, output: Output::Hidden };
-    let bell = Bell::start_with(Options { processes: Some(processes), ..Options::test() }).await;
+    let options = Options { processes: Some(processes(4, Output::Hidden)), ..Options::test() };
+    let bell = Bell::start_with(options).await;
     for n in 0..120 {
         bell.caller.register(&format!("c{n}"), "android", &format!("fcm-{n}")).await;
     }

@@ -9,9 +9,9 @@ use pushbell_local::logs;
 use pushbell_local::operator::tail::Follower;
 use pushbell_local::operator::{Deployment, Where};
 use pushbell_local::runtime_api::Output;
-use pushbell_local::stack::{Options, Processes};
+use pushbell_local::stack::Options;
 
-use crate::bell::{Bell, binaries, text_message};
+use crate::bell::{Bell, processes, text_message};
 
 /// What a look shows.
 async fn lines(follower: &mut Follower) -> Vec<String> {
@@ -96,8 +96,8 @@ async fn many_lines_are_read_page_by_page() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn functions_that_run_as_processes_are_read_too() {
-    let processes = Processes { binaries: binaries(), environments: 1, output: Output::Kept };
-    let bell = Bell::start_with(Options { processes: Some(processes), ..Options::test() }).await;
+    let options = Options { processes: Some(processes(1, Output::Kept)), ..Options::test() };
+    let bell = Bell::start_with(options).await;
     bell.caller.register("aaa", "android", "fcm-aaa").await;
     let mut follower = follow(&bell, None).await;
     let task = bell.caller.imkit(&text_message("m1", &["aaa"])).await.json()["task_id"].to_string();

@@ -6,17 +6,14 @@ use std::time::Duration;
 
 use pushbell_local::phones::Channel;
 use pushbell_local::runtime_api::Output;
-use pushbell_local::stack::{Options, Processes};
+use pushbell_local::stack::Options;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Command;
 
-use crate::bell::{Bell, Caller, binaries, text_message};
+use crate::bell::{Bell, Caller, binaries, processes, text_message};
 
 fn options() -> Options {
-    Options {
-        processes: Some(Processes { binaries: binaries(), environments: 2, output: Output::Hidden }),
-        ..Options::test()
-    }
+    Options { processes: Some(processes(2, Output::Hidden)), ..Options::test() }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,9 +10,9 @@ use pushbell::id::AppId;
 use pushbell::time::Timestamp;
 use pushbell_local::faults::{Effect, Rule, Target};
 use pushbell_local::runtime_api::Output;
-use pushbell_local::stack::{Options, Processes};
+use pushbell_local::stack::Options;
 
-use crate::bell::{Bell, binaries, text_message};
+use crate::bell::{Bell, processes, text_message};
 
 /// A queue that no function works off: what is handed on to it can be looked at.
 const LOOKED_AT: (Queue, &str) = (Queue::DeadLetters, "DeliverDeadLetters");
@@ -217,8 +217,8 @@ async fn a_batch_whose_answer_is_lost_is_queued_again_and_seen_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_is_killed_between_queueing_and_deleting_repeats_nothing_that_is_seen_and_holds_up_no_other() {
-    let processes = Processes { binaries: binaries(), environments: 2, output: Output::Hidden };
-    let bell = Bell::start_with(Options { processes: Some(processes), ..Options::test() }).await;
+    let options = Options { processes: Some(processes(2, Output::Hidden)), ..Options::test() };
+    let bell = Bell::start_with(options).await;
     deferred_message(&bell).await;
     // The record is in its queue, and the run does not get to know it.
     bell.fault(Rule::new(Target::Sqs, Effect::LoseAnswer).action("SendMessageBatch").times(1));

@@ -41,6 +41,10 @@ struct Bed {
 
 impl Bed {
     fn new(environments: usize, timeout: Duration, plays: &str) -> Self {
+        Self::with(environments, timeout, PATIENT, plays)
+    }
+
+    fn with(environments: usize, timeout: Duration, shutdown: Duration, plays: &str) -> Self {
         let (closer, closing) = closer();
         let spec = Spec {
             function: "played".to_owned(),
@@ -49,6 +53,7 @@ impl Bed {
             memory_mb: 256,
             timeout,
             environments,
+            shutdown,
             output: Output::Hidden,
             log: None,
         };
@@ -66,6 +71,8 @@ impl Bed {
 }
 
 const LONG: Duration = Duration::from_secs(60);
+/// For a process that ends by itself, on a machine of any speed.
+const PATIENT: Duration = Duration::from_secs(60);
 
 /// Not a test: what a process started by [`Bed`] does. As a test it does nothing.
 #[test]
@@ -137,7 +144,7 @@ async fn a_process_that_is_retired_answers_first_and_ends_with_0() {
 
 #[tokio::test]
 async fn a_process_that_goes_on_after_sigterm_is_killed_after_half_a_second() {
-    let bed = Bed::new(1, LONG, "with an extension");
+    let bed = Bed::with(1, LONG, SHUTDOWN, "with an extension");
     let begun = Instant::now();
     let (answer, ends) = retired_during(&bed, "for ever").await;
     assert!(matches!(answer, Err(InvokeError::Environment(ProcessError::Exited))), "{answer:?}");

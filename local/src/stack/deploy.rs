@@ -262,6 +262,7 @@ pub(super) fn invokers(
                     memory_mb: function.memory_mb,
                     timeout: function.timeout,
                     environments: processes.environments.min(usize::try_from(most).unwrap_or(usize::MAX)),
+                    shutdown: processes.shutdown,
                     output: processes.output.clone(),
                     log: processes.output.is_kept().then_some(log),
                 };

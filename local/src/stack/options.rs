@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio_rustls::rustls::ServerConfig;
 
 use crate::gateway::INTEGRATION_TIMEOUT;
-use crate::runtime_api::Output;
+use crate::runtime_api::{Output, SHUTDOWN};
 use crate::template::Template;
 
 /// What a stack is started with.
@@ -43,6 +43,9 @@ pub struct Processes {
     pub binaries: PathBuf,
     /// Most processes of one function; an event source's own limit counts too.
     pub environments: usize,
+    /// How long a process may take between SIGTERM and SIGKILL. On Lambda it is half a second; a test in which it is to end by itself
+    /// gives it more.
+    pub shutdown: Duration,
     /// Where the processes' output goes.
     pub output: Output,
 }
@@ -74,6 +77,6 @@ impl Processes {
         if binaries.ends_with("deps") {
             binaries.pop();
         }
-        Ok(Self { binaries, environments: 4, output: Output::Hidden })
+        Ok(Self { binaries, environments: 4, shutdown: SHUTDOWN, output: Output::Hidden })
     }
 }
