@@ -40,6 +40,7 @@ fn handled(reply: &Reply) -> bool {
 async fn a_group_s_message_is_counted_and_shown_once_however_often_the_hook_comes() {
     let bell = deliver(json!({})).await;
     bell.caller.register("aaa", "ios", "a1b2c3").await;
+    bell.caller.register("u8800", "android", "fcm-u8800").await;
     for _ in 0..2 {
         let reply = ask(&bell, &group("m1", &["aaa", "bbb", "u8800"])).await;
         assert!(handled(&reply) && reply.userIDList.is_none() && reply.offlinePushInfo.is_none(), "{reply:?}");
@@ -51,7 +52,8 @@ async fn a_group_s_message_is_counted_and_shown_once_however_often_the_hook_come
     let data = |name: &str| one.payload["data"][name].as_str();
     assert_eq!(data("ex"), Some("{\"route\":\"chat/room-77\"}"));
     assert_eq!((data("conversationID"), data("clientMsgID")), (Some("sg_g-77"), Some("m1")));
-    assert_eq!(bell.stack.phones.accepted(), 3, "nobody twice, and not the sender");
+    let shown = (bell.android("fcm-aaa").len(), bell.iphone("a1b2c3").len(), bell.android("fcm-bbb").len());
+    assert_eq!((shown, bell.android("fcm-u8800").len()), ((1, 1, 1), 0), "nobody twice, and not the sender");
     assert_eq!((bell.badge("aaa").await, bell.badge("u8800").await), (1, 0));
     // The app reads by the name that OpenIM's SDK gives the conversation.
     let answer = bell.caller.post("/badges/aaa", &[API_KEY], &json!({"read": "sg_g-77"})).await;
@@ -291,7 +293,7 @@ async fn a_call_rings_for_a_minute_and_never_after_it() {
     assert_eq!((rings.sound.as_deref(), rings.title.is_some()), (Some("ring.caf"), true));
 
     let bell = deliver(json!({})).await;
-    bell.fault(Rule::new(Target::Fcm, Effect::Error503));
+    bell.fault(Rule::new(Target::Fcm, Effect::Error429 { retry_after: 30 }));
     assert!(handled(&send(&bell, "v3.8-call").await));
     bell.settled().await;
     bell.stack.aws.faults.clear();
@@ -343,5 +345,6 @@ async fn without_claims_a_single_chat_s_hook_twice_is_two_tasks_and_one_count() 
         bell.settled().await;
     }
     assert!(tasks[0].starts_with("tasks: ") && tasks[0] != tasks[1], "{tasks:?}");
-    assert_eq!((bell.badge("aaa").await, bell.android("fcm-aaa").len(), bell.stack.phones.accepted()), (1, 1, 2));
+    assert_eq!((bell.badge("aaa").await, bell.android("fcm-aaa").len()), (1, 1));
+    assert!(bell.stack.phones.accepted() >= 2, "it was sent again");
 }
