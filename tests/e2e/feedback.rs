@@ -8,7 +8,7 @@ use pushbell_local::phones::Channel;
 use serde_json::{Value, json};
 
 use crate::bell::{API_KEY, Bell, text_message};
-use crate::deliver::{age_devices, tokens};
+use crate::deliver::{age_devices, register_at, tokens};
 
 const APPLICATION: &str = "arn:aws:sns:us-east-1:000000000000:app/APNS/demo";
 
@@ -97,6 +97,7 @@ async fn a_report_that_is_older_than_the_token_s_registration_deletes_nothing() 
     let bell = with_iphone().await;
     let arn = endpoint(&bell, "aaa").await;
     let registered = Timestamp::now().minus(std::time::Duration::from_secs(60));
+    register_at(&bell, "aaa", registered).await;
     for earlier in [60, 1, 0] {
         let at = registered.minus(std::time::Duration::from_secs(earlier));
         tell(&bell, event(&arn, Some("InvalidPlatformToken"), at)).await;
@@ -104,6 +105,7 @@ async fn a_report_that_is_older_than_the_token_s_registration_deletes_nothing() 
     // Registered again just now, on the app's start: the failure was about the time before.
     bell.caller.register("aaa", "ios", "A1B2C3").await;
     let reported = Timestamp::now();
+    register_at(&bell, "aaa", reported.minus(std::time::Duration::from_secs(4))).await;
     tell(&bell, event(&arn, Some("InvalidPlatformToken"), reported)).await;
     tell(&bell, event(&arn, None, reported.plus(std::time::Duration::from_secs(60)))).await;
     assert_eq!(tokens(&bell, "aaa").await.len(), 2);

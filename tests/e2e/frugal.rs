@@ -157,7 +157,7 @@ async fn the_sums_of_an_hour_say_what_became_of_messages_to_one_client_and_of_no
 #[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_end_well_at_once_has_its_rows_and_is_tried_again() {
     let bell = both().await;
-    bell.fault(Rule::new(Target::Fcm, Effect::Error503).token("fcm-aaa").times(1));
+    bell.fault(Rule::new(Target::Fcm, Effect::Error429 { retry_after: 600 }).token("fcm-aaa").times(1));
     let task = push(&bell, "m1").await;
     assert_eq!(bell.android("fcm-aaa").len(), 1);
     bell.drained().await;

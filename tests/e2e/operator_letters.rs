@@ -166,9 +166,17 @@ async fn what_is_given_up_again_at_once_is_not_replayed_again_and_again() {
     assert_eq!(bell.dead_letters(), 1);
     let told = show(&bell, false, false).await;
     assert!(told.ends_with("; given up: misconfigured=1"), "{told}");
-    let told = replay(&bell, "deliver", all()).await.unwrap();
+    // The walk looks again when the record is back.
+    let look = |effect| Rule::new(Target::Sqs, effect).action("ReceiveMessage").table("DeliverDeadLetters");
+    bell.fault(look(Effect::Pass).times(1));
+    let second = bell.fault(look(Effect::Hang));
+    let back = async {
+        bell.until(|| bell.stack.aws.faults.fired(second) > 0 && bell.dead_letters() == 1).await;
+        bell.stack.aws.faults.remove(second);
+    };
+    let (told, ()) = tokio::join!(replay(&bell, "deliver", all()), back);
     assert_eq!(
-        told,
+        told.unwrap(),
         "1 record of DeliverDeadLetters went back to DeliverQueue. 1 came meanwhile: look why before you run it again."
     );
     bell.settled().await;

@@ -231,7 +231,7 @@ async fn what_waits_for_a_vendor_when_its_task_is_cancelled_is_not_sent() {
     bell.caller.register("aaa", "android", "f1").await;
     bell.caller.register("aaa", "ios", "a1b2c3").await;
     bell.put_head().await;
-    bell.fault(Rule::new(Target::Fcm, Effect::Error503).times(1));
+    bell.fault(Rule::new(Target::Fcm, Effect::Error429 { retry_after: 600 }).times(1));
     let mut headed = chunk(&json!(["aaa"]), &json!({}));
     headed["headed"] = json!(true);
     bell.queue_chunk(&headed);
