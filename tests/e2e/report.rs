@@ -40,6 +40,12 @@ fn depth(bell: &Bell, queue: &str) -> pushbell_local::aws::sqs::Depth {
     bell.stack.aws.queues.depth(queue).unwrap()
 }
 
+/// How many records of outcomes are not done with: one that failed waits, or is tried again already.
+fn kept(bell: &Bell) -> u64 {
+    let depth = depth(bell, "ReportQueue");
+    depth.visible + depth.in_flight + depth.delayed
+}
+
 /// Time passes, a quarter of an hour at once, until `is_so`.
 async fn in_time(bell: &Bell, is_so: impl Fn() -> bool) {
     for _ in 0..400 {
@@ -190,7 +196,7 @@ async fn without_a_valid_key_nothing_is_posted_and_nothing_is_lost() {
     bell.stack.put_settings("demo", &settings(&receiver.url())).await.unwrap();
     taken(&bell, &text_message("m1", &["aaa"])).await;
     bell.settled().await;
-    assert_eq!((receiver.posts().len(), depth(&bell, "ReportQueue").delayed), (0, 1));
+    assert_eq!((receiver.posts().len(), kept(&bell)), (0, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -200,8 +206,8 @@ async fn a_redirect_to_a_private_address_is_not_followed() {
     let bell = reporting_to(&receiver).await;
     taken(&bell, &text_message("m1", &["aaa"])).await;
     bell.settled().await;
-    assert_eq!((receiver.posts().len(), target.connections()), (1, 0));
-    assert_eq!(depth(&bell, "ReportQueue").delayed, 1, "it is tried again");
+    assert!(!receiver.posts().is_empty());
+    assert_eq!((target.connections(), kept(&bell)), (0, 1), "it is tried again");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -212,7 +218,7 @@ async fn a_private_address_is_not_even_connected_to_however_it_is_written() {
     bell.stack.put_settings("demo", &json!({"results": {"url": url}})).await.unwrap();
     taken(&bell, &text_message("m1", &["aaa"])).await;
     bell.settled().await;
-    assert_eq!((receiver.connections(), depth(&bell, "ReportQueue").delayed), (0, 1));
+    assert_eq!((receiver.connections(), kept(&bell)), (0, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -254,17 +260,25 @@ async fn a_receiver_that_hangs_does_not_delay_another_app_s() {
     copy_demo(folder.path(), "quick");
     let bell = Bell::start_with(Options { apps: folder.path().to_owned(), ..Options::test() }).await;
     let (slow, quick) = (Receiver::start(KEY).await, Receiver::start(KEY).await);
-    slow.set(Mode::Hang);
     bell.stack.put_settings("demo", &settings(&slow.url())).await.unwrap();
     bell.stack.put_settings("quick", &settings(&quick.url())).await.unwrap();
+    let both = async |id: &str| {
+        taken(&bell, &text_message(id, &["aaa"])).await;
+        let answer = bell.caller.post("/hooks/quick/demo-secret/imkit", &[], &text_message(id, &["q"])).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+    };
+    // Nothing is to be learned about the apps any more: the slow one's post has five seconds.
+    both("m0").await;
+    bell.drained().await;
+    assert_eq!((quick.results().len(), slow.results().len()), (1, 1));
+    let before = slow.posts().len();
+    slow.set(Mode::Hang);
     // Both are taken up by one invocation.
     bell.stack.aws.queues.pause("ReportQueue", true);
-    taken(&bell, &text_message("m1", &["aaa"])).await;
-    let answer = bell.caller.post("/hooks/quick/demo-secret/imkit", &[], &text_message("m1", &["q"])).await;
-    assert_eq!(answer.status, 200, "{}", answer.text);
+    both("m1").await;
     bell.until(|| depth(&bell, "ReportQueue").visible == 2).await;
     bell.stack.aws.queues.pause("ReportQueue", false);
-    bell.until(|| quick.results().len() == 1 && slow.posts().len() == 1).await;
+    bell.until(|| quick.results().len() == 2 && slow.posts().len() > before).await;
     assert_eq!(depth(&bell, "ReportQueue").delayed, 0, "and the other one's post has not ended yet");
 }
 
@@ -306,10 +320,10 @@ async fn a_receiver_s_retry_after_is_kept() {
     taken(&bell, &text_message("m1", &["aaa"])).await;
     bell.settled().await;
     receiver.set(Mode::Take);
-    bell.stack.aws.queues.advance(Duration::from_secs(590)).unwrap();
+    bell.stack.aws.queues.advance(Duration::from_secs(500)).unwrap();
     bell.settled().await;
     assert_eq!(receiver.posts().len(), 1);
-    bell.stack.aws.queues.advance(Duration::from_secs(11)).unwrap();
+    bell.stack.aws.queues.advance(Duration::from_secs(101)).unwrap();
     bell.settled().await;
     assert_eq!(receiver.posts().len(), 2);
 }

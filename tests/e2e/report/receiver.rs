@@ -15,7 +15,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use standardwebhooks::Webhook;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
 
 /// The demo app's key.
@@ -64,6 +64,8 @@ pub struct Receiver {
     address: SocketAddr,
     shared: Arc<Shared>,
     server: JoinHandle<()>,
+    /// The port, while nobody listens there: so nobody else gets it.
+    held: Option<TcpSocket>,
 }
 
 impl Receiver {
@@ -74,8 +76,10 @@ impl Receiver {
             connections: AtomicUsize::new(0),
             webhook: Webhook::new(key).unwrap(),
         });
-        let (address, server) = serve(SocketAddr::from(([127, 0, 0, 1], 0)), Arc::clone(&shared)).await;
-        Self { address, shared, server }
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = serve(listener, Arc::clone(&shared));
+        Self { address, shared, server, held: None }
     }
 
     /// Nobody listens any more.
@@ -83,11 +87,16 @@ impl Receiver {
         self.server.abort();
         // It has let go of the port once it has ended.
         let _ = (&mut self.server).await;
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_reuseaddr(true).unwrap();
+        socket.bind(self.address).unwrap();
+        self.held = Some(socket);
     }
 
     /// At the same place.
     pub async fn again(&mut self) {
-        self.server = serve(self.address, Arc::clone(&self.shared)).await.1;
+        let socket = self.held.take().unwrap();
+        self.server = serve(socket.listen(1024).unwrap(), Arc::clone(&self.shared));
     }
 
     pub fn set(&self, mode: Mode) {
@@ -129,17 +138,14 @@ impl Drop for Receiver {
     }
 }
 
-async fn serve(address: SocketAddr, shared: Arc<Shared>) -> (SocketAddr, JoinHandle<()>) {
+fn serve(listener: TcpListener, shared: Arc<Shared>) -> JoinHandle<()> {
     use axum::serve::ListenerExt as _;
-    let listener = TcpListener::bind(address).await.unwrap();
-    let address = listener.local_addr().unwrap();
     let counting = Arc::clone(&shared);
     let listener = listener.tap_io(move |_| {
         counting.connections.fetch_add(1, Ordering::SeqCst);
     });
     let router = Router::new().fallback(take).with_state(shared);
-    let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-    (address, server)
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() })
 }
 
 async fn take(State(shared): State<Arc<Shared>>, request: Request) -> Response {
