@@ -108,11 +108,11 @@ impl Drop for Aws {
 }
 
 /// The clock. A paused one jumps to the next timer whenever nothing but the network is waited for, and the network is real here: so there
-/// is always a timer that is near, and a moment for the network before it. A second takes a tenth of one.
+/// is always a timer that is near, and a moment for the network before it. A second takes a quarter of one.
 async fn tick() {
     loop {
         tokio::time::sleep(Duration::from_millis(1)).await;
-        std::thread::sleep(Duration::from_micros(30));
+        std::thread::sleep(Duration::from_micros(200));
     }
 }
 

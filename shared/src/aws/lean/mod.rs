@@ -163,9 +163,10 @@ mod tests {
 
     #[tokio::test]
     async fn nobody_there_is_no_answer() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        drop(listener);
+        // Bound, so that nobody else gets the port, and never listening.
+        let nobody = tokio::net::TcpSocket::new_v4().unwrap();
+        nobody.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let url = format!("http://{}", nobody.local_addr().unwrap());
         assert!(lean("eu-west-1", Some(url.leak())).call("UpdateItem", "{}".to_owned()).await.is_none());
     }
 }

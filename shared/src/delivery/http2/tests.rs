@@ -122,7 +122,7 @@ async fn a_deadline_says_whether_the_request_was_on_its_way() {
     let pool = Pool::new(Settings { connections: 1, ..Settings::default() });
     post(&pool, &server, "{}").await.unwrap();
     let address = Address::parse(&server.url("/")).unwrap();
-    let hanging = pool.post(&address, &[], Bytes::new(), Duration::from_millis(500));
+    let hanging = pool.post(&address, &[], Bytes::new(), Duration::from_secs(3));
     let behind_it = async {
         server.wait_for(2).await;
         pool.post(&address, &[], Bytes::new(), Duration::from_millis(50)).await
@@ -135,7 +135,7 @@ async fn a_deadline_says_whether_the_request_was_on_its_way() {
 #[tokio::test]
 async fn a_connection_that_died_in_silence_fails_no_request() {
     let server = Server::start(100, |_| Reply::ok()).await;
-    let pool = Pool::new(Settings { silence: Duration::ZERO, ..Settings::default() });
+    let pool = Pool::new(Settings { silence: Duration::ZERO, ping: Duration::from_secs(3), ..Settings::default() });
     post(&pool, &server, "{}").await.unwrap();
     post(&pool, &server, "{}").await.unwrap();
     assert_eq!(server.connections(), 1, "the peer answers the ping");
@@ -169,9 +169,10 @@ async fn a_connection_that_was_closed_while_idle_is_replaced() {
 
 #[tokio::test]
 async fn nobody_waits_for_a_vendor_that_is_not_there() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = Address::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
-    drop(listener);
+    // Bound, so that nobody else gets the port, and never listening.
+    let nobody = tokio::net::TcpSocket::new_v4().unwrap();
+    nobody.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let address = Address::parse(&format!("http://{}/", nobody.local_addr().unwrap())).unwrap();
     let pool = Pool::default();
     let results = join_all((0..20).map(|_| pool.post(&address, &[], Bytes::new(), DEADLINE))).await;
     for result in results {

@@ -5,7 +5,7 @@ use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
@@ -176,8 +176,11 @@ async fn a_receiver_that_hangs_or_hangs_up_is_left_in_time() {
     let address = Address::parse(&url, true).unwrap();
     let end = post(&address, &letter(), Duration::from_millis(50)).await;
     assert!(matches!(end, Err(PostError::Timeout)), "{end:?}");
-    drop(listener);
-    assert!(matches!(post_to(&url, true).await, Err(PostError::Connect(_))));
+    // Bound, so that nobody else gets the port, and never listening.
+    let nobody = TcpSocket::new_v4().unwrap();
+    nobody.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let gone = format!("http://{}/", nobody.local_addr().unwrap());
+    assert!(matches!(post_to(&gone, true).await, Err(PostError::Connect(_))));
     let (port, _asked) = serve("").await;
     assert!(matches!(post_to(&format!("http://127.0.0.1:{port}/"), true).await, Err(PostError::Http(_))));
 }
