@@ -244,9 +244,10 @@ pub fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// Functions as processes, so many of each. Whoever is told to end has the time for it, on a machine of any speed.
+/// Functions as processes, so many of each. Whoever is told to end has more time for it than on Lambda, and less than a call has that
+/// nobody answers.
 pub fn processes(environments: usize, output: Output) -> Processes {
-    Processes { binaries: binaries(), environments, shutdown: Duration::from_secs(60), output }
+    Processes { binaries: binaries(), environments, shutdown: Duration::from_secs(10), output }
 }
 
 /// The binaries of the workspace, built when they are not yet: `cargo test` builds a package's binaries only for its own tests. With `--tests`,
