@@ -244,8 +244,7 @@ pub fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// Functions as processes, so many of each. Whoever is told to end has more time for it than on Lambda, and less than a call has that
-/// nobody answers.
+/// Functions as processes, so many of each. Whoever is told to end has more time for it than on Lambda: this machine may be slow.
 pub fn processes(environments: usize, output: Output) -> Processes {
     Processes { binaries: binaries(), environments, shutdown: Duration::from_secs(10), output }
 }
