@@ -65,11 +65,15 @@ pub(super) async fn run(deployment: &Deployment, add: &Add) -> Result<Told, AppC
         let (document, list) = kind.place();
         let fresh = kind.entry(secret);
         match document {
-            "results" => documents.put_secret(app, "results", &json!({ list: [fresh] })).await?,
-            _ => match callers[list].as_array_mut() {
-                Some(entries) => entries.insert(0, fresh),
-                None => callers[list] = json!([fresh]),
-            },
+            // Before another's: whoever makes the app at the same time was shown it, or will be.
+            "results" => {
+                if !documents.create_secret(app, "results", &json!({ list: [&fresh] })).await? {
+                    let mut held = documents.secret(app, "results").await?.unwrap_or_else(|| json!({}));
+                    put_first(&mut held[list], fresh);
+                    documents.put_secret(app, "results", &held).await?;
+                }
+            }
+            _ => put_first(&mut callers[list], fresh),
         }
     }
     if !documents.create_secret(app, "callers", &callers).await? {
@@ -103,6 +107,13 @@ pub(super) async fn run(deployment: &Deployment, add: &Add) -> Result<Told, AppC
         done = done.iter().map(|line| format!("- {line}")).collect::<Vec<_>>().join("\n"),
         paste = paste.text(),
     )))
+}
+
+fn put_first(list: &mut Value, fresh: Value) {
+    match list.as_array_mut() {
+        Some(entries) => entries.insert(0, fresh),
+        None => *list = json!([fresh]),
+    }
 }
 
 pub(super) async fn update(deployment: &Deployment, update: &Update) -> Result<String, AppCommandError> {

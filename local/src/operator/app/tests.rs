@@ -193,6 +193,21 @@ async fn secrets_of_the_system_that_an_app_comes_from_stay_valid_beside_the_fres
 }
 
 #[tokio::test]
+async fn a_key_of_outcomes_that_somebody_else_was_shown_stays_valid() {
+    let ward = Ward::empty().await;
+    let results = ["--results", "https://api.example.net/outcomes"];
+    ward.add(&results).await.unwrap();
+    let theirs = document(&ward, "results")["keys"][0].clone();
+    // As if they were about to write `callers`.
+    std::fs::remove_file(ward.path("apps/acme/callers.json")).unwrap();
+    let told = ward.add(&results).await.unwrap();
+    let keys = document(&ward, "results")["keys"].clone();
+    assert_eq!((keys.as_array().map(Vec::len), &keys[1]), (Some(2), &theirs));
+    let own = keys[0].as_str().or_else(|| keys[0]["key"].as_str()).or_else(|| keys[0]["value"].as_str());
+    assert!(told.contains(own.unwrap()), "{told}");
+}
+
+#[tokio::test]
 async fn settings_that_were_put_first_stay() {
     let ward = Ward::empty().await;
     let given = json!({ "zone": "Europe/Berlin", "openim": { "always_list": true } });
