@@ -37,8 +37,10 @@ fn main() -> ExitCode {
         }
         Some(Command::Doctor(asked)) => operate(&asked.place, async |deployment| {
             let told = |found: &[Finding]| {
-                for finding in found.iter().filter(|_| !asked.json) {
-                    say(&finding.text());
+                if !asked.json {
+                    for finding in found {
+                        say(&finding.text());
+                    }
                 }
             };
             match doctor::run(deployment, asked.app.as_ref(), &Timestamp::now, told).await {
@@ -148,7 +150,7 @@ fn hand_over(told: &app::Told, place: &str) -> ExitCode {
     let is_lost = !is_read(&told.text);
     if let (true, Some(app)) = (is_lost, &told.secrets_of) {
         report(&format!(
-            "the new secrets of {app} hold, but could not be shown: standard output takes nothing. Make others: `app rotate {app}{place}`"
+            "the new secrets of {app} hold, but could not be shown: standard output takes nothing. Make others: `app rotate {app}{place}`, and with --only app-secret where Kinvey's SDKs have one"
         ));
         return ExitCode::FAILURE;
     }

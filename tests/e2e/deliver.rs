@@ -63,16 +63,22 @@ pub(crate) async fn register_at(bell: &Bell, client: &str, at: Timestamp) {
     dynamodb.put_item().table_name(&table).set_item(Some(moved)).send().await.unwrap();
 }
 
-/// Whoever queues a chunk and gets no answer queues it again, right behind the first. Neither has a result row when the other begins.
-#[tokio::test(flavor = "multi_thread")]
-async fn two_copies_in_one_batch_are_sent_once() {
-    let bell = with_phones().await;
+/// A message to aaa and bbb whose chunk is in the paused queue twice: whoever queues it and gets no answer queues it again. Neither has a
+/// result row when the other begins.
+async fn queued_twice(bell: &Bell) -> serde_json::Value {
     let queues = &bell.stack.aws.queues;
     queues.pause("DeliverQueue", true);
     bell.fault(Rule::new(Target::Sqs, Effect::LoseAnswer).caller("generic-push").times(1));
     let task = bell.caller.imkit(&text_message("m1", &["aaa", "bbb"])).await.json()["task_id"].clone();
-    assert_eq!(queues.depth("DeliverQueue").unwrap().visible, 2, "the first and its copy");
-    queues.pause("DeliverQueue", false);
+    assert_eq!(queues.depth("DeliverQueue").unwrap().visible, 2);
+    task
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_copies_in_one_batch_are_sent_once() {
+    let bell = with_phones().await;
+    let task = queued_twice(&bell).await;
+    bell.stack.aws.queues.pause("DeliverQueue", false);
     bell.settled().await;
     let raw = |channel, token| bell.stack.phones.notifications(channel, token, View::Raw).unwrap().len();
     assert_eq!((raw(Channel::Fcm, "fcm-aaa"), raw(Channel::Sns, "a1b2c3"), bell.badge("aaa").await), (1, 1, 1));
@@ -83,14 +89,12 @@ async fn two_copies_in_one_batch_are_sent_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_copies_in_one_batch_the_second_does_what_the_first_could_not() {
     let bell = with_phones().await;
-    let queues = &bell.stack.aws.queues;
-    queues.pause("DeliverQueue", true);
-    bell.fault(Rule::new(Target::Sqs, Effect::LoseAnswer).caller("generic-push").times(1));
-    let task = bell.caller.imkit(&text_message("m1", &["aaa", "bbb"])).await.json()["task_id"].clone();
+    let task = queued_twice(&bell).await;
     // The SDK makes the call once more, whatever the answer to ours was.
     let row =
         Rule::new(Target::Dynamodb, Effect::Refuse).action("PutItem").table("TasksTable").body_contains("#c#").times(2);
     let row = bell.fault(row);
+    let queues = &bell.stack.aws.queues;
     queues.pause("DeliverQueue", false);
     bell.stack.quiet().await.unwrap();
     assert_eq!(bell.stack.aws.faults.fired(row), 2);

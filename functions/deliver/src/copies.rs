@@ -1,4 +1,4 @@
-//! Copies of a record in one invocation. A sender that got no answer sends its batch again, so a copy often lies right behind its original,
+//! Copies of a record in one invocation. A sender that got no answer sends its batch again, so a copy may lie right behind its original,
 //! where the two would be worked on at once and neither find the other's result row.
 
 use std::collections::HashMap;

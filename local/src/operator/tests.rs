@@ -34,7 +34,7 @@ async fn what_answers_and_is_no_stack_of_ours_is_told() {
 
 #[tokio::test]
 async fn nobody_at_the_address_is_told_with_what_to_do() {
-    let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let (_held, free) = crate::operator::ward::nobody();
     let wanted = Where { url: Some(format!("http://{free}")), ..Where::default() };
     let error = Deployment::find(&wanted).await.err().unwrap();
     assert_eq!(

@@ -116,3 +116,11 @@ impl Ward {
 pub(crate) fn acme() -> AppId {
     AppId::parse("acme").unwrap()
 }
+
+/// A place on this machine where nobody listens, and nobody else can, as long as the socket is held.
+pub(crate) fn nobody() -> (tokio::net::TcpSocket, std::net::SocketAddr) {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let address = socket.local_addr().unwrap();
+    (socket, address)
+}

@@ -1,4 +1,4 @@
-//! The end of an app. First nobody can call in its name, then its credentials go.
+//! The end of an app. First nobody can call in its name, then its credentials go, and last the settings, which name the others.
 
 use super::super::{Deployment, causes};
 use super::applications::{self, ApnsService};
@@ -39,8 +39,8 @@ pub(super) async fn run(deployment: &Deployment, remove: &Remove) -> Result<Told
             "This would remove of the app {app} in the stage {stage}: {what}.\n{stays}\nPass --yes to do it."
         )));
     }
-    let mut gone: Vec<&str> = Vec::new();
-    let half = |gone: &[&str], source: DocumentError| match gone {
+    let mut gone: Vec<String> = Vec::new();
+    let half = |gone: &[String], source: DocumentError| match gone {
         [] => AppCommandError::Document(source),
         gone => AppCommandError::HalfRemoved {
             app: app.clone(),
@@ -51,20 +51,30 @@ pub(super) async fn run(deployment: &Deployment, remove: &Remove) -> Result<Told
     };
     for name in names {
         documents.delete_secret(app, name).await.map_err(|error| half(&gone, error))?;
-        gone.push(name);
+        gone.push(name.to_owned());
     }
-    if settings.is_some() {
-        documents.delete_settings(app).await.map_err(|error| half(&gone, error))?;
-    }
-    let mut is_complete = true;
-    for arn in &own {
-        if let Err(error) = applications::delete(deployment, arn).await {
-            is_complete = false;
-            stays.push_str(&format!(" NOT REMOVED: {}.", causes(&error)));
+    let mut troubles = Vec::new();
+    for arn in own {
+        match applications::delete(deployment, &arn).await {
+            Ok(()) => gone.push(arn),
+            Err(error) => troubles.push(causes(&error)),
         }
     }
-    let text = format!(
-        "Removed of {app}: {what}.\nCalls end within five minutes. Secrets Manager keeps the documents for a week (restore-secret). {stays}"
+    // The settings name what is to be removed still.
+    if settings.is_some() && troubles.is_empty() {
+        documents.delete_settings(app).await.map_err(|error| half(&gone, error))?;
+        gone.push("settings".to_owned());
+    }
+    let mut text = format!(
+        "Removed of {app}: {}.\nCalls end within five minutes. Secrets Manager keeps the documents for a week (restore-secret). {stays}",
+        gone.join(", ")
     );
-    Ok(Told { text, is_complete, secrets_of: None })
+    if !troubles.is_empty() {
+        text.push_str(&format!(
+            "\nNOT REMOVED: {}. The settings stay, so that `app remove {app} --yes{}` does the rest.",
+            troubles.join("; "),
+            deployment.place
+        ));
+    }
+    Ok(Told { text, is_complete: troubles.is_empty(), secrets_of: None })
 }

@@ -75,7 +75,8 @@ pub(super) async fn run(deployment: &Deployment, rotate: &Rotate) -> Result<Told
         0 => "The old ones end now; functions keep documents for five minutes.".to_owned(),
         _ => format!("The old ones are valid until {}.", now.plus(keep).to_rfc3339()),
     };
-    let tencent = if is_first_for_tencent {
+    let is_shown = shown.iter().any(|(kind, _)| *kind == Kind::Tencent);
+    let tencent = if is_first_for_tencent && is_shown {
         " Tencent's callbacks were not signed so far: within five minutes those without a signature are refused, and Tencent asks once. Paste \
          the token into its console now."
     } else {

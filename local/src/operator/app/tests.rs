@@ -92,7 +92,7 @@ async fn a_vendor_that_cannot_be_asked_is_told_as_such_and_can_be_done_without()
 async fn apple_that_is_not_reached_is_told_as_such_and_can_be_done_without() {
     use clap::Parser as _;
     let ward = Ward::empty().await;
-    let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let (_held, free) = crate::operator::ward::nobody();
     let mut deployment = ward.deployment().await;
     deployment.vendors = Some(format!("http://{free}"));
     let run = async |more: &str| {
@@ -449,9 +449,14 @@ async fn a_removal_that_breaks_off_names_what_is_gone() {
     );
     assert!(error.source().unwrap().to_string().starts_with("Secrets Manager did not delete"));
     faults.remove(rule);
-    faults.add(Rule::new(Target::Sns, Effect::Refuse).action("DeletePlatformApplication")).unwrap();
+    let rule = faults.add(Rule::new(Target::Sns, Effect::Refuse).action("DeletePlatformApplication")).unwrap();
     let told = ward.told(&["remove", "acme", "--yes"]).await.unwrap();
-    assert!(!told.is_complete && told.text.contains("NOT REMOVED: "), "{told:?}");
+    let rest = format!("The settings stay, so that `app remove acme --yes --url {url}` does the rest.");
+    assert!(!told.is_complete && told.text.contains("\nNOT REMOVED: ") && told.text.ends_with(&rest), "{told:?}");
+    faults.remove(rule);
+    let told = ward.told(&["remove", "acme", "--yes"]).await.unwrap();
+    let what = "Removed of acme: arn:aws:sns:us-east-1:000000000000:app/APNS/acme_local, settings.";
+    assert!(told.is_complete && told.text.starts_with(what), "{told:?}");
 }
 
 #[tokio::test]
@@ -478,8 +483,7 @@ async fn an_app_is_removed_when_that_is_said_twice() {
     let told = ward.app(&["remove", "acme"]).await.unwrap();
     assert!(told.contains("Pass --yes to do it") && !document(&ward, "callers").is_null(), "{told}");
     let told = ward.app(&["remove", "acme", "--yes"]).await.unwrap();
-    let what = "Removed of acme: the documents callers, vendors, results, apns, the settings, the platform application \
-                arn:aws:sns:us-east-1:000000000000:app/APNS/acme_local.";
+    let what = "Removed of acme: callers, vendors, results, apns, arn:aws:sns:us-east-1:000000000000:app/APNS/acme_local, settings.";
     assert!(told.starts_with(what), "{told}");
     let deployment = ward.deployment().await;
     let documents = Documents::new(&deployment).unwrap();

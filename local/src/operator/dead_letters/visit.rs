@@ -304,7 +304,27 @@ fn again(index: usize, message: &Message) -> Option<SendMessageBatchRequestEntry
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::queues;
     use super::*;
+    use crate::operator::ward::Ward;
+
+    #[tokio::test]
+    async fn a_walk_that_is_handed_the_same_over_and_over_says_that_it_ended_early() {
+        let ward = Ward::empty().await;
+        let letter = crate::aws::sqs::Outgoing { body: "{}".to_owned(), ..Default::default() };
+        ward.stack.aws.queues.send("DeliverDeadLetters", &letter).unwrap();
+        let deployment = ward.deployment().await;
+        let sqs = Client::new(&deployment.config);
+        let all = queues::all(&deployment, &sqs).await.unwrap();
+        let queue = queues::named(&all, "deliver").unwrap();
+        let of_another = Which { task: Some(7), ..Which::default() };
+        // What is met is hidden for no time at all.
+        let mut visit = Visit::new(&sqs, queue, Duration::ZERO, deployment.now());
+        let done = visit.work_off(&of_another, async |_, _| Ok(Worked::Left)).await.unwrap();
+        assert_eq!(done, Done { others: 1, broken_off: true, ..Done::default() });
+        assert!(!done.is_complete());
+    }
 
     #[test]
     fn what_is_left_is_told_with_what_to_do() {

@@ -206,7 +206,7 @@ async fn vendors_that_cannot_be_asked_say_nothing_of_the_credentials() {
         only(&seen(&ward).await, Level::Warn, seen_of_it);
     }
     ward.stack.aws.faults.clear();
-    let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let (_held, free) = crate::operator::ward::nobody();
     let mut deployment = ward.deployment().await;
     deployment.vendors = Some(format!("http://{free}"));
     let report = look(&deployment, Some(&acme()), &Timestamp::now).await;
@@ -599,7 +599,7 @@ async fn the_time_that_a_look_takes_makes_no_finding() {
 #[tokio::test]
 async fn an_address_that_leads_nowhere_and_one_that_leads_elsewhere() {
     let ward = Ward::with_acme().await;
-    let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let (_held, free) = crate::operator::ward::nobody();
     let mut deployment = ward.deployment().await;
     deployment.url = format!("http://{free}");
     let told = text(&look(&deployment, Some(&acme()), &Timestamp::now).await);
@@ -737,7 +737,7 @@ async fn rules_that_hear_of_nothing() {
 #[tokio::test]
 async fn an_address_for_sign_ins_that_is_not_reached() {
     let ward = Ward::with_acme().await;
-    let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let (_held, free) = crate::operator::ward::nobody();
     ward.edit("callers", |callers| callers["verify_url"] = json!(format!("http://{free}/me"))).await;
     only(&seen(&ward).await, Level::Fail, "`verify_url` is not reached");
 }

@@ -101,7 +101,7 @@ fn told<E: std::fmt::Display>(result: Result<(), E>) -> String {
 
 /// Nobody listens there.
 async fn nowhere() -> String {
-    let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let (_held, free) = crate::operator::ward::nobody();
     format!("http://{free}")
 }
 
